@@ -1,0 +1,1 @@
+//! The node agent: listeners, TLS, HTTP, pipeline, upstreams, sync, administration, telemetry.

@@ -1,0 +1,1 @@
+//! Artifact folders and management payloads become one immutable snapshot.

@@ -1,0 +1,1 @@
+//! Kernel programs: pure parsing and deciding, and the programs and maps around it.

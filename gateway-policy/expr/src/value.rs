@@ -1,0 +1,52 @@
+//! What an expression can evaluate to.
+
+use std::sync::Arc;
+
+/// A .NET value. (First shape: the expression room replaces it; the constructors below stay.)
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `System.Boolean`
+    Bool(bool),
+    /// `System.Int32`
+    Int(i32),
+    /// `System.String`
+    Str(Arc<str>),
+}
+
+impl Value {
+    /// A `System.String`.
+    pub fn string(text: &str) -> Self {
+        Value::Str(text.into())
+    }
+
+    /// What a policy attribute becomes: invariant `ToString()`; `None` for null.
+    pub fn to_text(&self) -> Option<String> {
+        match self {
+            Value::Null => None,
+            Value::Bool(b) => Some(if *b { "True" } else { "False" }.to_owned()),
+            Value::Int(i) => Some(i.to_string()),
+            Value::Str(s) => Some(s.to_string()),
+        }
+    }
+
+    /// A boolean, or text that parses as one (as a `condition` attribute takes it).
+    pub fn to_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(b) => Some(*b),
+            Value::Str(s) if s.trim().eq_ignore_ascii_case("true") => Some(true),
+            Value::Str(s) if s.trim().eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        }
+    }
+
+    /// An integer of any width, or text that parses as one.
+    pub fn to_i64(&self) -> Option<i64> {
+        match self {
+            Value::Int(i) => Some(i64::from(*i)),
+            Value::Str(s) => s.trim().parse().ok(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Policy documents: reader, checker, compiled programs, evaluation that asks for effects.

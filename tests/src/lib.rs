@@ -1,0 +1,1 @@
+//! Whole-node tests: namespaces, real peers, real traffic.

@@ -1,0 +1,3 @@
+//! `cargo xtask`: everything beyond plain cargo commands.
+
+fn main() {}
