@@ -1,1 +1,10 @@
 //! The node agent: listeners, TLS, HTTP, pipeline, upstreams, sync, administration, telemetry.
+//!
+//! Data plane: [`listen`] binds, [`worker`] runs one thread per core, [`node`] is what they share,
+//! [`drain`] ends it all, [`limits`] bounds it.
+
+pub mod drain;
+pub mod limits;
+pub mod listen;
+pub mod node;
+pub mod worker;

@@ -1,0 +1,198 @@
+//! Binding: every listener's sockets exist before anything else is built, one per worker and address.
+//!
+//! Each worker has its own SO_REUSEPORT socket, so the kernel (or the `sk_reuseport` program) chooses the
+//! worker and workers share nothing. A client that connects during start-up waits in the backlog instead
+//! of being refused.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections the kernel queues for one worker's socket before `accept`. The kernel caps it at
+/// `net.core.somaxconn` (4,096 on current kernels).
+const BACKLOG: i32 = 4_096;
+
+/// Receive and send buffer asked for on UDP sockets: at 10 Gbit/s this is about 3 ms of traffic, enough
+/// for a worker that is busy with one long policy. The kernel caps it at `net.core.rmem_max`.
+const UDP_BUFFER: usize = 4 * 1024 * 1024;
+
+/// One address the gateway serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where; port 0 takes any free port (all workers share the one that was given).
+    pub address: SocketAddr,
+    /// TLS is spoken here.
+    pub tls: bool,
+    /// HTTP/3 is served on the UDP port of the same number (needs `tls`).
+    pub http3: bool,
+}
+
+/// A listener with its sockets, one per worker.
+#[derive(Debug)]
+pub struct Bound {
+    /// What was asked for, with the port that was given.
+    pub listener: Listener,
+    /// One listening socket per worker, non-blocking.
+    pub tcp: Vec<TcpListener>,
+    /// One UDP socket per worker when HTTP/3 is on, else empty.
+    pub udp: Vec<UdpSocket>,
+}
+
+/// An address that could not be bound, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({protocol}): {source}; {remedy}", remedy = remedy(source, address))]
+pub struct BindError {
+    /// The address asked for.
+    pub address: SocketAddr,
+    /// `tcp` or `udp`.
+    pub protocol: &'static str,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
+fn remedy(error: &io::Error, address: &SocketAddr) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!(
+                "another process holds port {}: stop it or choose another port (`ss -lntup` names it)",
+                address.port()
+            )
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE: grant it or choose a higher port".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!(
+                "{} is not an address of this machine: use one of `ip address`, or 0.0.0.0",
+                address.ip()
+            )
+        }
+        _ => "check the address and the limits of open files".to_owned(),
+    }
+}
+
+/// Binds every listener for `workers` workers.
+///
+/// # Errors
+/// The first address that cannot be bound; what was bound before is closed again.
+pub fn bind(listeners: &[Listener], workers: usize) -> Result<Vec<Bound>, BindError> {
+    listeners
+        .iter()
+        .map(|listener| bind_one(*listener, workers))
+        .collect()
+}
+
+fn bind_one(mut listener: Listener, workers: usize) -> Result<Bound, BindError> {
+    let mut tcp = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let fail = |source| BindError {
+            address: listener.address,
+            protocol: "tcp",
+            source,
+        };
+        let socket = tcp_socket(listener.address).map_err(fail)?;
+        if listener.address.port() == 0 {
+            let given = socket.local_addr().map_err(fail)?;
+            listener.address.set_port(given.port());
+        }
+        tcp.push(socket);
+    }
+    let mut udp = Vec::new();
+    if listener.http3 {
+        for _ in 0..workers {
+            let fail = |source| BindError {
+                address: listener.address,
+                protocol: "udp",
+                source,
+            };
+            udp.push(udp_socket(listener.address).map_err(fail)?);
+        }
+    }
+    Ok(Bound { listener, tcp, udp })
+}
+
+fn reuseport_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // A v6 listener never takes v4 traffic behind the operator's back: each family is named.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = reuseport_socket(address, Type::STREAM, Protocol::TCP)?;
+    // Connections of an earlier process in TIME_WAIT must not stop a restart.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = reuseport_socket(address, Type::DGRAM, Protocol::UDP)?;
+    // Best effort: a smaller buffer only drops earlier under bursts.
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+    let _ = socket.set_send_buffer_size(UDP_BUFFER);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    fn loopback(http3: bool) -> Listener {
+        Listener {
+            address: "127.0.0.1:0".parse().unwrap(),
+            tls: http3,
+            http3,
+        }
+    }
+
+    #[test]
+    fn every_worker_gets_a_socket_on_the_same_port() {
+        let bound = bind(&[loopback(true), loopback(false)], 3).unwrap();
+        assert_eq!((bound[0].tcp.len(), bound[0].udp.len()), (3, 3));
+        assert_eq!((bound[1].tcp.len(), bound[1].udp.len()), (3, 0));
+        for one in &bound {
+            assert_ne!(one.listener.address.port(), 0);
+            for socket in &one.tcp {
+                assert_eq!(socket.local_addr().unwrap(), one.listener.address);
+            }
+            TcpStream::connect(one.listener.address).expect("a bound listener queues connections");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_named_with_a_remedy() {
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = Listener {
+            address: holder.local_addr().unwrap(),
+            tls: false,
+            http3: false,
+        };
+        let text = bind(&[taken], 1).unwrap_err().to_string();
+        assert!(text.contains(&taken.address.to_string()), "{text}");
+        assert!(text.contains("another process holds port"), "{text}");
+    }
+
+    #[test]
+    fn a_foreign_address_is_named_with_a_remedy() {
+        // 192.0.2.0/24 is reserved for documentation and on no machine (RFC 5737).
+        let foreign = Listener {
+            address: "192.0.2.1:0".parse().unwrap(),
+            tls: false,
+            http3: false,
+        };
+        let text = bind(&[foreign], 1).unwrap_err().to_string();
+        assert!(text.contains("is not an address of this machine"), "{text}");
+    }
+}
