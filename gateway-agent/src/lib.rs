@@ -7,4 +7,5 @@ pub mod drain;
 pub mod limits;
 pub mod listen;
 pub mod node;
+pub mod telemetry;
 pub mod worker;

@@ -1,0 +1,18 @@
+//! What the node tells about itself: metrics, the request log, the event log.
+//!
+//! Traffic code holds handles that were resolved when a snapshot was activated; nothing here looks up a
+//! label, takes a contended lock or waits for a reader while a request is being served.
+
+pub mod clock;
+pub mod metrics;
+mod process;
+pub mod recent;
+pub mod record;
+pub mod route;
+pub mod writer;
+
+pub use metrics::Metrics;
+pub use recent::Recent;
+pub use record::{ErrorRecord, RequestRecord};
+pub use route::RouteMetrics;
+pub use writer::LogWriter;

@@ -1,0 +1,154 @@
+//! Figures of the process under the names every Prometheus dashboard knows.
+//!
+//! Read from `/proc/self` at scrape; what cannot be read is left out rather than shown as zero.
+
+use std::fs;
+
+use prometheus::{
+    Gauge, IntGauge, Opts,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+
+/// `USER_HZ` of every Linux architecture that Rust supports; `/proc` times are in these ticks.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Page size of `/proc/self/statm`. Machines with larger pages (some aarch64) report through `VmRSS` below.
+const KIB: i64 = 1024;
+
+/// The collector behind the `process_*` metrics.
+#[derive(Debug)]
+pub(super) struct ProcessCollector {
+    cpu: Gauge,
+    memory: IntGauge,
+    files: IntGauge,
+    threads: IntGauge,
+    started: Gauge,
+}
+
+impl ProcessCollector {
+    pub(super) fn new(started_unix_seconds: f64) -> prometheus::Result<Self> {
+        let started = Gauge::with_opts(Opts::new(
+            "process_start_time_seconds",
+            "Start of the process, Unix time.",
+        ))?;
+        started.set(started_unix_seconds);
+        Ok(Self {
+            cpu: Gauge::with_opts(Opts::new(
+                "process_cpu_seconds_total",
+                "User and system CPU time of the process.",
+            ))?,
+            memory: IntGauge::with_opts(Opts::new("process_resident_memory_bytes", "Resident memory."))?,
+            files: IntGauge::with_opts(Opts::new("process_open_fds", "Open file descriptors."))?,
+            threads: IntGauge::with_opts(Opts::new("process_threads", "Threads of the process."))?,
+            started,
+        })
+    }
+}
+
+impl Collector for ProcessCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        [
+            self.cpu.desc(),
+            self.memory.desc(),
+            self.files.desc(),
+            self.threads.desc(),
+            self.started.desc(),
+        ]
+        .concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut families = self.started.collect();
+        if let Some(seconds) = fs::read_to_string("/proc/self/stat")
+            .ok()
+            .as_deref()
+            .and_then(cpu_seconds)
+        {
+            self.cpu.set(seconds);
+            families.extend(self.cpu.collect().into_iter().map(as_counter));
+        }
+        if let Ok(status) = fs::read_to_string("/proc/self/status") {
+            if let Some(kib) = field(&status, "VmRSS:") {
+                self.memory.set(kib * KIB);
+                families.extend(self.memory.collect());
+            }
+            if let Some(threads) = field(&status, "Threads:") {
+                self.threads.set(threads);
+                families.extend(self.threads.collect());
+            }
+        }
+        if let Ok(open) = fs::read_dir("/proc/self/fd") {
+            self.files.set(open.count() as i64);
+            families.extend(self.files.collect());
+        }
+        families
+    }
+}
+
+/// The crate's counters cannot be set, only added to; the CPU time is absolute, so a gauge is relabelled.
+fn as_counter(mut family: MetricFamily) -> MetricFamily {
+    use prometheus::proto::{Counter, MetricType};
+    family.set_field_type(MetricType::COUNTER);
+    for metric in family.mut_metric() {
+        let mut counter = Counter::default();
+        counter.set_value(metric.get_gauge().get_value());
+        metric.set_counter(counter);
+    }
+    family
+}
+
+/// Fields 14 and 15 of `/proc/self/stat`, counted after the command's closing parenthesis.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / TICKS_PER_SECOND)
+}
+
+fn field(status: &str, name: &str) -> Option<i64> {
+    status.lines().find_map(|line| {
+        line.strip_prefix(name)?
+            .split_ascii_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_cpu_time_past_any_command_name() {
+        let tail = "S 1 2 3 4 5 6 7 8 9 10 150 50 0 0";
+        for name in ["(agent)", "(a b)", "(x) y)"] {
+            assert_eq!(cpu_seconds(&format!("7 {name} {tail}")), Some(2.0), "{name}");
+        }
+        assert_eq!(cpu_seconds("nonsense"), None);
+        assert_eq!(cpu_seconds("7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn reads_fields() {
+        let status = "Name:\tx\nVmRSS:\t  1234 kB\nThreads:\t9\n";
+        assert_eq!(field(status, "VmRSS:"), Some(1234));
+        assert_eq!(field(status, "Threads:"), Some(9));
+        assert_eq!(field(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn this_process_has_all_figures() {
+        let families = ProcessCollector::new(1.0).unwrap().collect();
+        let names: Vec<_> = families.iter().map(|f| f.name()).collect();
+        for name in [
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_open_fds",
+        ] {
+            assert!(names.contains(&name), "{names:?}");
+        }
+    }
+}
