@@ -1,0 +1,80 @@
+//! Counters: one slot per verdict and reason, the same list on both sides.
+
+/// Value of one counter on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterValue {
+    /// Packets, connections or events.
+    pub count: u64,
+    /// Bytes of the frames; 0 where frames are not seen.
+    pub bytes: u64,
+}
+
+const _: () = assert!(size_of::<CounterValue>() == 16);
+
+macro_rules! counters {
+    ($($variant:ident $hook:literal $name:literal $meaning:literal)+) => {
+        /// Slot of the counter array. Each `edge_drop` packet raises exactly one of the three edge verdicts.
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Counter { $(#[doc = $meaning] $variant,)+ }
+
+        impl Counter {
+            /// Every counter in slot order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Program that raises it.
+            pub const fn hook(self) -> &'static str { match self { $(Self::$variant => $hook,)+ } }
+            /// Stable name: a metric label value.
+            pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name,)+ } }
+            /// What one count means.
+            pub const fn meaning(self) -> &'static str { match self { $(Self::$variant => $meaning,)+ } }
+        }
+    };
+}
+
+counters! {
+    EdgePass "edge_drop" "pass" "A packet went on to the stack."
+    EdgeDropDenied "edge_drop" "drop_denied" "A packet from a denied prefix was dropped."
+    EdgeDropMalformed "edge_drop" "drop_malformed" "A malformed packet was dropped."
+    EdgeShort "edge_drop" "short" "A frame ended inside a header."
+    EdgeHeader "edge_drop" "header" "A version or header length field was wrong."
+    EdgeLength "edge_drop" "length" "An IP length did not fit its headers or the frame."
+    EdgeFlags "edge_drop" "tcp_flags" "TCP flags that no stack sends: none, SYN with FIN or RST, FIN with RST."
+    EdgeAddress "edge_drop" "address" "A source address that cannot be one: multicast, broadcast, loopback, zero, own."
+    EdgeFragment "edge_drop" "fragment" "A fragment, passed to the stack for reassembly."
+    EdgeDeep "edge_drop" "deep_headers" "More VLAN tags or IPv6 extension headers than are walked; passed."
+    EdgeNotIp "edge_drop" "not_ip" "Neither IPv4 nor IPv6; passed."
+    SteerExact "vip_lookup" "exact" "A connection or datagram matched an exact destination."
+    SteerPrefix "vip_lookup" "prefix" "A connection or datagram matched a prefix and port range."
+    SteerMiss "vip_lookup" "miss" "A lookup was for no destination of the gateway; the kernel's own lookup went on."
+    SteerNoSocket "vip_lookup" "drop_no_socket" "A destination of the gateway had no socket; dropped."
+    SteerRefused "vip_lookup" "drop_refused" "The kernel refused the socket, usually a family mismatch; dropped."
+    PickWorker "pick_worker" "picked" "A worker was chosen."
+    PickMigrated "pick_worker" "migrated" "A waiting connection moved from a closing listener to a worker."
+    PickNoGroup "pick_worker" "no_group" "The listener belongs to no registered group; the kernel's hash chose."
+    PickFallback "pick_worker" "fallback" "The chosen worker had no usable socket; the kernel's hash chose."
+    ConnOpened "conn_acct" "opened" "A connection of the gateway was established."
+    ConnClosed "conn_acct" "closed" "A connection of the gateway ended."
+    ConnLost "conn_acct" "record_lost" "The ring buffer was full; a connection ended without a record."
+    ConnUntracked "conn_acct" "untracked" "No memory for a connection's storage; it will have no record."
+}
+
+/// Number of counters.
+pub const COUNTERS: u32 = Counter::ALL.len() as u32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_follow_the_table_and_labels_are_unique() {
+        for (at, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, at);
+            assert!(counter.meaning().ends_with('.'), "{counter:?}");
+            for other in &Counter::ALL[at + 1..] {
+                assert_ne!((counter.hook(), counter.name()), (other.hook(), other.name()));
+            }
+        }
+    }
+}
