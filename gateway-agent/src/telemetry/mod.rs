@@ -4,6 +4,7 @@
 //! label, takes a contended lock or waits for a reader while a request is being served.
 
 pub mod clock;
+pub mod events;
 pub mod metrics;
 mod process;
 pub mod recent;

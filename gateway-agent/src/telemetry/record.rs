@@ -253,7 +253,7 @@ impl RequestRecord {
 }
 
 /// Control characters would let a client forge log lines or steer a terminal; they print escaped.
-fn clean(text: &str) -> Cow<'_, str> {
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) {
         Cow::Owned(text.chars().flat_map(escape).collect())
     } else {

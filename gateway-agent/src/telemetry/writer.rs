@@ -1,6 +1,6 @@
 //! The bounded log writer: lines go to one thread, and a slow or dead reader never stops a request.
 //!
-//! A full queue drops the line and counts it; the count is a metric and, once the reader is back, a line.
+//! A full queue drops the line and counts it; the count is a metric and a warning once there is room again.
 
 use std::{
     io::{self, Write},
@@ -25,8 +25,25 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 /// How often a flush looks for room in a full queue.
 const FLUSH_STEP: Duration = Duration::from_millis(5);
 
+/// Which log a line belongs to; drops are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// What the node does.
+    Events = 0,
+    /// One line a request.
+    Requests = 1,
+}
+
+impl Stream {
+    /// All streams with their metric labels.
+    pub const ALL: [(Stream, &'static str); 2] = [(Stream::Events, "events"), (Stream::Requests, "requests")];
+}
+
+/// Lines dropped, by stream.
+type Dropped = Arc<[AtomicU64; Stream::ALL.len()]>;
+
 enum Job {
-    Line(Vec<u8>),
+    Line(Stream, Vec<u8>),
     Flush(SyncSender<()>),
 }
 
@@ -34,7 +51,7 @@ enum Job {
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     queue: SyncSender<Job>,
-    dropped: Arc<AtomicU64>,
+    dropped: Dropped,
 }
 
 impl LogWriter {
@@ -48,24 +65,24 @@ impl LogWriter {
 
     fn with_capacity(sink: impl Write + Send + 'static, lines: usize) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(lines);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&dropped);
+        let dropped = Dropped::default();
+        let counters = Arc::clone(&dropped);
         thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || write_all(sink, &jobs, &counter))?;
+            .spawn(move || write_all(sink, &jobs, &counters))?;
         Ok(Self { queue, dropped })
     }
 
     /// Queues one line, its newline included. Never waits; a full queue drops the line and counts it.
-    pub fn line(&self, line: Vec<u8>) {
-        if self.queue.try_send(Job::Line(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+    pub fn line(&self, stream: Stream, line: Vec<u8>) {
+        if self.queue.try_send(Job::Line(stream, line)).is_err() {
+            count(&self.dropped, stream);
         }
     }
 
-    /// How many lines were dropped since the start.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// How many lines of `stream` were dropped since the start.
+    pub fn dropped(&self, stream: Stream) -> u64 {
+        self.dropped[stream as usize].load(Ordering::Relaxed)
     }
 
     /// Waits until everything queued so far is written, or gives up after half a second.
@@ -89,36 +106,29 @@ impl LogWriter {
     }
 }
 
+fn count(dropped: &Dropped, stream: Stream) {
+    dropped[stream as usize].fetch_add(1, Ordering::Relaxed);
+}
+
 /// The thread's body: writes until every handle is gone. A write error (closed pipe, full disk) counts the
 /// line as dropped and goes on, for the reader may come back.
-fn write_all(sink: impl Write, jobs: &Receiver<Job>, dropped: &AtomicU64) {
+fn write_all(sink: impl Write, jobs: &Receiver<Job>, dropped: &Dropped) {
     let mut sink = io::BufWriter::new(sink);
-    let mut reported = 0;
     while let Ok(first) = jobs.recv() {
         handle(&mut sink, first, dropped);
         while let Ok(next) = jobs.try_recv() {
             handle(&mut sink, next, dropped);
-        }
-        let lost = dropped.load(Ordering::Relaxed);
-        if lost > reported {
-            let note = format!(
-                "[Warn] [LogLinesDropped], message: {} log lines dropped\n",
-                lost - reported
-            );
-            if sink.write_all(note.as_bytes()).is_ok() {
-                reported = lost;
-            }
         }
         // An error here shows again at the next line, where it is counted.
         let _ = sink.flush();
     }
 }
 
-fn handle<W: Write>(sink: &mut io::BufWriter<W>, job: Job, dropped: &AtomicU64) {
+fn handle<W: Write>(sink: &mut io::BufWriter<W>, job: Job, dropped: &Dropped) {
     match job {
-        Job::Line(line) => {
+        Job::Line(stream, line) => {
             if sink.write_all(&line).is_err() {
-                dropped.fetch_add(1, Ordering::Relaxed);
+                count(dropped, stream);
             }
         }
         Job::Flush(done) => {
@@ -149,7 +159,7 @@ impl Write for LineBuffer {
 impl Drop for LineBuffer {
     fn drop(&mut self) {
         if !self.bytes.is_empty() {
-            self.writer.line(std::mem::take(&mut self.bytes));
+            self.writer.line(Stream::Events, std::mem::take(&mut self.bytes));
         }
     }
 }
@@ -222,12 +232,12 @@ pub(crate) mod tests {
         let sink = Shared::default();
         let writer = LogWriter::start(sink.clone()).unwrap();
         for n in 0..100 {
-            writer.line(format!("{n}\n").into_bytes());
+            writer.line(Stream::Events, format!("{n}\n").into_bytes());
         }
         assert!(writer.flush());
         let expected: String = (0..100).map(|n| format!("{n}\n")).collect();
         assert_eq!(sink.text(), expected);
-        assert_eq!(writer.dropped(), 0);
+        assert_eq!(writer.dropped(Stream::Events), 0);
     }
 
     #[test]
@@ -237,13 +247,18 @@ pub(crate) mod tests {
         let writer = LogWriter::with_capacity(Stuck(gate, sink.clone()), 4).unwrap();
         for _ in 0..100 {
             // Longer than the writer's buffer, so that the first one is stuck already.
-            writer.line(vec![b'x'; 16 * 1024]);
+            writer.line(Stream::Requests, vec![b'x'; 16 * 1024]);
         }
-        assert!(writer.dropped() >= 100 - 1 - 4, "dropped {}", writer.dropped());
+        assert!(
+            writer.dropped(Stream::Requests) >= 100 - 1 - 4,
+            "dropped {}",
+            writer.dropped(Stream::Requests)
+        );
         assert!(!writer.flush(), "nobody reads");
         drop(open);
         assert!(writer.flush());
-        assert!(sink.text().contains("log lines dropped"), "{}", sink.text());
+        assert!(sink.text().len() >= 4 * 16 * 1024, "what was queued is written");
+        assert_eq!(writer.dropped(Stream::Events), 0, "streams are counted apart");
     }
 
     #[test]
@@ -251,9 +266,9 @@ pub(crate) mod tests {
         let writer = LogWriter::start(Broken).unwrap();
         for _ in 0..10 {
             // Longer than the writer's buffer, so that every line meets the disk.
-            writer.line(vec![b'x'; 16 * 1024]);
+            writer.line(Stream::Requests, vec![b'x'; 16 * 1024]);
         }
         writer.flush();
-        assert_eq!(writer.dropped(), 10);
+        assert_eq!(writer.dropped(Stream::Requests), 10);
     }
 }
