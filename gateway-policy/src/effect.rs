@@ -1,12 +1,13 @@
 //! What an execution asks of the world, and what it is told in return.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
-    context::{Response, Url},
+    Value,
+    context::{Backend, Response, Url},
     failure::Failure,
 };
 
@@ -29,6 +30,10 @@ pub enum Message {
 }
 
 /// Something only the agent can do.
+///
+/// More will come: an agent that does not know one answers [`Outcome::Failed`] with
+/// [`Failure::Unavailable`] and the policy that asked fails, visibly.
+#[non_exhaustive]
 #[derive(Debug)]
 pub enum Effect {
     /// Read a streaming body whole into `Body::Buffered`. Answered by [`Outcome::Body`].
@@ -42,6 +47,30 @@ pub enum Effect {
     Count(Box<Count>),
     /// Wait (`retry` intervals). Answered by [`Outcome::Elapsed`].
     Delay(Duration),
+    /// Find the backend entity of this id (`set-backend-service backend-id`). Answered by
+    /// [`Outcome::Backend`], or [`Outcome::Failed`] when there is none.
+    SelectBackend(Arc<str>),
+    /// The operation's example for this answer (`mock-response`). Answered by [`Outcome::Example`].
+    Example {
+        /// Status code whose response is looked up.
+        status: StatusCode,
+        /// Media type of the representation; `None`: the first.
+        content_type: Option<Arc<str>>,
+        /// Which of several examples, from 0.
+        index: usize,
+    },
+    /// One cache operation on values. Answered by [`Outcome::Cached`].
+    Cache(Box<CacheRequest>),
+    /// An access token of the node's own identity. Answered by [`Outcome::Token`].
+    Token(Box<TokenRequest>),
+    /// Enter a section that holds at most `max_count` requests (`limit-concurrency`). Answered by
+    /// [`Outcome::Permit`]; the permit is given back by dropping it.
+    Enter {
+        /// Whole key; equal keys share one count.
+        key: Arc<str>,
+        /// Most requests inside at once.
+        max_count: u64,
+    },
 }
 
 /// The world's answer to an [`Effect`].
@@ -57,6 +86,16 @@ pub enum Outcome {
     Counted(Counted),
     /// The time has passed.
     Elapsed,
+    /// The backend entity.
+    Backend(SelectedBackend),
+    /// The example, if the operation has one.
+    Example(Option<Example>),
+    /// What the cache holds for a look-up; `None` for a miss, a store and a removal.
+    Cached(Option<Value>),
+    /// The access token.
+    Token(Arc<str>),
+    /// The place inside, or `None` when all are taken.
+    Permit(Option<Permit>),
     /// The effect failed: backend unreachable, timeout, client gone, body too large.
     Failed(Failure),
 }
@@ -137,4 +176,84 @@ pub struct Counted {
     pub remaining: u64,
     /// Time until a call would be allowed again; zero when allowed.
     pub retry_after: Duration,
+}
+
+/// A backend entity chosen by policy.
+#[derive(Clone, Debug)]
+pub struct SelectedBackend {
+    /// What expressions see as `context.Backend`.
+    pub backend: Arc<Backend>,
+    /// Its URL, which replaces scheme, host, port and base path; `None` for a pool, whose member is
+    /// chosen when the request is sent.
+    pub url: Option<Url>,
+}
+
+/// A response example of the API definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Media type of the representation.
+    pub content_type: Option<Arc<str>>,
+    /// The example itself.
+    pub body: Bytes,
+}
+
+/// One of `cache-lookup-value`, `cache-store-value`, `cache-remove-value`.
+#[derive(Clone, Debug)]
+pub struct CacheRequest {
+    /// Key as the policy gives it.
+    pub key: Arc<str>,
+    /// Which cache is meant.
+    pub cache: CachingType,
+    /// What to do.
+    pub action: CacheAction,
+}
+
+/// What a [`CacheRequest`] does.
+#[derive(Clone, Debug)]
+pub enum CacheAction {
+    /// Return the stored value.
+    Lookup,
+    /// Keep the value for a time.
+    Store {
+        /// The value.
+        value: Value,
+        /// How long.
+        duration: Duration,
+    },
+    /// Forget the value.
+    Remove,
+}
+
+/// `caching-type`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CachingType {
+    /// The external cache if there is one.
+    #[default]
+    PreferExternal,
+    /// Only the external one.
+    External,
+    /// Only the built-in one, which a self-hosted gateway does not have.
+    Internal,
+}
+
+/// `authentication-managed-identity`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The application id URI the token is for.
+    pub resource: Arc<str>,
+    /// A user-assigned identity; `None`: the system-assigned one.
+    pub client_id: Option<Arc<str>>,
+}
+
+/// A place inside a `limit-concurrency` section. Dropping it gives the place back, also when the
+/// exchange is abandoned.
+pub struct Permit(
+    /// Whatever releases the place when dropped.
+    pub Box<dyn Any>,
+);
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
 }

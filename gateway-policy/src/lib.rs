@@ -1,15 +1,20 @@
 //! Policy documents: reader, checker, compiled programs, evaluation that asks for effects.
 //!
 //! The life of a document: text → [`document`] (tolerant reader, positions kept) → parsed policies
-//! (one file each under [`policies`]) → composition over scopes → [`Program`] (flat, shared by all
-//! workers) → [`Execution`] (one exchange on one worker). An execution never does anything to the
+//! (one file each under `policies`) → composition over scopes → `Program` (flat, shared by all
+//! workers) → `Execution` (one exchange on one worker). An execution never does anything to the
 //! world: it returns a [`Step`] that asks for an [`Effect`] and is resumed with its [`Outcome`].
 //!
 //! Absent on purpose: runtime, sockets, files, clocks, global randomness.
 
+pub mod diagnostic;
+pub mod document;
 pub mod effect;
 pub mod failure;
+#[cfg(test)]
+mod test_support;
 
+pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, Outcome, Step};
 pub use failure::Failure;
 pub use gateway_expr::{Context, Diagnostic as ExpressionDiagnostic, Value, World, context};
