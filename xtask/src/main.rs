@@ -1,3 +1,64 @@
 //! `cargo xtask`: everything beyond plain cargo commands.
 
-fn main() {}
+mod bench;
+mod bpf;
+mod demo;
+mod docs;
+mod packages;
+mod shell;
+mod signals;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything beyond plain cargo: see the node work, test it, keep it tidy, measure it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Watch real traffic through the node: three hosts, nginx upstreams, curl, kernel hooks, metrics.
+    ///
+    /// Sets up what is missing, builds, runs, compares every request with what is expected and cleans up.
+    /// Exits with 1 when anything was not as expected.
+    Demo(demo::Options),
+    /// Run everything that can be tested on this machine, cheapest first; the last line is the summary.
+    Test(test::Options),
+    /// Check the rules of the house that no compiler checks.
+    Tidy,
+    /// Measure the agent against nginx and haproxy, interleaved, and write docs/benchmarks.md.
+    Bench(bench::Options),
+    /// Set up the BPF toolchain if it is missing and build the kernel programs.
+    Bpf,
+    /// Write the generated pages under docs/ again, or only check that they are up to date.
+    Docs(docs::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Tidy => tidy::run(),
+        Task::Bench(options) => bench::run(&options),
+        Task::Bpf => bpf::setup().and_then(|()| bpf::build()).map(|object| {
+            shell::say(&format!("kernel programs: {}", object.display()));
+            true
+        }),
+        Task::Docs(options) => docs::run(&options),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            shell::complain(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
