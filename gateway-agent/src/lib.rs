@@ -7,5 +7,6 @@ pub mod drain;
 pub mod limits;
 pub mod listen;
 pub mod node;
+pub mod sync;
 pub mod telemetry;
 pub mod worker;
