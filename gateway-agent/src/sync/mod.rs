@@ -3,5 +3,12 @@
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod stable;
+pub mod status;
+pub mod task;
+#[cfg(test)]
+mod task_tests;
 pub mod tree;
 pub mod watch;
+
+pub use status::Status;
+pub use task::{Handle, Load, Loaded, Rejected, Source, Task};

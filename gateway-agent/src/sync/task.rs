@@ -1,0 +1,436 @@
+//! The loop: wait for a change, let it settle, read, check, activate; an invalid folder changes nothing.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use gateway_config::{
+    Snapshot,
+    snapshot::{FileTree, Problem},
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::{
+    stable::{self, Patience},
+    status::{Active, Attempt, Problems, Status},
+    tree::{Bounds, Stamps},
+    watch::{Notifications, Targets},
+};
+use crate::telemetry::{Metrics, clock::Timestamp};
+
+/// Between the first notification of a change and the reading: tools write in bursts.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Turns what was read into a configuration. Runs on the blocking pool; may read secrets and certificates.
+pub trait Load: Send + Sync + 'static {
+    /// Checks everything and builds the snapshot.
+    ///
+    /// # Errors
+    /// All mistakes together, when nothing usable can be built.
+    fn load(&self, tree: FileTree) -> Result<Loaded, Rejected>;
+
+    /// Makes it the configuration of every request from now on.
+    ///
+    /// # Errors
+    /// Why it cannot be (a listener cannot be bound, a route has no metrics).
+    fn activate(&self, loaded: &Loaded) -> Result<(), String>;
+}
+
+/// A configuration that can serve.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What serves.
+    pub snapshot: Arc<Snapshot>,
+    /// Warnings and refused scopes.
+    pub problems: Vec<Problem>,
+    /// Entities by kind.
+    pub entities: Vec<(&'static str, usize)>,
+    /// Files outside the folder that were read for it.
+    pub files: BTreeSet<PathBuf>,
+}
+
+/// Why nothing can serve.
+#[derive(Debug, Default)]
+pub struct Rejected {
+    /// All mistakes.
+    pub problems: Vec<Problem>,
+    /// Files outside the folder that were read or looked for: their change is a reason to try again.
+    pub files: BTreeSet<PathBuf>,
+}
+
+/// What to synchronise from, and how.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The artifact folder; `None` when everything comes from single files.
+    pub folder: Option<PathBuf>,
+    /// Files always watched: overlay, settings.
+    pub files: BTreeSet<PathBuf>,
+    /// The poll's interval.
+    pub interval: Duration,
+    /// What a folder may hold.
+    pub bounds: Bounds,
+    /// How a reading settles.
+    pub patience: Patience,
+}
+
+impl Source {
+    /// For people.
+    pub fn describe(&self) -> String {
+        match &self.folder {
+            Some(folder) => format!("folder {}", folder.display()),
+            None => "files".to_owned(),
+        }
+    }
+}
+
+/// Shared with the admin endpoint: the state, and the bell that asks for a reading now.
+#[derive(Clone, Debug, Default)]
+pub struct Handle {
+    status: Arc<ArcSwap<Status>>,
+    wake: Arc<Notify>,
+    forced: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Handle {
+    /// The state at this moment.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.load_full()
+    }
+
+    /// Asks for a reading now, changed or not (SIGHUP).
+    pub fn reload(&self) {
+        self.forced.store(true, std::sync::atomic::Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    fn take_forced(&self) -> bool {
+        self.forced.swap(false, std::sync::atomic::Ordering::AcqRel)
+    }
+}
+
+/// The synchronisation task.
+pub struct Task {
+    source: Source,
+    load: Arc<dyn Load>,
+    metrics: Arc<Metrics>,
+    handle: Handle,
+    notifications: Notifications,
+    /// Files outside the folder that the last load read.
+    extra: BTreeSet<PathBuf>,
+    /// Stamps before the last reading; `None` asks for another at the next tick.
+    seen: Option<Stamps>,
+    /// Digest of the folder at the last verdict, and stamps of the single files.
+    judged: Option<([u8; 32], Stamps)>,
+}
+
+impl Task {
+    /// Nothing is read before [`Task::run`] or [`Task::attempt`].
+    pub fn new(source: Source, load: Arc<dyn Load>, metrics: Arc<Metrics>, handle: Handle) -> Self {
+        let status = Status {
+            source: source.describe(),
+            ..Status::default()
+        };
+        handle.status.store(Arc::new(status));
+        let notifications = Notifications::start(Arc::clone(&handle.wake));
+        Self {
+            source,
+            load,
+            metrics,
+            handle,
+            notifications,
+            extra: BTreeSet::new(),
+            seen: None,
+            judged: None,
+        }
+    }
+
+    /// Runs until `stop` completes. The first attempt is made at once.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        tracing::info!(event = "ConfigInitialSyncStarted", source_of_configuration = %self.source.describe(), "reading configuration");
+        let mut tick = tokio::time::interval(self.source.interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(stop);
+        loop {
+            let notified = tokio::select! {
+                _ = tick.tick() => false,
+                () = self.notifications.changed() => true,
+                () = &mut stop => return,
+            };
+            if notified {
+                tokio::time::sleep(SETTLE).await;
+            }
+            tokio::select! {
+                () = self.attempt() => {}
+                () = &mut stop => return,
+            }
+        }
+    }
+
+    /// Everything watched at this moment.
+    fn targets(&self) -> Targets {
+        let files = self.source.files.union(&self.extra).cloned().collect();
+        Targets {
+            folder: self.source.folder.clone(),
+            files,
+        }
+    }
+
+    /// Looks whether anything changed and, if so, reads and judges it.
+    pub async fn attempt(&mut self) {
+        let forced = self.handle.take_forced();
+        let targets = self.targets();
+        self.notifications.follow(&targets);
+        let now = stamps(targets, self.source.bounds).await;
+        if !forced && self.seen.as_ref() == Some(&now) {
+            return;
+        }
+        self.seen = Some(now);
+        let began = Instant::now();
+        let at = Timestamp::now();
+        match self.read().await {
+            Ok((tree, verdict_key)) => {
+                if !forced && self.judged.as_ref() == Some(&verdict_key) {
+                    return;
+                }
+                let files = tree.len();
+                self.judge(tree, files, at, began).await;
+                // Taken after the load, which may have found more files; a change in between shows at the
+                // next tick, because `seen` is from before.
+                self.judged = Some((
+                    verdict_key.0,
+                    single_stamps(self.targets(), self.source.bounds).await,
+                ));
+                self.notifications.follow(&self.targets());
+                self.seen = self.seen.take().map(|seen| self.with_new_files(seen));
+            }
+            Err(error) => {
+                self.seen = None;
+                self.judged = None;
+                self.failed(at, error.cause(), error.to_string(), remedy(error.cause()), &[]);
+            }
+        }
+    }
+
+    /// Adds the stamps of files that became known by the load, so that the next tick does not take them
+    /// for a change.
+    fn with_new_files(&self, mut seen: Stamps) -> Stamps {
+        let known = Targets {
+            folder: None,
+            files: self.targets().files,
+        }
+        .stamps(&self.source.bounds);
+        for (path, stamp) in known {
+            seen.entry(path).or_insert(stamp);
+        }
+        seen
+    }
+
+    /// The folder's content, with what decides whether it is news.
+    async fn read(&self) -> Result<(FileTree, ([u8; 32], Stamps)), stable::StableError> {
+        let single = single_stamps(self.targets(), self.source.bounds).await;
+        match &self.source.folder {
+            Some(folder) => {
+                let tree = stable::read(folder, self.source.bounds, self.source.patience).await?;
+                Ok((tree.files, (tree.digest, single)))
+            }
+            None => Ok((FileTree::new(), ([0; 32], single))),
+        }
+    }
+
+    /// Checks and activates what was read.
+    async fn judge(&mut self, tree: FileTree, files: usize, at: Timestamp, began: Instant) {
+        let load = Arc::clone(&self.load);
+        let result = tokio::task::spawn_blocking(move || {
+            let loaded = load.load(tree)?;
+            let activated = load.activate(&loaded);
+            Ok((loaded, activated))
+        })
+        .await;
+        match result {
+            Ok(Ok((loaded, Ok(())))) => {
+                self.extra = loaded.files.clone();
+                self.succeeded(&loaded, files, at, began.elapsed());
+            }
+            Ok(Ok((loaded, Err(reason)))) => {
+                self.extra = loaded.files.clone();
+                self.failed(at, "activation", reason, remedy("activation"), &loaded.problems);
+            }
+            Ok(Err(Rejected { problems, files })) => {
+                self.extra = files;
+                let message = format!("{} mistakes refuse this configuration", problems.len());
+                self.failed(at, "invalid", message, remedy("invalid"), &problems);
+            }
+            Err(error) => {
+                let message = format!("checking ended abnormally: {error}");
+                self.failed(at, "activation", message, remedy("activation"), &[]);
+            }
+        }
+    }
+
+    fn succeeded(&self, loaded: &Loaded, files: usize, at: Timestamp, took: Duration) {
+        let problems = Problems::of(&loaded.problems);
+        let active = Active {
+            revision: Arc::clone(&loaded.snapshot.revision),
+            activated: Timestamp::now(),
+            files,
+            entities: loaded.entities.clone(),
+            problems: problems.clone(),
+        };
+        self.count_success(&active, took);
+        log_problems(&problems);
+        let event = if self.handle.status().active.is_some() {
+            "ConfigurationUpdated"
+        } else {
+            "ConfigInitialSyncCompleted"
+        };
+        tracing::info!(
+            event,
+            revision = %active.revision,
+            files,
+            warnings = problems.warnings,
+            refused_scopes = problems.refused,
+            milliseconds = took.as_millis() as u64,
+            "configuration is active"
+        );
+        let attempt = Attempt {
+            at,
+            ok: true,
+            cause: None,
+            message: None,
+            remedy: None,
+            problems,
+        };
+        self.publish(Some(Arc::new(active)), attempt);
+    }
+
+    fn count_success(&self, active: &Active, took: Duration) {
+        let sync = &self.metrics.sync;
+        sync.attempts.inc();
+        sync.last_success.set(1);
+        sync.activated.set(active.activated.unix_seconds());
+        sync.scopes_refused.set(active.problems.refused as i64);
+        sync.duration.observe(took.as_secs_f64());
+        sync.info.reset();
+        let labels = [&*active.revision, self.source.describe().as_str()].map(str::to_owned);
+        if let Ok(info) = sync.info.get_metric_with_label_values(&labels) {
+            info.set(1);
+        }
+        for (kind, count) in &active.entities {
+            if let Ok(gauge) = sync.entities.get_metric_with_label_values(&[kind]) {
+                gauge.set(*count as i64);
+            }
+        }
+    }
+
+    fn failed(
+        &self,
+        at: Timestamp,
+        cause: &'static str,
+        message: String,
+        remedy: &'static str,
+        found: &[Problem],
+    ) {
+        let sync = &self.metrics.sync;
+        sync.attempts.inc();
+        sync.last_success.set(0);
+        if let Ok(errors) = sync.errors.get_metric_with_label_values(&[cause]) {
+            errors.inc();
+        }
+        let problems = Problems::of(found);
+        log_problems(&problems);
+        let status = self.handle.status();
+        let event = if status.active.is_some() {
+            "ConfigurationRejected"
+        } else {
+            "ConfigInitialSyncFailed"
+        };
+        let serving = status
+            .active
+            .as_ref()
+            .map_or("nothing", |active| &*active.revision);
+        tracing::error!(event, cause, serving, remedy, "{message}");
+        let attempt = Attempt {
+            at,
+            ok: false,
+            cause: Some(cause),
+            message: Some(message),
+            remedy: Some(remedy),
+            problems,
+        };
+        self.publish(status.active.clone(), attempt);
+    }
+
+    fn publish(&self, active: Option<Arc<Active>>, attempt: Attempt) {
+        let before = self.handle.status();
+        self.handle.status.store(Arc::new(Status {
+            source: before.source.clone(),
+            active,
+            attempts: before.attempts + 1,
+            failures: before.failures + u64::from(!attempt.ok),
+            last_attempt: Some(Arc::new(attempt)),
+            polling_only: self.notifications.degraded.clone(),
+        }));
+    }
+}
+
+fn remedy(cause: &str) -> &'static str {
+    match cause {
+        "invalid" => "correct the files named; `gateway-agent check FOLDER` shows the same without a node",
+        "unstable" => "let the writer finish, or write a new folder and swap a symbolic link",
+        "too_large" => "keep only gateway artifacts in the folder",
+        "activation" => "the configuration is well-formed but this node cannot serve it: see the message",
+        _ => "make the folder readable for the agent's user",
+    }
+}
+
+/// The log names each problem once an attempt; the status has the rest.
+fn log_problems(problems: &Problems) {
+    /// Lines of one attempt: enough to act on, few enough to read.
+    const LOGGED: usize = 50;
+    for p in problems.shown.iter().take(LOGGED) {
+        let element = p.element.as_deref().unwrap_or("");
+        if p.severity == "warning" {
+            tracing::warn!(
+                event = "ConfigurationProblem",
+                code = p.code,
+                file = p.path,
+                line = p.line,
+                column = p.column,
+                element,
+                "{}",
+                p.message
+            );
+        } else {
+            tracing::error!(
+                event = "ConfigurationProblem",
+                code = p.code,
+                file = p.path,
+                line = p.line,
+                column = p.column,
+                element,
+                "{}",
+                p.message
+            );
+        }
+    }
+}
+
+async fn stamps(targets: Targets, bounds: Bounds) -> Stamps {
+    // The task cannot be cancelled and does not panic; an empty state leads to a reading, which reports.
+    tokio::task::spawn_blocking(move || targets.stamps(&bounds))
+        .await
+        .unwrap_or_default()
+}
+
+async fn single_stamps(targets: Targets, bounds: Bounds) -> Stamps {
+    stamps(
+        Targets {
+            folder: None,
+            files: targets.files,
+        },
+        bounds,
+    )
+    .await
+}
