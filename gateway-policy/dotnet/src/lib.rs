@@ -5,6 +5,7 @@
 //! by a named constant, and no input panics.
 
 mod error;
+pub mod number;
 pub mod text;
 
 pub use error::{Error, ExceptionKind};

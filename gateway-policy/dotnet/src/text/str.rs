@@ -175,15 +175,6 @@ impl Str {
         }
     }
 
-    /// Byte position in [`Str::as_str`] of unit `unit`; `None` inside a surrogate pair or past the end.
-    pub(crate) fn byte_of_unit(&self, unit: usize) -> Option<usize> {
-        match &self.0 {
-            Repr::Utf8(s, _) => byte_of_unit(s, unit),
-            Repr::Wide(_) => None,
-            _ => (unit <= self.len()).then_some(unit),
-        }
-    }
-
     /// Whether both are the same object, as `ReferenceEquals` sees it. All empty strings are one.
     pub fn ptr_eq(&self, other: &Str) -> bool {
         match (&self.0, &other.0) {
