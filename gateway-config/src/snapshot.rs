@@ -1,52 +1,254 @@
 //! The immutable result of loading: what one request is served with, from route to program.
 //!
-//! This file fixes the shape that the agent builds on; the rooms behind it fill it.
+//! The agent holds it in an `Arc`, takes one clone per request and never sees it change.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gateway_policy::context;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::{
+    access::{Access, AccessTable},
+    network::{Hostname, KernelOptions, Listener},
+    routing::{Route, RouteTable},
+};
 
 /// Files of an artifact folder by relative path with `/`, already read.
 pub type FileTree = BTreeMap<String, Arc<[u8]>>;
 
-/// One mistake in the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// A problem that refuses (its entity, its scope, or the whole snapshot), or only a warning.
-    pub severity: Severity,
-    /// Stable short name, such as `unknown-element`.
-    pub code: &'static str,
-    /// What is wrong and what to do.
-    pub message: String,
-    /// Path of the file inside the tree, or of the overlay.
-    pub path: String,
-    /// 1-based; 0 when the place is the whole file.
-    pub line: u32,
-    /// 1-based, in characters; 0 when unknown.
-    pub column: u32,
-    /// Element, attribute or key concerned.
-    pub element: Option<String>,
-}
-
-/// How bad a [`Problem`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Nothing is refused.
-    Warning,
-    /// The entity or policy scope it stands in refuses requests; everything else serves.
-    Scope,
-    /// The snapshot cannot be used at all; the last good one stays.
-    Fatal,
-}
-
-/// An API with everything resolved.
+/// An API (one revision of it) with everything resolved.
 #[derive(Debug)]
 pub struct ApiEntry {
+    /// Entity name without revision; what links and subscription scopes refer to.
+    pub name: Arc<str>,
+    /// `name` in lower case: entity names are unique without regard to case.
+    pub folded_name: Arc<str>,
     /// What policies see.
     pub api: Arc<context::Api>,
+    /// Header field of its subscription key.
+    pub key_header: http::HeaderName,
     /// Where requests go unless a policy says otherwise.
     pub service_url: Option<context::Url>,
+    /// Path prefix of its requests: `path`, plus the version with scheme `Segment`; no slash at either end.
+    pub effective_path: Arc<str>,
+    /// What its operations carry.
+    pub kind: ApiKind,
+    /// Schemes it answers.
+    pub protocols: Protocols,
+    /// Is a subscription key needed (outside open products)?
+    pub subscription_required: bool,
+    /// Where a version identifier is looked for and which one is this API's.
+    pub version: Option<Version>,
+    /// Operations in the order of the specification.
+    pub operations: Vec<Arc<OperationEntry>>,
+    /// Why every request to it is refused (500), when one of its parts did not load.
+    pub refused: Option<Arc<str>>,
+}
+
+/// `type` of an API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the management API")]
+pub enum ApiKind {
+    #[default]
+    Http,
+    Soap,
+    WebSocket,
+    GraphQl,
+    OData,
+    Grpc,
+}
+
+/// `protocols` of an API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the management API")]
+pub struct Protocols {
+    pub http: bool,
+    pub https: bool,
+    pub ws: bool,
+    pub wss: bool,
+}
+
+/// How an API of a version set is told from its siblings at run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Identifier; empty for the set's "Original".
+    pub identifier: Arc<str>,
+    /// Where requests carry it.
+    pub place: VersionPlace,
+}
+
+/// `versioningScheme` of a version set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionPlace {
+    /// The segment after the path; already part of [`ApiEntry::effective_path`].
+    Segment,
+    /// A query parameter of this name.
+    Query(Arc<str>),
+    /// A header field of this name.
+    Header(http::HeaderName),
+}
+
+/// An operation with everything resolved.
+#[derive(Debug, Default)]
+pub struct OperationEntry {
+    /// What policies see.
+    pub operation: Arc<context::Operation>,
+    /// SOAP APIs: the action that chooses it.
+    pub soap_action: Option<Arc<str>>,
+    /// Documented answers, for `mock-response`.
+    pub responses: Vec<ResponseEntry>,
+    /// Query parameters the specification declares, by name (for `copy-unmatched-params`, validation).
+    pub query_parameters: Vec<Arc<str>>,
+    /// Why it is refused, when its own policy did not load.
+    pub refused: Option<Arc<str>>,
+}
+
+/// A documented answer of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseEntry {
+    /// Status code; `default` answers are not kept.
+    pub status: StatusCode,
+    /// Its media types, in order.
+    pub representations: Vec<Representation>,
+}
+
+/// One media type of a documented answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Representation {
+    /// Media type as written.
+    pub content_type: Arc<str>,
+    /// First example as text; objects as JSON.
+    pub example: Option<Arc<str>>,
+    /// Schema as JSON text, references resolved one level, for generated samples.
+    pub schema: Option<Arc<str>>,
+}
+
+/// A product.
+#[derive(Debug)]
+pub struct ProductEntry {
+    /// What policies see; `id` is the entity name.
+    pub product: Arc<context::Product>,
+    /// Entity names of its APIs.
+    pub apis: Vec<Arc<str>>,
+}
+
+/// A subscription that a key can stand for.
+#[derive(Debug)]
+pub struct SubscriptionEntry {
+    /// What policies see; `id` is the entity name.
+    pub subscription: Arc<context::Subscription>,
+    /// What its keys open.
+    pub scope: SubscriptionScope,
+    /// Only `active` opens anything.
+    pub state: SubscriptionState,
+    /// Owner, when one is known.
+    pub owner: Option<Arc<context::User>>,
+    /// May its keys switch on request tracing?
+    pub allow_tracing: bool,
+}
+
+/// `scope` of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubscriptionScope {
+    /// APIs of one product (entity name).
+    Product(Arc<str>),
+    /// One API (entity name), all its revisions.
+    Api(Arc<str>),
+    /// `/apis`, or the built-in all-access subscription.
+    AllApis,
+}
+
+/// `state` of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the management API")]
+pub enum SubscriptionState {
+    Active,
+    Suspended,
+    Submitted,
+    Rejected,
+    Cancelled,
+    Expired,
+}
+
+/// A backend entity.
+#[derive(Debug)]
+pub struct BackendEntry {
+    /// What policies see; `id` is the entity name.
+    pub backend: Arc<context::Backend>,
+    /// Base address; `None` for a pool.
+    pub url: Option<context::Url>,
+    /// Header fields added to every request.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Query parameters added to every request.
+    pub query: Vec<(String, String)>,
+    /// Client certificates by entity name, first usable one wins.
+    pub certificate_ids: Vec<Arc<str>>,
+    /// Client certificates by thumbprint, only without ids.
+    pub certificate_thumbprints: Vec<Arc<str>>,
+    /// Check the server certificate's chain.
+    pub validate_chain: bool,
+    /// Check the server certificate's name.
+    pub validate_name: bool,
+    /// Forward proxy on the way.
+    pub proxy: Option<BackendProxy>,
+    /// Circuit breaker rule, at most one.
+    pub breaker: Option<BreakerRule>,
+    /// Members of a pool.
+    pub pool: Vec<PoolMember>,
+    /// Cookie of session affinity, when on.
+    pub affinity_cookie: Option<Arc<str>>,
+    /// Why using it fails (500), when it did not load.
+    pub refused: Option<Arc<str>>,
+}
+
+/// `proxy` of a backend.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the management API")]
+pub struct BackendProxy {
+    pub url: context::Url,
+    pub username: Option<Arc<str>>,
+    pub password: Option<Arc<str>>,
+}
+
+impl std::fmt::Debug for BackendProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the credentials: this ends in logs.
+        f.debug_struct("BackendProxy")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A circuit breaker rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// Name.
+    pub name: Arc<str>,
+    /// Trips at this many failures in `interval`, or
+    pub count: Option<u32>,
+    /// at this share of failures, in percent.
+    pub percentage: Option<u32>,
+    /// Window of counting.
+    pub interval: Duration,
+    /// Status codes that are failures, inclusive.
+    pub status_ranges: Vec<(u16, u16)>,
+    /// Reasons that are failures; free text that matches nothing is kept and ignored.
+    pub error_reasons: Vec<Arc<str>>,
+    /// How long it stays open.
+    pub trip_duration: Duration,
+    /// The backend's `Retry-After` replaces `trip_duration`.
+    pub accept_retry_after: bool,
+}
+
+/// A member of a backend pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolMember {
+    /// Entity name of the backend.
+    pub id: Arc<str>,
+    /// Share inside its priority group; 0 counts as 1 when all are 0.
+    pub weight: u32,
+    /// Lower is tried first.
+    pub priority: u32,
 }
 
 /// What of a request decides its route. Nothing is copied.
@@ -68,9 +270,86 @@ pub struct RequestKey<'a> {
     pub websocket: bool,
 }
 
+/// The gateway entity this node serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayEntity {
+    /// Entity name; `context.Deployment.Gateway.Id`.
+    pub id: Arc<str>,
+    /// `locationData.name`; `context.Deployment.Region`.
+    pub region: Arc<str>,
+    /// Name of the APIM service, from `config.service.endpoint`.
+    pub service_name: Arc<str>,
+}
+
 /// The configuration that one request is served with. Never changes; replaced whole.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Hash over everything it was made from, hex.
     pub revision: Arc<str>,
+    pub(crate) gateway: GatewayEntity,
+    pub(crate) apis: Vec<Arc<ApiEntry>>,
+    pub(crate) products: Vec<Arc<ProductEntry>>,
+    pub(crate) backends: BTreeMap<Arc<str>, Arc<BackendEntry>>,
+    pub(crate) routes: RouteTable,
+    pub(crate) access: AccessTable,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) hostnames: Vec<Hostname>,
+    pub(crate) kernel: KernelOptions,
+}
+
+impl Snapshot {
+    /// Finds API and operation of a request.
+    pub fn route(&self, key: &RequestKey<'_>) -> Route<'_> {
+        self.routes.route(key)
+    }
+
+    /// Decides whether the request may use `api`, and as whom.
+    pub fn authorize(&self, api: &ApiEntry, key: &RequestKey<'_>) -> Access {
+        self.access.authorize(api, key)
+    }
+
+    /// The gateway entity served.
+    pub fn gateway(&self) -> &GatewayEntity {
+        &self.gateway
+    }
+
+    /// All APIs, revisions included.
+    pub fn apis(&self) -> &[Arc<ApiEntry>] {
+        &self.apis
+    }
+
+    /// All products.
+    pub fn products(&self) -> &[Arc<ProductEntry>] {
+        &self.products
+    }
+
+    /// Backends by entity name; look-up with [`Snapshot::backend`].
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<BackendEntry>> {
+        self.backends.values()
+    }
+
+    /// The backend named `id` (case ignored).
+    pub fn backend(&self, id: &str) -> Option<&Arc<BackendEntry>> {
+        self.backends.get(id).or_else(|| {
+            self.backends
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(id))
+                .map(|(_, b)| b)
+        })
+    }
+
+    /// Where to listen.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Host names with their certificates.
+    pub fn hostnames(&self) -> &[Hostname] {
+        &self.hostnames
+    }
+
+    /// What the kernel side is asked to do.
+    pub fn kernel(&self) -> &KernelOptions {
+        &self.kernel
+    }
 }

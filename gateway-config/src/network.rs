@@ -1,0 +1,85 @@
+//! Listeners, host names and kernel options: what neither folder nor ARM says about a node.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+
+/// One address and port the agent listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Name for logs, metrics and steering rules.
+    pub name: Arc<str>,
+    /// Address; unspecified means all.
+    pub address: IpAddr,
+    /// Port; 0 lets the system choose (tests).
+    pub port: u16,
+    /// TLS is terminated here.
+    pub tls: bool,
+    /// Protocol versions offered.
+    pub http: HttpVersions,
+    /// Bounds of its connections; `None` takes the setting.
+    pub limits: ListenerLimits,
+}
+
+/// HTTP versions of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpVersions {
+    /// HTTP/1.1
+    pub http1: bool,
+    /// HTTP/2, by ALPN on TLS and by prior knowledge on plain connections.
+    pub http2: bool,
+    /// HTTP/3 on the UDP port of the same number; needs TLS.
+    pub http3: bool,
+}
+
+/// Bounds of one listener; `None` takes the value of the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Connections open at once.
+    pub connections: Option<u32>,
+    /// Bytes of a request's header section.
+    pub header_bytes: Option<u32>,
+    /// Time a client may take to send a header section.
+    pub header_timeout: Option<Duration>,
+    /// Time a kept-alive connection may idle.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// A host name and its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hostname {
+    /// Lower case; `*.example.com` matches one label.
+    pub name: Arc<str>,
+    /// PEM file with the full chain.
+    pub certificate_path: Arc<str>,
+    /// PEM file with the private key.
+    pub key_path: Arc<str>,
+    /// Ask for a client certificate in the handshake.
+    pub negotiate_client_certificate: bool,
+    /// Offer HTTP/2 by ALPN.
+    pub http2: bool,
+}
+
+/// What the kernel side is asked to do. Empty: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelOptions {
+    /// Interfaces that XDP is attached to.
+    pub uplinks: Vec<Arc<str>>,
+    /// Addresses and ports steered to listeners without binding each.
+    pub steer: Vec<SteerRule>,
+    /// Source prefixes dropped on the uplinks.
+    pub deny: Vec<IpNet>,
+}
+
+/// One steering rule: destination prefix and ports to a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SteerRule {
+    /// Destination addresses.
+    pub prefix: IpNet,
+    /// First port.
+    pub first_port: u16,
+    /// Last port, included.
+    pub last_port: u16,
+    /// Name of the [`Listener`] that gets the connections.
+    pub listener: Arc<str>,
+}

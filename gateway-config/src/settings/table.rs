@@ -1,0 +1,518 @@
+//! The one table of settings: name, aliases, default, meaning, support. `docs/settings.md` is made from it.
+
+use std::sync::Arc;
+
+use super::{
+    Auth, KernelMode, LocalLog, LogLevel, Settings, StdLog, TagFormat,
+    value::{boolean, bytes, duration, integer, list},
+};
+use crate::{
+    problem::{Problem, Severity},
+    secret::Secret,
+};
+
+/// One setting.
+pub struct Setting {
+    /// Official name.
+    pub name: &'static str,
+    /// Other spellings that are accepted.
+    pub aliases: &'static [&'static str],
+    /// Value when none is given; `None`: unset.
+    pub default: Option<&'static str>,
+    /// Accepted values, for the documentation.
+    pub values: &'static str,
+    /// Where the name comes from.
+    pub source: Source,
+    /// Does it have its effect?
+    pub support: Support,
+    /// Meaning.
+    pub help: &'static str,
+    /// Reads a value into the typed settings.
+    pub(super) apply: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+/// Where a setting's name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Documented by the vendor.
+    Official,
+    /// Set by the vendor's chart or portal snippets only.
+    Chart,
+    /// A usual environment variable.
+    Environment,
+    /// Named by the document this project started from.
+    Seed,
+    /// Ours.
+    Own,
+}
+
+/// Does a setting have its effect?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Yes.
+    Yes,
+    /// Accepted, reported as having no effect yet, for this reason.
+    Later(&'static str),
+    /// Refused when it differs from the default, for this reason.
+    Never(&'static str),
+}
+
+use Source::{Chart, Environment, Official, Own, Seed};
+use Support::{Later, Never, Yes};
+
+type Apply = fn(&mut Settings, &str) -> Result<(), String>;
+
+const fn row(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    default: Option<&'static str>,
+    values: &'static str,
+    source: Source,
+    support: Support,
+    help: &'static str,
+    apply: Apply,
+) -> Setting {
+    Setting {
+        name,
+        aliases,
+        default,
+        values,
+        source,
+        support,
+        help,
+        apply,
+    }
+}
+
+/// Stores a parsed value.
+macro_rules! set {
+    ($($field:ident).+ = $parse:expr) => {
+        |s: &mut Settings, v: &str| {
+            s.$($field).+ = $parse(v)?;
+            Ok(())
+        }
+    };
+}
+
+const NO_CLOUD: Support = Later("the configuration endpoint's metrics protocol is not public");
+const OTEL: Support = Later("OTLP export is not built yet; use the Prometheus endpoint");
+const STATSD: Support = Later("StatsD export is not built yet; use the Prometheus endpoint");
+const LOCAL_LOG: Support = Later("local log sinks are not built yet; use telemetry.logs.std");
+const INGRESS: Support = Never("Ingress mode is not built; describe the routes in the artifact folder");
+const SYNC: Support = Later("configuration from Azure is not built yet; set config.artifacts.path");
+const OLD_TLS: Support = Never("TLS below 1.2 is out of reach of the TLS library used");
+
+/// Every setting.
+#[rustfmt::skip] // one row a line, like the page it makes
+pub static TABLE: &[Setting] = &[
+    row("gateway.name", &[], None, "text", Official, Yes, "name of the gateway entity: which APIs of the folder are served, and `context.Deployment.Gateway.Id`", set!(gateway_name = opt)),
+    // Configuration source
+    row("config.service.endpoint", &[], None, "URL or host name", Official, SYNC, "configuration endpoint; the service name is taken from it", set!(config.endpoint = opt)),
+    row("config.service.auth", &[], None, "`GatewayKey <token>`, `azureAdApp`, `workloadIdentity`", Official, SYNC, "how to sign in to the configuration endpoint", set!(config.auth = auth)),
+    row("config.service.auth.azureAd.tenantId", &["AZURE_TENANT_ID"], None, "GUID", Official, SYNC, "Entra tenant", set!(config.tenant_id = opt)),
+    row("config.service.auth.azureAd.clientId", &["AZURE_CLIENT_ID"], None, "GUID", Official, SYNC, "Entra application", set!(config.client_id = opt)),
+    row("config.service.auth.azureAd.clientSecret", &[], None, "text", Official, SYNC, "client secret", set!(config.client_secret = secret)),
+    row("config.service.auth.azureAd.certificatePath", &[], None, "path", Official, SYNC, "certificate that signs the client assertion", set!(config.client_certificate_path = opt)),
+    row("config.service.auth.azureAd.authority", &["AZURE_AUTHORITY_HOST"], Some("https://login.microsoftonline.com"), "URL", Official, SYNC, "Entra authority host", set!(config.authority = text)),
+    row("config.service.auth.tokenAudience", &[], Some("https://azure-api.net/configuration"), "URL", Official, SYNC, "audience of the Entra token", set!(config.token_audience = text)),
+    row("config.service.endpoint.disableCertificateValidation", &[], Some("false"), "true, false", Official, SYNC, "`true` turns the check of the endpoint's certificate off; for tests only", set!(config.disable_certificate_validation = boolean)),
+    row("config.service.integration.timeout", &[], Some("00:01:40"), "time span", Official, SYNC, "limit of one exchange with the configuration endpoint", set!(config.timeout = duration)),
+    row("config.service.refreshInterval", &[], Some("10s"), "time span", Seed, Yes, "how often the source is looked at for changes", set!(config.refresh_interval = positive)),
+    row("config.artifacts.path", &[], None, "path", Own, Yes, "APIOps artifact folder to serve", set!(config.artifacts_path = opt)),
+    row("config.overlay.path", &[], None, "path", Own, Yes, "overlay file with what such folders cannot hold", set!(config.overlay_path = opt)),
+    // Other instances
+    row("neighborhood.host", &[], None, "DNS name", Official, Later("instances do not exchange counts yet"), "name whose addresses are all instances", set!(discovery.host = opt)),
+    row("neighborhood.heartbeat.port", &[], Some("4291"), "UDP port", Official, Later("instances do not exchange counts yet"), "heartbeats between instances", set!(discovery.heartbeat_port = port)),
+    row("policy.rate-limit.sync.port", &["policies.rate-limit.sync.port"], Some("4290"), "UDP port", Official, Later("instances do not exchange counts yet"), "rate-limit counts between instances", set!(discovery.rate_limit_port = port)),
+    // Client side
+    row("net.server.address", &[], Some("0.0.0.0"), "IP address", Own, Yes, "address of the two default listeners; listeners of the overlay replace them", set!(server.address = address)),
+    row("net.server.http.port", &[], Some("8080"), "TCP port", Own, Yes, "plain listener; 0 turns it off", set!(server.http_port = port)),
+    row("net.server.https.port", &[], Some("8081"), "TCP port", Own, Yes, "TLS listener; 0 turns it off", set!(server.https_port = port)),
+    row("net.server.http3.enabled", &[], Some("true"), "true, false", Own, Yes, "HTTP/3 on the UDP port of the TLS listener", set!(server.http3 = boolean)),
+    row("net.server.http.forwarded.proto.enabled", &[], Some("false"), "true, false", Official, Yes, "use `X-Forwarded-Proto` as the scheme that APIs are matched by", set!(server.forwarded_proto = boolean)),
+    row("net.server.tls.certificate.path", &[], None, "path", Seed, Yes, "PEM file with the certificate chain shown when no host name matches", set!(server.certificate_path = opt)),
+    row("net.server.tls.privateKey.path", &[], None, "path", Seed, Yes, "PEM file with its private key", set!(server.key_path = opt)),
+    row("net.server.tls.ciphers.allowed-suites", &[], None, "list of suite names", Official, Yes, "TLS suites for clients; unset: all that are safe", set!(server.ciphers = items)),
+    row("net.server.tls.unknown-name", &[], Some("self-signed"), "self-signed, refuse", Own, Yes, "what a client sees that asks for a name without certificate", set!(server.refuse_unknown_names = unknown_name)),
+    // Backend side
+    row("net.client.tls.ciphers.allowed-suites", &[], None, "list of suite names", Official, Yes, "TLS suites towards backends; unset: all that are safe", set!(client.ciphers = items)),
+    row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls13", &[], Some("true"), "true, false", Official, Yes, "TLS 1.3 towards backends", set!(client.tls13 = boolean)),
+    row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls12", &[], Some("true"), "true, false", Official, Yes, "TLS 1.2 towards backends", set!(client.tls12 = boolean)),
+    row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls11", &[], Some("false"), "true, false", Official, OLD_TLS, "TLS 1.1 towards backends", truth_only),
+    row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls10", &[], Some("false"), "true, false", Official, OLD_TLS, "TLS 1.0 towards backends", truth_only),
+    row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Ssl30", &[], Some("false"), "true, false", Official, OLD_TLS, "SSL 3.0 towards backends", truth_only),
+    row("certificates.local.ca.enabled", &[], Some("false"), "true, false", Official, Yes, "trust the CA certificates of certificates.local.ca.path", set!(client.local_ca = boolean)),
+    row("certificates.local.ca.path", &[], None, "path", Own, Yes, "PEM file or folder of CA certificates to trust", set!(client.local_ca_path = opt)),
+    row("security.certificate-revocation.validation.enabled", &[], Some("false"), "true, false", Official, Later("revocation lists are not fetched yet"), "check certificate revocation lists", set!(client.revocation = boolean)),
+    row("HTTP_PROXY", &[], None, "URL", Environment, Later("forward proxies for backends are not built yet"), "proxy for plain backend requests", set!(client.http_proxy = opt)),
+    row("HTTPS_PROXY", &[], None, "URL", Environment, Later("forward proxies for backends are not built yet"), "proxy for TLS backend requests", set!(client.https_proxy = opt)),
+    row("NO_PROXY", &[], None, "list of hosts", Environment, Later("forward proxies for backends are not built yet"), "hosts that are reached without proxy", set!(client.no_proxy = items)),
+    // Ingress
+    row("k8s.ingress.enabled", &[], Some("false"), "true, false", Official, INGRESS, "build routes from Ingress objects", set!(ingress.enabled = boolean)),
+    row("k8s.ingress.namespace", &[], Some("default"), "text", Official, INGRESS, "namespace to watch", set!(ingress.namespace = text)),
+    row("k8s.ingress.dns.suffix", &[], Some("svc.cluster.local"), "text", Official, INGRESS, "suffix of backend host names", set!(ingress.dns_suffix = text)),
+    row("k8s.ingress.config.path", &[], None, "path", Official, INGRESS, "kubeconfig", set!(ingress.config_path = opt)),
+    // Metrics
+    row("telemetry.metrics.local", &[], Some("none"), "none, statsd (false, true)", Official, STATSD, "local metrics sink", metrics_local),
+    row("telemetry.metrics.local.statsd.endpoint", &[], None, "host:port", Official, STATSD, "StatsD server", set!(metrics.statsd_endpoint = statsd_endpoint)),
+    row("telemetry.metrics.local.statsd.sampling", &[], Some("1"), "0 to 1", Official, STATSD, "sampling rate", set!(metrics.statsd_sampling = fraction)),
+    row("telemetry.metrics.local.statsd.tag-format", &[], Some("none"), "none, librato, dogStatsD, influxDB", Official, STATSD, "how tags are written", set!(metrics.statsd_tags = tag_format)),
+    row("telemetry.metrics.cloud", &[], Some("true"), "true, false", Official, NO_CLOUD, "send metrics to Azure Monitor", set!(metrics.cloud = boolean)),
+    row("telemetry.metrics.prometheus.port", &[], Some("4290"), "TCP port", Own, Yes, "Prometheus endpoint `/metrics`; 0 turns it off", set!(metrics.prometheus_port = optional_port)),
+    row("observability.opentelemetry.enabled", &[], Some("false"), "true, false", Official, OTEL, "push OTLP metrics", set!(metrics.otel = boolean)),
+    row("observability.opentelemetry.collector.uri", &[], None, "URL", Official, OTEL, "OTLP collector", set!(metrics.otel_collector = opt)),
+    row("observability.opentelemetry.system-metrics.enabled", &[], Some("false"), "true, false", Official, OTEL, "also process metrics", set!(metrics.otel_system = boolean)),
+    row("observability.opentelemetry.histogram.buckets", &[], Some("5,10,25,50,100,250,500,1000,2500,5000,10000"), "list of milliseconds", Official, Yes, "bucket bounds of all histograms", set!(metrics.otel_buckets = buckets)),
+    // Logs
+    row("telemetry.logs.std", &[], Some("text"), "none, text, json (true, false)", Official, Yes, "log on standard output", set!(logs.std = std_log)),
+    row("telemetry.logs.std.level", &[], Some("info"), "all, debug, info, warn, error, fatal", Official, Yes, "least severity shown", set!(logs.level = level)),
+    row("telemetry.logs.std.color", &[], Some("true"), "true, false", Official, Yes, "colour in text output", set!(logs.color = boolean)),
+    row("telemetry.logs.local", &[], Some("auto"), "none, auto, localsyslog, rfc5424, journal, json (false)", Official, LOCAL_LOG, "local log sink", set!(logs.local = local_log)),
+    row("telemetry.logs.local.localsyslog.endpoint", &[], None, "path", Official, LOCAL_LOG, "syslog socket", set!(logs.localsyslog_endpoint = opt)),
+    row("telemetry.logs.local.localsyslog.facility", &[], Some("7"), "0 to 23", Official, LOCAL_LOG, "syslog facility", set!(logs.localsyslog_facility = facility)),
+    row("telemetry.logs.local.rfc5424.endpoint", &[], None, "host:port", Official, LOCAL_LOG, "syslog server", set!(logs.rfc5424_endpoint = opt)),
+    row("telemetry.logs.local.rfc5424.facility", &[], Some("7"), "0 to 23", Official, LOCAL_LOG, "syslog facility", set!(logs.rfc5424_facility = facility)),
+    row("telemetry.logs.local.journal.endpoint", &[], None, "path", Official, LOCAL_LOG, "journal socket", set!(logs.journal_endpoint = opt)),
+    row("telemetry.logs.local.json.endpoint", &[], Some("127.0.0.1:8888"), "path or host:port", Official, LOCAL_LOG, "UDP receiver of JSON records", set!(logs.json_endpoint = text)),
+    row("logs.applicationinsights.endpoint", &[], Some("https://dc.services.visualstudio.com/v2/track"), "URL", Official, Later("Application Insights export is not built yet"), "Application Insights ingestion", set!(logs.application_insights_endpoint = text)),
+    // Descriptive
+    row("runtime.deployment.mechanism", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "mechanism", v)),
+    row("runtime.deployment.artifact.version", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "artifact.version", v)),
+    row("runtime.deployment.artifact.source", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "artifact.source", v)),
+    row("runtime.deployment.orchestrator.type", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "orchestrator.type", v)),
+    row("runtime.deployment.highAvailability.enabled", &[], None, "true, false", Chart, Yes, "shown in `status`", |s, v| describe(s, "highAvailability.enabled", v)),
+    row("runtime.deployment.dapr.enabled", &[], None, "true, false", Chart, Yes, "shown in `status`", |s, v| describe(s, "dapr.enabled", v)),
+    // Node
+    row("runtime.workers", &[], Some("0"), "0 to 1024", Own, Yes, "traffic workers; 0: one per core", set!(workers = workers)),
+    row("kernel.mode", &[], Some("auto"), "auto, off, required", Own, Yes, "use of eBPF: what is possible, nothing, or stop when a hook cannot be attached", set!(kernel = kernel_mode)),
+    row("admin.address", &[], Some("127.0.0.1:4292"), "address:port, `none`", Own, Yes, "where `status` and administration answer", set!(admin_address = opt)),
+    // Bounds
+    row("limits.connections", &[], Some("65536"), "1 to 4000000", Own, Yes, "client connections open at once", set!(limits.connections = |v| number(v, 1, 4_000_000))),
+    row("limits.request.header.bytes", &[], Some("64KiB"), "size", Own, Yes, "header section of a request", set!(limits.header_bytes = small_bytes)),
+    row("limits.request.header.count", &[], Some("128"), "1 to 1024", Own, Yes, "header fields of a request", set!(limits.header_count = |v| number(v, 1, 1024))),
+    row("limits.request.header.timeout", &[], Some("15s"), "time span", Own, Yes, "time to send a header section", set!(limits.header_timeout = positive)),
+    row("limits.idle.timeout", &[], Some("240s"), "time span", Own, Yes, "kept-alive client connection without request", set!(limits.idle_timeout = positive)),
+    row("limits.tls.handshake.timeout", &[], Some("10s"), "time span", Own, Yes, "time for a TLS handshake", set!(limits.handshake_timeout = positive)),
+    row("limits.body.buffer.bytes", &[], Some("64MiB"), "size", Own, Yes, "largest body that a policy may read", set!(limits.body_buffer_bytes = bytes)),
+    row("limits.http2.streams", &[], Some("128"), "1 to 4096", Own, Yes, "concurrent HTTP/2 streams of a connection", set!(limits.http2_streams = |v| number(v, 1, 4096))),
+    row("limits.upstream.connections", &[], Some("512"), "1 to 65536", Own, Yes, "connections to one backend authority per worker", set!(limits.upstream_connections = |v| number(v, 1, 65_536))),
+    row("limits.upstream.idle.timeout", &[], Some("60s"), "time span", Own, Yes, "idle pooled backend connection", set!(limits.upstream_idle_timeout = positive)),
+    row("limits.upstream.connect.timeout", &[], Some("30s"), "time span", Own, Yes, "connecting to a backend", set!(limits.connect_timeout = positive)),
+    row("limits.drain.timeout", &[], Some("60s"), "time span", Own, Yes, "time for running requests when stopping", set!(limits.drain_timeout = duration)),
+    row("limits.expression.steps", &[], Some("1000000"), "1000 to 1000000000", Own, Yes, "steps of one expression", set!(limits.expression_steps = |v| integer(v, 1000, 1_000_000_000))),
+    row("limits.expression.memory.bytes", &[], Some("64MiB"), "size", Own, Yes, "memory of one expression", set!(limits.expression_memory = bytes)),
+    row("limits.expression.regex.timeout", &[], Some("2s"), "time span", Own, Yes, "time of one regular expression", set!(limits.regex_timeout = positive)),
+    // Compatibility
+    row("compatibility.missing-variable", &[], Some("throw"), "throw, null", Own, Yes, "`context.Variables[\"missing\"]`", set!(compat.missing_variable_is_null = |v| choice(v, "throw", "null"))),
+    row("compatibility.unsupported-policies", &[], Some("skip"), "skip, refuse", Own, Yes, "policies the self-hosted gateway does not run: skip with a metric, or refuse their scope", set!(compat.refuse_unsupported_policies = |v| choice(v, "skip", "refuse"))),
+    row("compatibility.backend-failure", &[], Some("500"), "500, 502", Own, Yes, "status of failed backends: always 500, or 502 for connections and 504 for time-outs", set!(compat.gateway_errors = |v| choice(v, "500", "502"))),
+    row("cache.memory.enabled", &[], Some("false"), "true, false", Own, Later("cache policies are not built yet"), "cache policies without Redis use a bounded memory cache", set!(compat.memory_cache = boolean)),
+];
+
+/// Checks that concern several settings.
+pub(super) fn check_together(s: &Settings, problems: &mut Vec<Problem>) {
+    let mut fatal = |element: &str, message: &str| {
+        problems.push(Problem::new(Severity::Fatal, "missing-setting", "settings", message).on(element));
+    };
+    if s.server.certificate_path.is_some() != s.server.key_path.is_some() {
+        fatal(
+            "net.server.tls.certificate.path",
+            "net.server.tls.certificate.path and net.server.tls.privateKey.path go together; set both or neither",
+        );
+    }
+    if matches!(s.config.auth, Auth::AzureAdApp | Auth::WorkloadIdentity) && s.gateway_name.is_none() {
+        fatal(
+            "gateway.name",
+            "gateway.name is needed with azureAdApp and workloadIdentity; set it to the name of the gateway entity",
+        );
+    }
+    if s.config.auth == Auth::AzureAdApp {
+        if s.config.tenant_id.is_none() || s.config.client_id.is_none() {
+            fatal(
+                "config.service.auth.azureAd.tenantId",
+                "azureAdApp needs config.service.auth.azureAd.tenantId and .clientId",
+            );
+        }
+        if s.config.client_secret.is_none() && s.config.client_certificate_path.is_none() {
+            fatal(
+                "config.service.auth.azureAd.clientSecret",
+                "azureAdApp needs config.service.auth.azureAd.clientSecret or .certificatePath",
+            );
+        }
+    }
+    if s.metrics.statsd && s.metrics.statsd_endpoint.is_none() {
+        fatal(
+            "telemetry.metrics.local.statsd.endpoint",
+            "telemetry.metrics.local = statsd needs telemetry.metrics.local.statsd.endpoint (host:port)",
+        );
+    }
+    if s.metrics.otel && s.metrics.otel_collector.is_none() {
+        fatal(
+            "observability.opentelemetry.collector.uri",
+            "observability.opentelemetry.enabled needs observability.opentelemetry.collector.uri",
+        );
+    }
+    if !s.client.tls12 && !s.client.tls13 {
+        fatal(
+            "Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls12",
+            "no TLS version is left towards backends; allow Tls12 or Tls13",
+        );
+    }
+}
+
+fn opt(v: &str) -> Result<Option<Arc<str>>, String> {
+    Ok((!v.is_empty() && v != "none").then(|| v.into()))
+}
+
+fn text(v: &str) -> Result<Arc<str>, String> {
+    if v.is_empty() {
+        Err("the value is empty".to_owned())
+    } else {
+        Ok(v.into())
+    }
+}
+
+fn items(v: &str) -> Result<Vec<Arc<str>>, String> {
+    Ok(list(v))
+}
+
+fn secret(v: &str) -> Result<Option<Secret>, String> {
+    Ok((!v.is_empty()).then(|| Secret::new(v)))
+}
+
+fn port(v: &str) -> Result<u16, String> {
+    integer(v, 0, 65_535).map(|n| n as u16)
+}
+
+fn optional_port(v: &str) -> Result<Option<u16>, String> {
+    port(v).map(|p| (p != 0).then_some(p))
+}
+
+fn number(v: &str, least: u64, most: u64) -> Result<u32, String> {
+    integer(v, least, most).map(|n| n as u32)
+}
+
+fn small_bytes(v: &str) -> Result<u32, String> {
+    u32::try_from(bytes(v)?).map_err(|_| format!("`{v}` is too large; at most 4GiB"))
+}
+
+fn workers(v: &str) -> Result<u32, String> {
+    number(v, 0, 1024)
+}
+
+fn facility(v: &str) -> Result<u8, String> {
+    integer(v, 0, 23).map(|n| n as u8)
+}
+
+fn positive(v: &str) -> Result<std::time::Duration, String> {
+    duration(v).and_then(|d| {
+        if d.is_zero() {
+            Err(format!("`{v}` must be more than zero"))
+        } else {
+            Ok(d)
+        }
+    })
+}
+
+fn address(v: &str) -> Result<std::net::IpAddr, String> {
+    v.parse().map_err(|_| format!("`{v}` is no IP address"))
+}
+
+fn fraction(v: &str) -> Result<f64, String> {
+    v.parse()
+        .ok()
+        .filter(|f| (0.0..=1.0).contains(f))
+        .ok_or_else(|| format!("`{v}` is no number from 0 to 1"))
+}
+
+fn choice(v: &str, off: &str, on: &str) -> Result<bool, String> {
+    if v.eq_ignore_ascii_case(on) {
+        Ok(true)
+    } else if v.eq_ignore_ascii_case(off) {
+        Ok(false)
+    } else {
+        Err(format!("`{v}` is neither `{off}` nor `{on}`"))
+    }
+}
+
+fn unknown_name(v: &str) -> Result<bool, String> {
+    choice(v, "self-signed", "refuse")
+}
+
+/// Finds `v` among named values.
+fn one_of<T: Copy>(v: &str, known: &[(&str, T)]) -> Result<T, String> {
+    known
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(v))
+        .map(|(_, t)| *t)
+        .ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|(n, _)| *n).collect();
+            format!("`{v}` is none of {}", names.join(", "))
+        })
+}
+
+fn std_log(v: &str) -> Result<StdLog, String> {
+    use StdLog::{Json, None, Text};
+    one_of(
+        v,
+        &[
+            ("none", None),
+            ("text", Text),
+            ("json", Json),
+            ("true", Text),
+            ("false", None),
+        ],
+    )
+}
+
+fn level(v: &str) -> Result<LogLevel, String> {
+    use LogLevel::{All, Debug, Error, Fatal, Info, Warn};
+    one_of(
+        v,
+        &[
+            ("all", All),
+            ("debug", Debug),
+            ("info", Info),
+            ("warn", Warn),
+            ("warning", Warn),
+            ("error", Error),
+            ("fatal", Fatal),
+        ],
+    )
+}
+
+fn local_log(v: &str) -> Result<LocalLog, String> {
+    use LocalLog::{Auto, Journal, Json, LocalSyslog, None, Rfc5424};
+    one_of(
+        v,
+        &[
+            ("none", None),
+            ("auto", Auto),
+            ("localsyslog", LocalSyslog),
+            ("rfc5424", Rfc5424),
+            ("journal", Journal),
+            ("json", Json),
+            ("false", None),
+            ("true", Auto),
+        ],
+    )
+}
+
+fn tag_format(v: &str) -> Result<TagFormat, String> {
+    use TagFormat::{DogStatsD, InfluxDb, Librato, None};
+    one_of(
+        v,
+        &[
+            ("none", None),
+            ("librato", Librato),
+            ("ibrato", Librato),
+            ("dogStatsD", DogStatsD),
+            ("influxDB", InfluxDb),
+        ],
+    )
+}
+
+fn kernel_mode(v: &str) -> Result<KernelMode, String> {
+    one_of(
+        v,
+        &[
+            ("auto", KernelMode::Auto),
+            ("off", KernelMode::Off),
+            ("required", KernelMode::Required),
+        ],
+    )
+}
+
+/// `true` is the seed's way to ask for the Prometheus endpoint, which is on by default.
+fn metrics_local(s: &mut Settings, v: &str) -> Result<(), String> {
+    s.metrics.statsd = one_of(
+        v,
+        &[
+            ("none", false),
+            ("false", false),
+            ("true", false),
+            ("statsd", true),
+        ],
+    )?;
+    Ok(())
+}
+
+fn statsd_endpoint(v: &str) -> Result<Option<Arc<str>>, String> {
+    opt(v.strip_prefix("udp://").unwrap_or(v))
+}
+
+fn buckets(v: &str) -> Result<Vec<f64>, String> {
+    let out: Vec<f64> = list(v)
+        .iter()
+        .filter_map(|b| b.parse().ok())
+        .filter(|b: &f64| b.is_finite() && *b > 0.0)
+        .collect();
+    if out.is_empty() || out.len() != list(v).len() || out.windows(2).any(|w| w[0] >= w[1]) {
+        return Err(format!(
+            "`{v}` is no rising list of milliseconds such as `5,10,25`"
+        ));
+    }
+    Ok(out)
+}
+
+fn auth(v: &str) -> Result<Auth, String> {
+    if v.eq_ignore_ascii_case("azureAdApp") {
+        return Ok(Auth::AzureAdApp);
+    }
+    if v.eq_ignore_ascii_case("workloadIdentity") {
+        return Ok(Auth::WorkloadIdentity);
+    }
+    let (word, token) = v.split_once(' ').unwrap_or((v, ""));
+    if word.eq_ignore_ascii_case("GatewayKey") && !token.trim().is_empty() {
+        return Ok(Auth::GatewayKey(Secret::new(token.trim())));
+    }
+    // The value may be a token: it is not repeated.
+    Err("no valid authentication for the configuration API; write `GatewayKey <token>`, `azureAdApp` or `workloadIdentity`".to_owned())
+}
+
+fn truth_only(_: &mut Settings, v: &str) -> Result<(), String> {
+    boolean(v).map(|_| ())
+}
+
+fn describe(s: &mut Settings, name: &str, v: &str) -> Result<(), String> {
+    s.deployment.retain(|(n, _)| **n != *name);
+    s.deployment.push((name.into(), v.into()));
+    Ok(())
+}
+
+/// The settings reference as Markdown; `docs/settings.md` is this text.
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "# Settings\n\n\
+         Generated from the table in gateway-config/src/settings/table.rs; `cargo test -p gateway-config` compares it.\n\n\
+         A setting is given as an environment variable or in a settings file, under its name (letter case ignored), an\n\
+         alias, or its shell form (`config.service.endpoint` is `CONFIG_SERVICE_ENDPOINT`: upper case, everything but\n\
+         letters and digits becomes `_`). The environment wins over the file. Time spans are written `00:01:40` or\n\
+         `100s`; sizes in bytes or with `KiB`, `MiB`, `GiB`. An unknown name in a file and a bad value stop the start.\n\n\
+         | name | values | default | from | meaning |\n|---|---|---|---|---|\n",
+    );
+    for e in TABLE {
+        let from = match e.source {
+            Official => "official",
+            Chart => "chart",
+            Environment => "environment",
+            Seed => "seed",
+            Own => "own",
+        };
+        let default = e.default.map_or("-".to_owned(), |d| format!("`{d}`"));
+        let mut meaning = e.help.to_owned();
+        if !e.aliases.is_empty() {
+            meaning += &format!("; also `{}`", e.aliases.join("`, `"));
+        }
+        match e.support {
+            Yes => {}
+            Later(why) => meaning += &format!(". **No effect yet**: {why}"),
+            Never(why) => meaning += &format!(". **Refused**: {why}"),
+        }
+        out += &format!(
+            "| `{}` | {} | {default} | {from} | {meaning} |\n",
+            e.name, e.values
+        );
+    }
+    out
+}

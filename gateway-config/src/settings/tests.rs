@@ -1,0 +1,195 @@
+//! Tables over names, aliases, values and problems.
+
+use super::*;
+
+fn raw(origin: &str, name: &str, value: &str) -> RawSetting {
+    RawSetting {
+        origin: origin.into(),
+        name: name.into(),
+        value: value.into(),
+        line: 7,
+    }
+}
+
+fn one(name: &str, value: &str) -> (Settings, Vec<Problem>) {
+    parse(&[raw(ENVIRONMENT, name, value)])
+}
+
+#[test]
+fn defaults_parse() {
+    let (s, problems) = parse(&[]);
+    assert_eq!(problems, []);
+    assert_eq!((s.server.http_port, s.server.https_port), (8080, 8081));
+    assert_eq!(s.config.refresh_interval, Duration::from_secs(10));
+    assert_eq!(s.config.timeout, Duration::from_secs(100));
+    assert_eq!(s.metrics.otel_buckets.len(), 11);
+    assert_eq!(s.limits.drain_timeout, Duration::from_secs(60));
+}
+
+#[test]
+fn every_documented_name_is_in_the_table() {
+    let official = TABLE.iter().filter(|e| e.source == Source::Official).count();
+    assert_eq!(official, 48, "the settings reference documents 48 names");
+    assert_eq!(TABLE.iter().filter(|e| e.source == Source::Chart).count(), 6);
+    assert_eq!(TABLE.iter().filter(|e| e.source == Source::Seed).count(), 3);
+}
+
+#[test]
+fn names_aliases_and_shell_forms_are_unique() {
+    let mut seen = std::collections::HashSet::new();
+    for e in TABLE {
+        for name in std::iter::once(&e.name).chain(e.aliases) {
+            assert!(seen.insert(shell_form(name)), "{name} is taken");
+        }
+    }
+}
+
+#[test]
+fn a_name_is_found_in_every_form() {
+    for form in [
+        "config.service.endpoint",
+        "Config.Service.Endpoint",
+        "CONFIG_SERVICE_ENDPOINT",
+        "config_service_endpoint",
+    ] {
+        let (s, _) = one(form, "contoso.configuration.azure-api.net");
+        assert!(s.config.endpoint.is_some(), "{form}");
+    }
+    assert!(find("policies.rate-limit.sync.port").is_some());
+    assert!(find("POLICY_RATE_LIMIT_SYNC_PORT").is_some());
+    assert!(find("config service endpoint").is_none_or(|e| e.name == "config.service.endpoint"));
+    assert!(find("PATH").is_none());
+}
+
+#[test]
+fn values_of_the_seed_are_understood() {
+    let (s, problems) = parse(&[
+        raw("f", "telemetry.logs.std", "true"),
+        raw("f", "telemetry.logs.local", "false"),
+        raw("f", "telemetry.metrics.local", "false"),
+        raw("f", "config.service.refreshInterval", "00:00:30"),
+        raw("f", "net.server.tls.certificate.path", "/c.pem"),
+        raw("f", "net.server.tls.privateKey.path", "/k.pem"),
+    ]);
+    assert!(
+        problems.iter().all(|p| p.severity == Severity::Warning),
+        "{problems:?}"
+    );
+    assert_eq!(
+        (s.logs.std, s.logs.local, s.metrics.statsd),
+        (StdLog::Text, LocalLog::None, false)
+    );
+    assert_eq!(s.config.refresh_interval, Duration::from_secs(30));
+}
+
+#[test]
+fn problems_by_kind() {
+    for (name, value, code, part) in [
+        ("net.server.http.port", "eighty", "bad-setting", "whole number"),
+        (
+            "config.service.integration.timeout",
+            "100",
+            "bad-setting",
+            "time span",
+        ),
+        (
+            "telemetry.logs.std.level",
+            "loud",
+            "bad-setting",
+            "none of all, debug",
+        ),
+        (
+            "config.service.auth",
+            "Bearer x",
+            "bad-setting",
+            "GatewayKey <token>",
+        ),
+        (
+            "config.service.auth",
+            "GatewayKey ",
+            "bad-setting",
+            "GatewayKey <token>",
+        ),
+        (
+            "config.service.endpont",
+            "x",
+            "unknown-setting",
+            "config.service.endpoint",
+        ),
+        (
+            "k8s.ingress.enabled",
+            "true",
+            "unsupported-setting",
+            "not supported",
+        ),
+        (
+            "telemetry.logs.local",
+            "journal",
+            "setting-without-effect",
+            "no effect yet",
+        ),
+        (
+            "net.server.tls.certificate.path",
+            "/c.pem",
+            "missing-setting",
+            "go together",
+        ),
+        (
+            "telemetry.metrics.local",
+            "statsd",
+            "missing-setting",
+            "statsd.endpoint",
+        ),
+    ] {
+        let (_, problems) = one(name, value);
+        let found = problems
+            .iter()
+            .find(|p| p.code == code)
+            .unwrap_or_else(|| panic!("{name}: {problems:?}"));
+        assert!(found.message.contains(part), "{name}: {}", found.message);
+    }
+    let (_, problems) = one("config.service.auth", "sEcReT-token");
+    assert!(
+        !format!("{problems:?}").contains("sEcReT"),
+        "a token must not be repeated"
+    );
+}
+
+#[test]
+fn unknown_names_stop_in_a_file_and_pass_in_the_environment() {
+    assert_eq!(parse(&[raw(ENVIRONMENT, "PATH", "/bin")]).1, []);
+    assert_eq!(
+        parse(&[raw(ENVIRONMENT, "net.foo.bar", "1")]).1[0].severity,
+        Severity::Warning
+    );
+    let (_, problems) = parse(&[raw("settings.yaml", "PATH", "/bin")]);
+    assert_eq!((problems[0].severity, problems[0].line), (Severity::Fatal, 7));
+}
+
+#[test]
+fn later_origins_win_and_doubles_are_reported() {
+    let (s, problems) = parse(&[
+        raw("settings.yaml", "net.server.http.port", "1"),
+        raw(ENVIRONMENT, "NET_SERVER_HTTP_PORT", "2"),
+        raw(ENVIRONMENT, "net.server.http.port", "3"),
+    ]);
+    assert_eq!(s.server.http_port, 3);
+    assert_eq!(
+        problems.iter().map(|p| p.code).collect::<Vec<_>>(),
+        ["repeated-setting"]
+    );
+}
+
+#[test]
+fn the_generated_page_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
+    let expected = table::markdown();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "docs/settings.md is stale: run UPDATE_DOCS=1 cargo test -p gateway-config"
+    );
+}
