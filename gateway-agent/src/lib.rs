@@ -3,10 +3,13 @@
 //! Data plane: [`listen`] binds, [`worker`] runs one thread per core, [`node`] is what they share,
 //! [`drain`] ends it all, [`limits`] bounds it.
 
+pub mod admin;
 pub mod drain;
+pub mod kernel;
 pub mod limits;
 pub mod listen;
 pub mod node;
+pub mod ready;
 pub mod sync;
 pub mod telemetry;
 pub mod worker;

@@ -1,0 +1,315 @@
+//! The admin endpoint's table: path, method, what it does. `/help` prints this table, so it cannot be wrong.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::json;
+
+use super::{page, state::State};
+use crate::telemetry::events::Threshold;
+
+/// An answer before it becomes HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// Body.
+    pub body: String,
+    /// `Allow`, with status 405.
+    pub allow: Option<&'static str>,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+/// The Prometheus text format's own type.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+impl Reply {
+    fn new(status: StatusCode, content_type: &'static str, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            content_type,
+            body: body.into(),
+            allow: None,
+        }
+    }
+
+    fn text(status: StatusCode, body: impl Into<String>) -> Self {
+        Self::new(status, TEXT, body)
+    }
+
+    fn json(value: &impl serde::Serialize) -> Self {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => Self::new(StatusCode::OK, JSON, text + "\n"),
+            Err(error) => Self::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+}
+
+/// One line of the table.
+pub struct Route {
+    /// Path.
+    pub path: &'static str,
+    /// `GET` reads, `POST` changes.
+    pub method: Method,
+    /// For `/help`.
+    pub help: &'static str,
+    handle: fn(&State, Query<'_>) -> Reply,
+    /// Also on the port that Prometheus scrapes.
+    pub public: bool,
+}
+
+const fn get(path: &'static str, help: &'static str, handle: fn(&State, Query<'_>) -> Reply) -> Route {
+    Route {
+        path,
+        method: Method::GET,
+        help,
+        handle,
+        public: false,
+    }
+}
+
+const fn post(path: &'static str, help: &'static str, handle: fn(&State, Query<'_>) -> Reply) -> Route {
+    Route {
+        path,
+        method: Method::POST,
+        help,
+        handle,
+        public: false,
+    }
+}
+
+/// Every route.
+pub const ROUTES: &[Route] = &[
+    get("/", "this page", home),
+    get("/help", "all paths", help),
+    get("/healthz", "alive: 200 while the process works", |_, _| {
+        Reply::text(StatusCode::OK, "ok\n")
+    }),
+    get(
+        "/ready",
+        "ready for traffic: 200 or 503; ?verbose names each check",
+        ready,
+    ),
+    Route {
+        path: "/metrics",
+        method: Method::GET,
+        help: "Prometheus metrics",
+        handle: metrics,
+        public: true,
+    },
+    get(
+        "/status",
+        "version, configuration, listeners, hooks, workers, connections",
+        |state, _| Reply::json(&state.report()),
+    ),
+    get("/version", "version", |_, _| {
+        Reply::json(&json!({ "version": env!("CARGO_PKG_VERSION") }))
+    }),
+    get("/listeners", "what is bound", |state, _| {
+        Reply::json(&state.listeners)
+    }),
+    get(
+        "/config_dump",
+        "settings and active configuration, secrets masked",
+        config_dump,
+    ),
+    get(
+        "/requests",
+        "the last requests (off unless a setting asks for them)",
+        |state, _| Reply::json(&state.requests.all()),
+    ),
+    get(
+        "/connections",
+        "the last closed connections, from the kernel's accounting",
+        |state, _| Reply::json(&state.connections.all()),
+    ),
+    post(
+        "/logging",
+        "?level=all|debug|info|warn|error|fatal changes the log level",
+        logging,
+    ),
+    post("/reload", "read the configuration again", |state, _| {
+        state.sync.reload();
+        Reply::text(StatusCode::ACCEPTED, "reading the configuration; see /status\n")
+    }),
+    post(
+        "/drain",
+        "stop accepting, finish what runs, end; ?seconds=N bounds it",
+        drain,
+    ),
+];
+
+/// The query of an admin request.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a>(pub &'a str);
+
+impl<'a> Query<'a> {
+    /// The value of a parameter; empty when it stands without one.
+    fn get(self, name: &str) -> Option<&'a str> {
+        self.0.split('&').find_map(|pair| match pair.split_once('=') {
+            Some((n, value)) if n == name => Some(value),
+            None if pair == name => Some(""),
+            _ => None,
+        })
+    }
+}
+
+/// Answers one request. `metrics_only` serves nothing but what is public.
+pub fn respond(state: &State, method: &Method, path: &str, query: &str, metrics_only: bool) -> Reply {
+    let visible = |route: &&Route| route.path == path && (route.public || !metrics_only);
+    let Some(route) = ROUTES.iter().find(visible) else {
+        return Reply::text(StatusCode::NOT_FOUND, "no such path; /help lists them all\n");
+    };
+    // HEAD is GET without the body, which the HTTP layer leaves out.
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    if *method != route.method {
+        let allow = if route.method == Method::POST {
+            "POST"
+        } else {
+            "GET, HEAD"
+        };
+        let text = format!("{path} wants {allow}\n");
+        return Reply {
+            allow: Some(allow),
+            ..Reply::text(StatusCode::METHOD_NOT_ALLOWED, text)
+        };
+    }
+    (route.handle)(state, Query(query))
+}
+
+/// Why a request must not be served at all: it comes from a web page.
+///
+/// `host` is compared by form only: addresses and `localhost` are what an operator types.
+pub fn refuse_browser(headers: &HeaderMap) -> Option<Reply> {
+    let cross = headers.contains_key(header::ORIGIN)
+        || headers
+            .get("sec-fetch-site")
+            .is_some_and(|v| v != "none" && v != "same-origin");
+    if cross {
+        return Some(Reply::text(
+            StatusCode::FORBIDDEN,
+            "requests from web pages are refused\n",
+        ));
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or("localhost");
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) {
+            name
+        } else {
+            host
+        }
+    });
+    let literal = name
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>()
+        .is_ok();
+    if literal || name.eq_ignore_ascii_case("localhost") {
+        return None;
+    }
+    Some(Reply::text(
+        StatusCode::FORBIDDEN,
+        "use an address or localhost, not a host name\n",
+    ))
+}
+
+fn home(state: &State, _: Query<'_>) -> Reply {
+    Reply::new(StatusCode::OK, HTML, page::home(state))
+}
+
+fn help(_: &State, _: Query<'_>) -> Reply {
+    let mut text = String::new();
+    for route in ROUTES {
+        text.push_str(&format!(
+            "{:<5} {:<14} {}\n",
+            route.method.as_str(),
+            route.path,
+            route.help
+        ));
+    }
+    Reply::text(StatusCode::OK, text)
+}
+
+fn ready(state: &State, query: Query<'_>) -> Reply {
+    let checks = state.checks();
+    let ok = state.is_ready();
+    let status = if ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let verdict = if ok { "ready\n" } else { "not ready\n" };
+    if query.get("verbose").is_none() {
+        return Reply::text(status, verdict);
+    }
+    let mut text = String::new();
+    for (name, check) in checks {
+        match check {
+            Ok(()) => text.push_str(&format!("[+] {name} ok\n")),
+            Err(reason) => text.push_str(&format!("[-] {name}: {reason}\n")),
+        }
+    }
+    Reply::text(status, text + verdict)
+}
+
+fn metrics(state: &State, _: Query<'_>) -> Reply {
+    state.refresh();
+    match state.metrics.render() {
+        Ok(text) => Reply::new(StatusCode::OK, METRICS, text),
+        Err(error) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+fn config_dump(state: &State, _: Query<'_>) -> Reply {
+    let sync = state.sync.status();
+    Reply::json(&json!({ "settings": state.settings, "active": sync.active, "source": sync.source }))
+}
+
+fn logging(state: &State, query: Query<'_>) -> Reply {
+    let Some(level) = query.get("level").and_then(Threshold::parse) else {
+        let names = Threshold::ALL.map(|(name, _)| name).join(", ");
+        return Reply::text(StatusCode::BAD_REQUEST, format!("give ?level= one of {names}\n"));
+    };
+    if state.level.set(level) {
+        tracing::info!(
+            event = "LogLevelChanged",
+            level = level.name(),
+            "log level changed by the admin endpoint"
+        );
+        Reply::text(StatusCode::OK, format!("level is {}\n", level.name()))
+    } else {
+        Reply::text(
+            StatusCode::CONFLICT,
+            "there is no log: telemetry.logs.std is none\n",
+        )
+    }
+}
+
+fn drain(state: &State, query: Query<'_>) -> Reply {
+    let grace = match query.get("seconds").map(str::parse) {
+        None => state.grace,
+        Some(Ok(seconds)) => Duration::from_secs(seconds).min(state.grace),
+        Some(Err(_)) => return Reply::text(StatusCode::BAD_REQUEST, "?seconds= wants a whole number\n"),
+    };
+    tracing::info!(
+        event = "DrainStarted",
+        seconds = grace.as_secs(),
+        "drain asked for by the admin endpoint"
+    );
+    state.node.drain.begin(grace);
+    Reply::text(
+        StatusCode::ACCEPTED,
+        format!("draining for at most {} s\n", grace.as_secs()),
+    )
+}
