@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway_config::snapshot::{Problem, Severity};
+use gateway_config::{Problem, Severity};
 use serde::Serialize;
 
 use crate::telemetry::clock::Timestamp;

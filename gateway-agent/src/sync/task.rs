@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use gateway_config::{
-    Snapshot,
-    snapshot::{FileTree, Problem},
-};
+use gateway_config::{FileTree, Problem, Snapshot};
 use tokio::{
     sync::Notify,
     time::{Instant, MissedTickBehavior},

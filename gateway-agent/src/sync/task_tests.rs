@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_config::{
-    Snapshot,
-    snapshot::{FileTree, Problem, Severity},
-};
+use gateway_config::{FileTree, Problem, Severity, Snapshot};
 
 use super::{scratch::Scratch, stable::Patience, tree::Bounds, *};
 use crate::telemetry::Metrics;

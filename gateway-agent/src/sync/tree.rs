@@ -13,7 +13,7 @@ use std::{
     time::SystemTime,
 };
 
-use gateway_config::snapshot::FileTree;
+use gateway_config::FileTree;
 use sha2::{Digest, Sha256};
 
 /// What a folder may hold. A large public artifact repository has about 2,500 files and 40 MiB.
