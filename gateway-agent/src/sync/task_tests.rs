@@ -51,10 +51,9 @@ impl Load for Checker {
             .and_then(|path| fs::read_to_string(path).ok())
             .unwrap_or_default();
         let revision = text("revision").unwrap_or_default() + &secret;
-        let snapshot = Arc::new(Snapshot {
-            revision: revision.into(),
-            ..Snapshot::default()
-        });
+        let mut snapshot = Snapshot::default();
+        snapshot.revision = revision.into();
+        let snapshot = Arc::new(snapshot);
         Ok(Loaded {
             snapshot,
             problems: Vec::new(),
