@@ -63,8 +63,21 @@ pub struct Settings {
     pub kernel: KernelMode,
     /// Where `status`, Prometheus and administration answer.
     pub admin_address: Option<Arc<str>>,
+    /// What administration keeps and where else it answers.
+    pub admin: AdminSettings,
     /// `runtime.deployment.*`: descriptive, shown in `status`.
     pub deployment: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// `admin.*`, the address apart.
+#[derive(Clone, Debug, Default)]
+pub struct AdminSettings {
+    /// `admin.socket.path`
+    pub socket_path: Option<Arc<str>>,
+    /// `admin.requests`; 0: none
+    pub requests: u32,
+    /// `admin.connections`; 0: none
+    pub connections: u32,
 }
 
 /// `config.*`
@@ -230,6 +243,8 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// `telemetry.logs.std.color`
     pub color: bool,
+    /// `telemetry.logs.requests`
+    pub requests: bool,
     /// `telemetry.logs.local`
     pub local: LocalLog,
     /// Endpoint of the local sink chosen.

@@ -167,6 +167,7 @@ pub static TABLE: &[Setting] = &[
     row("telemetry.logs.std", &[], Some("text"), "none, text, json (true, false)", Official, Yes, "log on standard output", set!(logs.std = std_log)),
     row("telemetry.logs.std.level", &[], Some("info"), "all, debug, info, warn, error, fatal", Official, Yes, "least severity shown", set!(logs.level = level)),
     row("telemetry.logs.std.color", &[], Some("true"), "true, false", Official, Yes, "colour in text output", set!(logs.color = boolean)),
+    row("telemetry.logs.requests", &[], Some("false"), "true, false", Own, Yes, "one line a request in the log on standard output; the original wants a `local` diagnostic for it", set!(logs.requests = boolean)),
     row("telemetry.logs.local", &[], Some("auto"), "none, auto, localsyslog, rfc5424, journal, json (false)", Official, LOCAL_LOG, "local log sink", set!(logs.local = local_log)),
     row("telemetry.logs.local.localsyslog.endpoint", &[], None, "path", Official, LOCAL_LOG, "syslog socket", set!(logs.localsyslog_endpoint = opt)),
     row("telemetry.logs.local.localsyslog.facility", &[], Some("7"), "0 to 23", Official, LOCAL_LOG, "syslog facility", set!(logs.localsyslog_facility = facility)),
@@ -186,6 +187,9 @@ pub static TABLE: &[Setting] = &[
     row("runtime.workers", &[], Some("0"), "0 to 1024", Own, Yes, "traffic workers; 0: one per core", set!(workers = workers)),
     row("kernel.mode", &[], Some("auto"), "auto, off, required", Own, Yes, "use of eBPF: what is possible, nothing, or stop when a hook cannot be attached", set!(kernel = kernel_mode)),
     row("admin.address", &[], Some("127.0.0.1:4292"), "address:port, `none`", Own, Yes, "where `status` and administration answer", set!(admin_address = opt)),
+    row("admin.socket.path", &[], None, "path", Own, Yes, "Unix socket where the same answers", set!(admin.socket_path = opt)),
+    row("admin.requests", &[], Some("0"), "0 to 10000", Own, Yes, "finished requests kept in memory for `/requests`", set!(admin.requests = |v| number(v, 0, 10_000))),
+    row("admin.connections", &[], Some("0"), "0 to 10000", Own, Yes, "closed connections kept in memory for `/connections`", set!(admin.connections = |v| number(v, 0, 10_000))),
     // Bounds
     row("limits.connections", &[], Some("65536"), "1 to 4000000", Own, Yes, "client connections open at once", set!(limits.connections = |v| number(v, 1, 4_000_000))),
     row("limits.request.header.bytes", &[], Some("64KiB"), "size", Own, Yes, "header section of a request", set!(limits.header_bytes = small_bytes)),
