@@ -1,0 +1,331 @@
+//! Bodies on their way: the client's request body and the response body given back to it.
+//!
+//! Both stream with back-pressure: nothing is held but the frame in hand. Each notes what passed, so that
+//! the record of the request is complete when the last frame has gone, or the exchange was given up.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::conn::Conn;
+use crate::upstream::UpstreamBody;
+
+/// Any other source of request bytes (HTTP/3), boxed because it is rare.
+pub(crate) type BoxBody = Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>;
+
+/// Why a body ended before its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The client's bytes are no valid body, or it went away.
+    #[error("the client's body is broken: {0}")]
+    Client(String),
+    /// The client sent nothing for the whole body timeout.
+    #[error("the client sent no part of its body for {0:?}")]
+    ClientTimeout(Duration),
+    /// The backend's bytes are no valid body, or it went away.
+    #[error("the backend's body is broken: {0}")]
+    Upstream(String),
+    /// The backend sent nothing for the whole body timeout.
+    #[error("the backend sent no part of its body for {0:?}")]
+    UpstreamTimeout(Duration),
+}
+
+/// A time limit on silence. Costs nothing while bytes are there; a timer exists only while waiting.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, sleep: None }
+    }
+
+    /// Bytes came.
+    pub(crate) fn reset(&mut self) {
+        self.sleep = None;
+    }
+
+    /// Nothing came: true when it has lasted too long.
+    pub(crate) fn exhausted(&mut self, cx: &mut Context<'_>) -> bool {
+        let limit = self.limit;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        sleep.as_mut().poll(cx).is_ready()
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+/// What is shared between a request's two bodies and its record.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Bytes of the request body that arrived.
+    pub(crate) received: Cell<u64>,
+    /// Bytes of the response body given to the transport.
+    pub(crate) sent: Cell<u64>,
+    /// The request body failed on the client's side: the answer is then the client's fault, not the backend's.
+    client_fault: Cell<bool>,
+    /// The response body failed on the backend's side after its head had been sent on.
+    pub(crate) cut_short: Cell<bool>,
+    /// The response was handed over whole.
+    pub(crate) complete: Cell<bool>,
+}
+
+impl Traffic {
+    pub(crate) fn client_fault(&self) -> bool {
+        self.client_fault.get()
+    }
+}
+
+enum Source {
+    Empty,
+    Http(Incoming),
+    Boxed(BoxBody),
+}
+
+/// A request body on its way from the client.
+pub(crate) struct ClientBody {
+    source: Source,
+    patience: Patience,
+    traffic: Rc<Traffic>,
+}
+
+impl fmt::Debug for ClientBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBody").field("traffic", &self.traffic).finish_non_exhaustive()
+    }
+}
+
+impl ClientBody {
+    pub(crate) fn http(body: Incoming, limit: Duration, traffic: Rc<Traffic>) -> Self {
+        let source = if body.is_end_stream() { Source::Empty } else { Source::Http(body) };
+        Self { source, patience: Patience::new(limit), traffic }
+    }
+
+    pub(crate) fn boxed(body: BoxBody, limit: Duration, traffic: Rc<Traffic>) -> Self {
+        let source = if body.is_end_stream() { Source::Empty } else { Source::Boxed(body) };
+        Self { source, patience: Patience::new(limit), traffic }
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let polled = match &mut this.source {
+            Source::Empty => return Poll::Ready(None),
+            Source::Http(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|result| result.map_err(|error| BodyError::Client(chain(&error))))),
+            Source::Boxed(body) => body.as_mut().poll_frame(cx),
+        };
+        match polled {
+            Poll::Pending if this.patience.exhausted(cx) => {
+                this.traffic.client_fault.set(true);
+                Poll::Ready(Some(Err(BodyError::ClientTimeout(this.patience.limit()))))
+            }
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(frame) => {
+                this.patience.reset();
+                match &frame {
+                    Some(Ok(frame)) => {
+                        let bytes = frame.data_ref().map_or(0, Bytes::len);
+                        this.traffic.received.set(this.traffic.received.get() + bytes as u64);
+                    }
+                    Some(Err(_)) => this.traffic.client_fault.set(true),
+                    None => {}
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Empty => true,
+            Source::Http(body) => body.is_end_stream(),
+            Source::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Http(body) => body.size_hint(),
+            Source::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What happens when a response is over, however it ends: it is dropped then.
+pub(crate) trait Finish {
+    /// Called once.
+    fn finish(&mut self);
+}
+
+/// A response body on its way to the client.
+pub(crate) struct ResponseBody {
+    source: ResponseSource,
+    /// Counts and the record; `None` for answers that are not requests (none today) and in tests.
+    tail: Option<Tail>,
+    /// A piece was given out and the next one was not asked for yet.
+    stalled: bool,
+}
+
+enum ResponseSource {
+    Done,
+    Full(Bytes),
+    Upstream(Box<UpstreamBody>),
+}
+
+/// The end of a response: the connection is told, the record is written.
+pub(crate) struct Tail {
+    pub(crate) conn: Rc<Conn>,
+    pub(crate) traffic: Rc<Traffic>,
+    pub(crate) finish: Box<dyn Finish>,
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.source {
+            ResponseSource::Done => "done",
+            ResponseSource::Full(_) => "full",
+            ResponseSource::Upstream(_) => "upstream",
+        };
+        f.debug_tuple("ResponseBody").field(&kind).finish()
+    }
+}
+
+impl ResponseBody {
+    pub(crate) fn empty() -> Self {
+        Self { source: ResponseSource::Done, tail: None, stalled: false }
+    }
+
+    pub(crate) fn full(bytes: Bytes) -> Self {
+        let source = if bytes.is_empty() { ResponseSource::Done } else { ResponseSource::Full(bytes) };
+        Self { source, tail: None, stalled: false }
+    }
+
+    pub(crate) fn upstream(body: Box<UpstreamBody>) -> Self {
+        Self { source: ResponseSource::Upstream(body), tail: None, stalled: false }
+    }
+
+    /// Adds what happens at the end.
+    pub(crate) fn with_tail(mut self, tail: Tail) -> Self {
+        self.tail = Some(tail);
+        self
+    }
+
+    fn stall(&mut self, stalled: bool) {
+        if self.stalled != stalled {
+            self.stalled = stalled;
+            if let Some(tail) = &self.tail {
+                tail.conn.stalled(stalled);
+            }
+        }
+    }
+
+    fn passed(&mut self, frame: &Option<Result<Frame<Bytes>, BodyError>>) {
+        let Some(tail) = &self.tail else { return };
+        let traffic = &tail.traffic;
+        match frame {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                traffic.sent.set(traffic.sent.get() + bytes);
+            }
+            Some(Err(_)) => traffic.cut_short.set(true),
+            None => traffic.complete.set(true),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        this.stall(false);
+        let frame = match &mut this.source {
+            ResponseSource::Done => None,
+            ResponseSource::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.source = ResponseSource::Done;
+                Some(Ok(Frame::data(bytes)))
+            }
+            ResponseSource::Upstream(body) => std::task::ready!(Pin::new(&mut **body).poll_frame(cx)),
+        };
+        this.passed(&frame);
+        match &frame {
+            Some(Ok(_)) => this.stall(!this.is_end_stream()),
+            _ => this.source = ResponseSource::Done,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            ResponseSource::Done => true,
+            ResponseSource::Full(_) => false,
+            ResponseSource::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            ResponseSource::Done => SizeHint::with_exact(0),
+            ResponseSource::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ResponseSource::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        self.stall(false);
+        if self.is_end_stream()
+            && let Some(tail) = &self.tail
+            && !tail.traffic.cut_short.get()
+        {
+            tail.traffic.complete.set(true);
+        }
+        if let Some(mut tail) = self.tail.take() {
+            tail.conn.request_ends();
+            tail.finish.finish();
+        }
+    }
+}
