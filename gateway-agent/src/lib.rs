@@ -4,7 +4,10 @@
 //! [`drain`] ends it all, [`limits`] bounds it.
 
 pub mod admin;
+pub mod counters;
 pub mod drain;
+mod executor;
+mod http;
 pub mod kernel;
 pub mod limits;
 pub mod listen;
@@ -12,4 +15,7 @@ pub mod node;
 pub mod ready;
 pub mod sync;
 pub mod telemetry;
+pub mod tls;
+mod transport;
+mod upstream;
 pub mod worker;

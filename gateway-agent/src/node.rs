@@ -1,45 +1,181 @@
 //! What all workers of one process share. Everything here is `Send + Sync`; what is not shared lives in
 //! [`crate::worker`].
 
-use std::sync::Arc;
+use std::{collections::HashMap, fmt, io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use gateway_config::Snapshot;
+use gateway_policy::{context::Deployment, failure::BackendStatuses};
+use rustls::RootCertStore;
 
-use crate::{drain::Drain, limits::Limits};
+use crate::{
+    counters::Counters,
+    drain::Drain,
+    limits::Limits,
+    telemetry::{Metrics, RequestRecord, RouteMetrics},
+    tls,
+};
 
-/// The shared state of the node. One per process (tests: one per test), behind an `Arc`.
-#[derive(Debug, Default)]
-pub struct Node {
-    snapshot: ArcSwapOption<Snapshot>,
-    /// The end of the process.
-    pub drain: Drain,
+/// What the settings say about the data plane.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
     /// The bounds in force.
     pub limits: Limits,
+    /// Statuses of backend failures, where the documentation leaves a choice.
+    pub statuses: BackendStatuses,
+    /// Believe the scheme in `X-Forwarded-Proto` (`net.server.http.forwarded.proto.enabled`).
+    pub forwarded_proto: bool,
+    /// This node (`context.Deployment.Gateway.InstanceId`).
+    pub instance_id: Arc<str>,
+    /// CA certificates, DER, believed besides the public ones when a backend shows its certificate.
+    pub backend_authorities: Vec<Arc<[u8]>>,
+}
+
+/// Where finished requests are told. Called on the workers: it must not block.
+pub trait RequestSink: Send + Sync {
+    /// Whether records are wanted at all. Asked once per request, before a record is built.
+    fn wants_records(&self) -> bool;
+    /// A finished request.
+    fn record(&self, record: RequestRecord);
+}
+
+/// Nobody listens: no request log, no `/requests`.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSink;
+
+impl RequestSink for NoSink {
+    fn wants_records(&self) -> bool {
+        false
+    }
+
+    fn record(&self, _record: RequestRecord) {}
+}
+
+/// The shared state of the node. One per process (tests: one per test), behind an `Arc`.
+pub struct Node {
+    active: ArcSwapOption<Active>,
+    /// The end of the process.
+    pub drain: Drain,
+    /// What the settings say.
+    pub settings: Settings,
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// TLS with clients.
+    pub tls: tls::Server,
+    /// Rate limits and quotas.
+    pub counters: Counters,
+    pub(crate) sink: Arc<dyn RequestSink>,
+    pub(crate) backend_roots: Arc<RootCertStore>,
+    pub(crate) schemes: Schemes,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("ready", &self.is_ready()).finish_non_exhaustive()
+    }
+}
+
+/// `http` and `https` as shared text, made once.
+#[derive(Clone, Debug)]
+pub(crate) struct Schemes {
+    pub(crate) http: Arc<str>,
+    pub(crate) https: Arc<str>,
+}
+
+impl Schemes {
+    pub(crate) fn of(&self, secure: bool) -> &Arc<str> {
+        if secure { &self.https } else { &self.http }
+    }
+}
+
+/// A snapshot in force, with what the agent prepares once per snapshot instead of once per request.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) deployment: Arc<Deployment>,
+    /// Metric handles by the address of the operation entry, which the snapshot keeps alive.
+    routes: HashMap<usize, Arc<RouteMetrics>>,
+    unmatched: Arc<RouteMetrics>,
+}
+
+impl Active {
+    /// The metric handles of an operation; those of unmatched requests for `None`.
+    pub(crate) fn route(&self, operation: Option<&Arc<gateway_config::snapshot::OperationEntry>>) -> &Arc<RouteMetrics> {
+        operation
+            .and_then(|entry| self.routes.get(&(Arc::as_ptr(entry) as usize)))
+            .unwrap_or(&self.unmatched)
+    }
 }
 
 impl Node {
     /// A node that has no configuration yet: it is alive and not ready.
-    pub fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            limits,
-            ..Self::default()
-        })
+    ///
+    /// # Errors
+    /// When the system has no randomness for TLS.
+    pub fn new(settings: Settings, metrics: Arc<Metrics>, sink: Arc<dyn RequestSink>) -> io::Result<Arc<Self>> {
+        let extra = settings.backend_authorities.iter().map(|der| &**der);
+        let (backend_roots, ignored) = crate::upstream::tls::ClientTls::roots(extra);
+        if ignored > 0 {
+            tracing::warn!(ignored, "CA certificates for backends that are no certificates were left out");
+        }
+        Ok(Arc::new(Self {
+            active: ArcSwapOption::empty(),
+            drain: Drain::default(),
+            counters: Counters::new(settings.limits.counter_keys),
+            tls: tls::Server::new(tls::provider())?,
+            settings,
+            metrics,
+            sink,
+            backend_roots,
+            schemes: Schemes { http: "http".into(), https: "https".into() },
+        }))
     }
 
     /// Makes `snapshot` the configuration of every request that starts from now on. Requests in flight
     /// keep theirs.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.snapshot.store(Some(snapshot));
+        let gateway = snapshot.gateway();
+        let deployment = Deployment {
+            gateway_id: Arc::clone(&gateway.id),
+            instance_id: Arc::clone(&self.settings.instance_id),
+            is_managed: false,
+            region: Arc::clone(&gateway.region),
+            service_id: Arc::clone(&gateway.service_name),
+            service_name: Arc::clone(&gateway.service_name),
+            certificates: Vec::new(),
+        };
+        let mut routes = HashMap::new();
+        for api in snapshot.apis() {
+            for operation in &api.operations {
+                match self.metrics.route(&api.name, &operation.operation.id) {
+                    Ok(handles) => {
+                        routes.insert(Arc::as_ptr(operation) as usize, handles);
+                    }
+                    Err(error) => tracing::warn!(%error, api = %api.name, "no metrics for an operation"),
+                }
+            }
+        }
+        let active = Active {
+            deployment: Arc::new(deployment),
+            routes,
+            unmatched: self.metrics.unmatched(),
+            snapshot,
+        };
+        self.active.store(Some(Arc::new(active)));
     }
 
-    /// The configuration in force; `None` before the first. Take it once per request.
+    /// The configuration in force; `None` before the first.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.load_full()
+        self.active.load().as_ref().map(|active| Arc::clone(&active.snapshot))
+    }
+
+    /// The configuration in force as the pipeline uses it. Take it once per request.
+    pub(crate) fn active(&self) -> Option<Arc<Active>> {
+        self.active.load_full()
     }
 
     /// Readiness: a configuration is active and the process is not ending.
     pub fn is_ready(&self) -> bool {
-        self.snapshot.load().is_some() && !self.drain.is_draining()
+        self.active.load().is_some() && !self.drain.is_draining()
     }
 }

@@ -1,0 +1,17 @@
+//! TLS with clients: certificates by host name, one server configuration for all workers, swapped whole.
+
+mod certificates;
+mod server;
+
+pub use certificates::{CertificateProblem, Certificates, HostCertificate};
+pub use server::{ClientCertificates, Server};
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+/// The one cryptography provider of the process. Passed explicitly everywhere: a default chosen by feature
+/// unification panics when two crates ask for different ones.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
