@@ -46,8 +46,14 @@ struct Counter {
 #[derive(Debug)]
 enum Calls {
     /// Moment and number, oldest first.
-    Sliding { steps: VecDeque<(Instant, u64)>, total: u64 },
-    Fixed { ends: Instant, total: u64 },
+    Sliding {
+        steps: VecDeque<(Instant, u64)>,
+        total: u64,
+    },
+    Fixed {
+        ends: Instant,
+        total: u64,
+    },
 }
 
 impl Counters {
@@ -73,13 +79,19 @@ impl Counters {
             shard.make_room(self.keys_per_shard, now);
             shard.order.push_back(Arc::clone(&count.key));
         }
-        let counter = shard.counters.entry(Arc::clone(&count.key)).or_insert_with(|| Counter::new(count, now, wall));
+        let counter = shard
+            .counters
+            .entry(Arc::clone(&count.key))
+            .or_insert_with(|| Counter::new(count, now, wall));
         counter.count(count, now, wall)
     }
 
     /// Keys held now.
     pub fn keys(&self) -> usize {
-        self.shards.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).counters.len()).sum()
+        self.shards
+            .iter()
+            .map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).counters.len())
+            .sum()
     }
 }
 
@@ -92,7 +104,9 @@ impl Shard {
         self.order.retain(|key| self.counters.contains_key(key));
         while self.counters.len() >= limit {
             // All are live: forgetting the oldest favours its caller, refusing new ones would favour an attacker.
-            let Some(oldest) = self.order.pop_front() else { return };
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
             self.counters.remove(&oldest);
         }
     }
@@ -101,12 +115,19 @@ impl Shard {
 impl Counter {
     fn new(count: &Count, now: Instant, wall: SystemTime) -> Self {
         let calls = match count.window {
-            Window::Sliding => Calls::Sliding { steps: VecDeque::new(), total: 0 },
-            Window::Fixed { first_period_start } => {
-                Calls::Fixed { ends: now + until_period_end(count.period, first_period_start, wall), total: 0 }
-            }
+            Window::Sliding => Calls::Sliding {
+                steps: VecDeque::new(),
+                total: 0,
+            },
+            Window::Fixed { first_period_start } => Calls::Fixed {
+                ends: now + until_period_end(count.period, first_period_start, wall),
+                total: 0,
+            },
         };
-        Self { calls, expires: now + count.period }
+        Self {
+            calls,
+            expires: now + count.period,
+        }
     }
 
     fn count(&mut self, count: &Count, now: Instant, wall: SystemTime) -> Counted {
@@ -217,9 +238,16 @@ mod tests {
         let start = Instant::now();
         for (at, allowed, remaining, wait) in calls {
             let offset = Duration::from_secs(*at);
-            let counted = counters.count_at(count, start + offset, UNIX_EPOCH + Duration::from_secs(1_000) + offset);
-            let expected =
-                Counted { allowed: *allowed, remaining: *remaining, retry_after: Duration::from_secs(*wait) };
+            let counted = counters.count_at(
+                count,
+                start + offset,
+                UNIX_EPOCH + Duration::from_secs(1_000) + offset,
+            );
+            let expected = Counted {
+                allowed: *allowed,
+                remaining: *remaining,
+                retry_after: Duration::from_secs(*wait),
+            };
             assert_eq!(counted, expected, "call at {at} s");
         }
     }
@@ -243,13 +271,30 @@ mod tests {
     #[test]
     fn a_fixed_window_begins_again_at_its_period() {
         // Periods of 60 s from second 970: the first call at 1000 is 30 s into one.
-        let count = Count { window: Window::Fixed { first_period_start: 970 }, ..sliding("q", 2, 60) };
-        check(&count, &[(0, true, 1, 0), (1, true, 0, 0), (2, false, 0, 28), (29, false, 0, 1), (30, true, 1, 0)]);
+        let count = Count {
+            window: Window::Fixed {
+                first_period_start: 970,
+            },
+            ..sliding("q", 2, 60)
+        };
+        check(
+            &count,
+            &[
+                (0, true, 1, 0),
+                (1, true, 0, 0),
+                (2, false, 0, 28),
+                (29, false, 0, 1),
+                (30, true, 1, 0),
+            ],
+        );
     }
 
     #[test]
     fn a_look_counts_nothing() {
-        let look = Count { increment: 0, ..sliding("k", 1, 10) };
+        let look = Count {
+            increment: 0,
+            ..sliding("k", 1, 10)
+        };
         check(&look, &[(0, true, 1, 0), (0, true, 1, 0)]);
     }
 
@@ -264,7 +309,11 @@ mod tests {
             allowed += u64::from(counters.count_at(&count, now, UNIX_EPOCH).allowed);
         }
         assert_eq!(allowed, 100_000);
-        let shard = counters.shards.iter().find(|s| !s.lock().unwrap().counters.is_empty()).unwrap();
+        let shard = counters
+            .shards
+            .iter()
+            .find(|s| !s.lock().unwrap().counters.is_empty())
+            .unwrap();
         match &shard.lock().unwrap().counters["k"].calls {
             Calls::Sliding { steps, .. } => assert!(steps.len() <= EXACT_CALLS + 1, "{}", steps.len()),
             Calls::Fixed { .. } => panic!("wrong kind"),
@@ -288,7 +337,9 @@ mod tests {
             .map(|_| {
                 let counters = Arc::clone(&counters);
                 std::thread::spawn(move || {
-                    (0..100).filter(|_| counters.count(&sliding("k", 250, 3_600)).allowed).count()
+                    (0..100)
+                        .filter(|_| counters.count(&sliding("k", 250, 3_600)).allowed)
+                        .count()
                 })
             })
             .collect();

@@ -71,7 +71,9 @@ pub struct Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("ready", &self.is_ready()).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("ready", &self.is_ready())
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,7 +102,10 @@ pub(crate) struct Active {
 
 impl Active {
     /// The metric handles of an operation; those of unmatched requests for `None`.
-    pub(crate) fn route(&self, operation: Option<&Arc<gateway_config::snapshot::OperationEntry>>) -> &Arc<RouteMetrics> {
+    pub(crate) fn route(
+        &self,
+        operation: Option<&Arc<gateway_config::snapshot::OperationEntry>>,
+    ) -> &Arc<RouteMetrics> {
         operation
             .and_then(|entry| self.routes.get(&(Arc::as_ptr(entry) as usize)))
             .unwrap_or(&self.unmatched)
@@ -112,11 +117,18 @@ impl Node {
     ///
     /// # Errors
     /// When the system has no randomness for TLS.
-    pub fn new(settings: Settings, metrics: Arc<Metrics>, sink: Arc<dyn RequestSink>) -> io::Result<Arc<Self>> {
+    pub fn new(
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        sink: Arc<dyn RequestSink>,
+    ) -> io::Result<Arc<Self>> {
         let extra = settings.backend_authorities.iter().map(|der| &**der);
         let (backend_roots, ignored) = crate::upstream::tls::ClientTls::roots(extra);
         if ignored > 0 {
-            tracing::warn!(ignored, "CA certificates for backends that are no certificates were left out");
+            tracing::warn!(
+                ignored,
+                "CA certificates for backends that are no certificates were left out"
+            );
         }
         Ok(Arc::new(Self {
             active: ArcSwapOption::empty(),
@@ -127,7 +139,10 @@ impl Node {
             metrics,
             sink,
             backend_roots,
-            schemes: Schemes { http: "http".into(), https: "https".into() },
+            schemes: Schemes {
+                http: "http".into(),
+                https: "https".into(),
+            },
         }))
     }
 
@@ -166,7 +181,10 @@ impl Node {
 
     /// The configuration in force; `None` before the first.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.active.load().as_ref().map(|active| Arc::clone(&active.snapshot))
+        self.active
+            .load()
+            .as_ref()
+            .map(|active| Arc::clone(&active.snapshot))
     }
 
     /// The configuration in force as the pipeline uses it. Take it once per request.

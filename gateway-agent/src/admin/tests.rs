@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use super::{routes::respond, *};
 use crate::{
     kernel::{Hook, KernelState},
-    limits::Limits,
-    node::Node,
+    node::{NoSink, Node, Settings},
     ready::Readiness,
     sync::{self, scratch::Scratch},
     telemetry::{Metrics, Recent, RequestRecord, clock::Timestamp, events::LevelHandle},
@@ -23,9 +22,10 @@ fn state() -> Arc<State> {
         mode: "userspace".to_owned(),
         reason: Some("CAP_BPF is missing".to_owned()),
     };
+    let metrics = Metrics::new().unwrap();
     Arc::new(State {
-        node: Node::new(Limits::default()),
-        metrics: Metrics::new().unwrap(),
+        node: Node::new(Settings::default(), Arc::clone(&metrics), Arc::new(NoSink)).unwrap(),
+        metrics,
         sync: sync::Handle::default(),
         readiness: Readiness::default(),
         level: LevelHandle::none(),

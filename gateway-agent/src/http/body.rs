@@ -61,7 +61,9 @@ impl Patience {
     /// Nothing came: true when it has lasted too long.
     pub(crate) fn exhausted(&mut self, cx: &mut Context<'_>) -> bool {
         let limit = self.limit;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
         sleep.as_mut().poll(cx).is_ready()
     }
 
@@ -106,19 +108,37 @@ pub(crate) struct ClientBody {
 
 impl fmt::Debug for ClientBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBody").field("traffic", &self.traffic).finish_non_exhaustive()
+        f.debug_struct("ClientBody")
+            .field("traffic", &self.traffic)
+            .finish_non_exhaustive()
     }
 }
 
 impl ClientBody {
     pub(crate) fn http(body: Incoming, limit: Duration, traffic: Rc<Traffic>) -> Self {
-        let source = if body.is_end_stream() { Source::Empty } else { Source::Http(body) };
-        Self { source, patience: Patience::new(limit), traffic }
+        let source = if body.is_end_stream() {
+            Source::Empty
+        } else {
+            Source::Http(body)
+        };
+        Self {
+            source,
+            patience: Patience::new(limit),
+            traffic,
+        }
     }
 
     pub(crate) fn boxed(body: BoxBody, limit: Duration, traffic: Rc<Traffic>) -> Self {
-        let source = if body.is_end_stream() { Source::Empty } else { Source::Boxed(body) };
-        Self { source, patience: Patience::new(limit), traffic }
+        let source = if body.is_end_stream() {
+            Source::Empty
+        } else {
+            Source::Boxed(body)
+        };
+        Self {
+            source,
+            patience: Patience::new(limit),
+            traffic,
+        }
     }
 }
 
@@ -149,7 +169,9 @@ impl Body for ClientBody {
                 match &frame {
                     Some(Ok(frame)) => {
                         let bytes = frame.data_ref().map_or(0, Bytes::len);
-                        this.traffic.received.set(this.traffic.received.get() + bytes as u64);
+                        this.traffic
+                            .received
+                            .set(this.traffic.received.get() + bytes as u64);
                     }
                     Some(Err(_)) => this.traffic.client_fault.set(true),
                     None => {}
@@ -229,16 +251,32 @@ impl fmt::Debug for ResponseBody {
 
 impl ResponseBody {
     pub(crate) fn empty() -> Self {
-        Self { source: ResponseSource::Done, tail: None, stalled: false }
+        Self {
+            source: ResponseSource::Done,
+            tail: None,
+            stalled: false,
+        }
     }
 
     pub(crate) fn full(bytes: Bytes) -> Self {
-        let source = if bytes.is_empty() { ResponseSource::Done } else { ResponseSource::Full(bytes) };
-        Self { source, tail: None, stalled: false }
+        let source = if bytes.is_empty() {
+            ResponseSource::Done
+        } else {
+            ResponseSource::Full(bytes)
+        };
+        Self {
+            source,
+            tail: None,
+            stalled: false,
+        }
     }
 
     pub(crate) fn upstream(body: Box<UpstreamBody>) -> Self {
-        Self { source: ResponseSource::Upstream(body), tail: None, stalled: false }
+        Self {
+            source: ResponseSource::Upstream(body),
+            tail: None,
+            stalled: false,
+        }
     }
 
     /// Adds what happens at the end.

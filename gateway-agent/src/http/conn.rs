@@ -150,7 +150,11 @@ impl Conn {
     /// A response body gave out a piece (`true`) or was asked for the next one.
     pub(crate) fn stalled(&self, stalled: bool) {
         let count = self.stalled.get();
-        self.stalled.set(if stalled { count + 1 } else { count.saturating_sub(1) });
+        self.stalled.set(if stalled {
+            count + 1
+        } else {
+            count.saturating_sub(1)
+        });
         self.stalled_since.set(self.now());
     }
 
@@ -191,7 +195,10 @@ impl Conn {
         if past(self.since.get(), limit) {
             return Some(cut);
         }
-        let blocked = self.write_blocked.get().is_some_and(|since| past(since, limits.body_timeout));
+        let blocked = self
+            .write_blocked
+            .get()
+            .is_some_and(|since| past(since, limits.body_timeout));
         let stalled = self.stalled.get() > 0 && past(self.stalled_since.get(), limits.body_timeout);
         (blocked || stalled).then_some(Cut::WriteTimeout)
     }
@@ -244,7 +251,12 @@ impl Connections {
         self.clock.get()
     }
 
-    pub(crate) fn register(self: &Rc<Self>, peer: SocketAddr, local: SocketAddr, secure: bool) -> Registration {
+    pub(crate) fn register(
+        self: &Rc<Self>,
+        peer: SocketAddr,
+        local: SocketAddr,
+        secure: bool,
+    ) -> Registration {
         let now = self.clock.get();
         let conn = Rc::new(Conn {
             peer,
@@ -265,7 +277,11 @@ impl Connections {
         let id = self.next.get();
         self.next.set(id + 1);
         self.open.borrow_mut().insert(id, Rc::clone(&conn));
-        Registration { table: Rc::clone(self), id, conn }
+        Registration {
+            table: Rc::clone(self),
+            id,
+            conn,
+        }
     }
 
     /// Advances the clock and cuts what is overdue. Returns what was cut, for metrics.
@@ -291,7 +307,12 @@ impl Connections {
 
     fn cut_where(&self, judge: impl Fn(&Conn) -> Option<Cut>) -> Vec<Cut> {
         let mut cut = Vec::new();
-        for conn in self.open.borrow().values().filter(|conn| conn.cut.get().is_none()) {
+        for conn in self
+            .open
+            .borrow()
+            .values()
+            .filter(|conn| conn.cut.get().is_none())
+        {
             if let Some(reason) = judge(conn) {
                 conn.cut.set(Some(reason));
                 conn.wake();

@@ -117,7 +117,11 @@ impl Guard {
             return Verdict::Poison;
         };
         if line.is_empty() {
-            return if self.head.begun { self.head_ends() } else { Verdict::Fine };
+            return if self.head.begun {
+                self.head_ends()
+            } else {
+                Verdict::Fine
+            };
         }
         if !self.head.begun {
             self.head.begun = true;
@@ -159,7 +163,10 @@ impl Guard {
             }
             self.state = State::ChunkSize;
         } else if let Some(left @ 1..) = head.length {
-            self.state = State::Skip { left, then_chunk: false };
+            self.state = State::Skip {
+                left,
+                then_chunk: false,
+            };
         }
         Verdict::Fine
     }
@@ -167,11 +174,16 @@ impl Guard {
     /// The parser refuses malformed chunks itself; here they only end the tracking.
     fn chunk_size(&mut self, line: &[u8]) -> Verdict {
         let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
-        let size = std::str::from_utf8(&line[..digits]).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+        let size = std::str::from_utf8(&line[..digits])
+            .ok()
+            .and_then(|text| u64::from_str_radix(text, 16).ok());
         self.state = match size {
             Some(0) => State::Trailers,
             Some(size) => match size.checked_add(2) {
-                Some(left) => State::Skip { left, then_chunk: true },
+                Some(left) => State::Skip {
+                    left,
+                    then_chunk: true,
+                },
                 None => State::Off,
             },
             None => State::Off,
@@ -215,24 +227,51 @@ mod tests {
     #[test]
     fn clean_messages_pass_unchanged() {
         check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", false);
-        check("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n", false);
-        check("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na\nbGET / HTTP/1.1\r\nHost: a\r\n\r\n", false);
-        check("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\nGET / HTTP/1.1\r\n\r\n", false);
+        check(
+            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+            false,
+        );
+        check(
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na\nbGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            false,
+        );
+        check(
+            "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            false,
+        );
         check(
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\n\n\n\n\r\n0\r\nT: 1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
             false,
         );
         // Two equal lengths have one reading.
-        check("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", false);
+        check(
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+            false,
+        );
     }
 
     #[test]
     fn two_framings_are_refused() {
-        check("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", true);
-        check("POST / HTTP/1.1\r\ntransfer-encoding:chunked\r\ncontent-length:3\r\n\r\n", true);
-        check("POST / HTTP/1.1\r\nTransfer-Encoding: identity, chunked\r\n\r\n", true);
-        check("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", true);
-        check("POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", true);
+        check(
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+            true,
+        );
+        check(
+            "POST / HTTP/1.1\r\ntransfer-encoding:chunked\r\ncontent-length:3\r\n\r\n",
+            true,
+        );
+        check(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: identity, chunked\r\n\r\n",
+            true,
+        );
+        check(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            true,
+        );
+        check(
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+            true,
+        );
         check("POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\n", true);
     }
 
@@ -254,7 +293,10 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
         ] {
-            check(&format!("{first}POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"), true);
+            check(
+                &format!("{first}POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"),
+                true,
+            );
         }
     }
 }

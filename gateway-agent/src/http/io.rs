@@ -27,7 +27,12 @@ pub(crate) struct ClientIo {
 
 impl ClientIo {
     pub(crate) fn new(transport: Transport, conn: Rc<Conn>, prefix: Bytes, guard: Option<Guard>) -> Self {
-        Self { transport, conn, prefix, guard }
+        Self {
+            transport,
+            conn,
+            prefix,
+            guard,
+        }
     }
 
     /// From now on bytes are not HTTP: they pass unchecked.

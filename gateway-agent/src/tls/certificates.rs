@@ -66,7 +66,9 @@ pub struct Certificates {
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificates").field("names", &self.by_name.keys()).finish_non_exhaustive()
+        f.debug_struct("Certificates")
+            .field("names", &self.by_name.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +91,14 @@ impl Certificates {
             // An ECDSA signature costs a sixteenth of an RSA one: first choice for clients that take both.
             keys.sort_by_key(|key| key.key.algorithm() == SignatureAlgorithm::RSA);
         }
-        (Self { by_name, fallback, misses: AtomicU64::new(0) }, problems)
+        (
+            Self {
+                by_name,
+                fallback,
+                misses: AtomicU64::new(0),
+            },
+            problems,
+        )
     }
 
     /// Handshakes so far for which no certificate fitted the name.
@@ -118,7 +127,10 @@ impl ResolvesServerCert for Certificates {
             return self.fallback.clone();
         };
         let schemes = hello.signature_schemes();
-        keys.iter().find(|key| key.key.choose_scheme(schemes).is_some()).or(keys.first()).cloned()
+        keys.iter()
+            .find(|key| key.key.choose_scheme(schemes).is_some())
+            .or(keys.first())
+            .cloned()
     }
 }
 
@@ -134,24 +146,45 @@ fn certified_key(
     };
     let chain = CertificateDer::pem_slice_iter(&host.chain)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| problem(&host.chain_source, e.to_string(), "give the chain as PEM, leaf first"))?;
+        .map_err(|e| {
+            problem(
+                &host.chain_source,
+                e.to_string(),
+                "give the chain as PEM, leaf first",
+            )
+        })?;
     if chain.is_empty() {
         let reason = "no certificate in it".to_owned();
-        return Err(problem(&host.chain_source, reason, "give the chain as PEM, leaf first"));
+        return Err(problem(
+            &host.chain_source,
+            reason,
+            "give the chain as PEM, leaf first",
+        ));
     }
     let key = PrivateKeyDer::from_pem_slice(&host.key).map_err(|e| {
-        problem(&host.key_source, e.to_string(), "give an unencrypted PEM key (PKCS#8, PKCS#1 or SEC1)")
+        problem(
+            &host.key_source,
+            e.to_string(),
+            "give an unencrypted PEM key (PKCS#8, PKCS#1 or SEC1)",
+        )
     })?;
-    let signing = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(|e| problem(&host.key_source, e.to_string(), "use an RSA key of 2048 bits or more, or ECDSA"))?;
+    let signing = provider.key_provider.load_private_key(key).map_err(|e| {
+        problem(
+            &host.key_source,
+            e.to_string(),
+            "use an RSA key of 2048 bits or more, or ECDSA",
+        )
+    })?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(Arc::new(certified)),
-        Err(error) => {
-            Err(problem(&host.key_source, error.to_string(), "give the key that belongs to the first certificate"))
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(Arc::new(certified))
         }
+        Err(error) => Err(problem(
+            &host.key_source,
+            error.to_string(),
+            "give the key that belongs to the first certificate",
+        )),
     }
 }
 
@@ -161,10 +194,17 @@ fn certified_key(
 /// # Errors
 /// When the system has no randomness.
 pub(crate) fn self_signed(provider: &CryptoProvider) -> io::Result<Arc<CertifiedKey>> {
-    let made = rcgen::generate_simple_self_signed(vec!["gateway.invalid".to_owned()]).map_err(io::Error::other)?;
+    let made =
+        rcgen::generate_simple_self_signed(vec!["gateway.invalid".to_owned()]).map_err(io::Error::other)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let signing = provider.key_provider.load_private_key(key).map_err(io::Error::other)?;
-    Ok(Arc::new(CertifiedKey::new(vec![made.cert.der().clone()], signing)))
+    let signing = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(io::Error::other)?;
+    Ok(Arc::new(CertifiedKey::new(
+        vec![made.cert.der().clone()],
+        signing,
+    )))
 }
 
 #[cfg(test)]
@@ -176,7 +216,10 @@ mod tests {
 
     fn host(name: &str) -> HostCertificate {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let cert = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
+        let cert = rcgen::CertificateParams::new(vec![name.to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
         HostCertificate {
             name: name.into(),
             chain_source: format!("{name}.pem").into(),
@@ -211,10 +254,26 @@ mod tests {
             bad
         };
         for (bad, file, text) in [
-            (change(|h| h.chain = b"garbage".to_vec().into()), "bad.test.pem", "no certificate in it"),
-            (change(|h| h.chain = b"".to_vec().into()), "bad.test.pem", "no certificate in it"),
-            (change(|h| h.key = b"garbage".to_vec().into()), "bad.test.key", "unencrypted PEM key"),
-            (change(|h| h.key = host("x").key), "bad.test.key", "belongs to the first certificate"),
+            (
+                change(|h| h.chain = b"garbage".to_vec().into()),
+                "bad.test.pem",
+                "no certificate in it",
+            ),
+            (
+                change(|h| h.chain = b"".to_vec().into()),
+                "bad.test.pem",
+                "no certificate in it",
+            ),
+            (
+                change(|h| h.key = b"garbage".to_vec().into()),
+                "bad.test.key",
+                "unencrypted PEM key",
+            ),
+            (
+                change(|h| h.key = host("x").key),
+                "bad.test.key",
+                "belongs to the first certificate",
+            ),
             (
                 change(|h| h.chain = [&h.chain[..h.chain.len() / 2], b"\n"].concat().into()),
                 "bad.test.pem",

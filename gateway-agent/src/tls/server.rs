@@ -10,10 +10,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{
-    CertificateProblem, Certificates, HostCertificate,
-    certificates::self_signed,
-};
+use super::{CertificateProblem, Certificates, HostCertificate, certificates::self_signed};
 
 /// Unsent plaintext a TLS connection queues before it pushes back.
 pub(crate) const TLS_BUFFER_BYTES: usize = 32 * 1024;
@@ -51,7 +48,9 @@ struct Active {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("active", &self.active.load().certificates).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("active", &self.active.load().certificates)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +65,12 @@ impl Server {
         let (certificates, _) = Certificates::load(&provider, &[], Some(Arc::clone(&fallback)));
         let active = build(&provider, &ticketer, certificates, &ClientCertificates::Ignored)
             .map_err(io::Error::other)?;
-        Ok(Self { provider, ticketer, fallback, active: ArcSwap::from_pointee(active) })
+        Ok(Self {
+            provider,
+            ticketer,
+            fallback,
+            active: ArcSwap::from_pointee(active),
+        })
     }
 
     /// Replaces all certificates. Handshakes from now on use the new ones; connections stay.
@@ -139,7 +143,14 @@ fn build(
         config.send_tls13_tickets = 1;
         Ok::<_, rustls::Error>(config)
     };
-    let tcp = config(&[&rustls::version::TLS13, &rustls::version::TLS12], &[b"h2", b"http/1.1"])?;
+    let tcp = config(
+        &[&rustls::version::TLS13, &rustls::version::TLS12],
+        &[b"h2", b"http/1.1"],
+    )?;
     let quic = config(&[&rustls::version::TLS13], &[b"h3"])?;
-    Ok(Active { tcp: Arc::new(tcp), quic: Arc::new(quic), certificates })
+    Ok(Active {
+        tcp: Arc::new(tcp),
+        quic: Arc::new(quic),
+        certificates,
+    })
 }

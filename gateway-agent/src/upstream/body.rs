@@ -50,7 +50,9 @@ impl Body for OutBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             full @ Self::Full(_) => {
-                let Self::Full(bytes) = std::mem::take(full) else { return Poll::Ready(None) };
+                let Self::Full(bytes) = std::mem::take(full) else {
+                    return Poll::Ready(None);
+                };
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Self::Client(body) => Pin::new(body).poll_frame(cx),
@@ -87,17 +89,29 @@ pub(crate) struct UpstreamBody {
 
 impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamBody").field("incoming", &self.incoming).finish_non_exhaustive()
+        f.debug_struct("UpstreamBody")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
     }
 }
 
 impl UpstreamBody {
     pub(crate) fn http1(incoming: Incoming, h1: Box<H1>, lease: Lease, limit: Duration) -> Self {
-        Self { incoming, h1: Some((h1, lease)), patience: Patience::new(limit), _stream: None }
+        Self {
+            incoming,
+            h1: Some((h1, lease)),
+            patience: Patience::new(limit),
+            _stream: None,
+        }
     }
 
     pub(crate) fn http2(incoming: Incoming, stream: InFlight, limit: Duration) -> Self {
-        Self { incoming, h1: None, patience: Patience::new(limit), _stream: Some(stream) }
+        Self {
+            incoming,
+            h1: None,
+            patience: Patience::new(limit),
+            _stream: Some(stream),
+        }
     }
 
     /// Gives the connection back if the whole body has been read.

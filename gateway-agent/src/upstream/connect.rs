@@ -47,7 +47,10 @@ pub(super) async fn open(pool: &Pool, host: &Rc<Host>) -> Result<Channel, Upstre
     let begun = Instant::now();
     let opened = match tokio::time::timeout(limit, Box::pin(open_unbounded(pool, host))).await {
         Ok(opened) => opened,
-        Err(_) => Err(UpstreamError::ConnectTimeout { host: host.target.host.to_string(), limit }),
+        Err(_) => Err(UpstreamError::ConnectTimeout {
+            host: host.target.host.to_string(),
+            limit,
+        }),
     };
     let metrics = &pool.metrics.upstream;
     match &opened {
@@ -72,11 +75,15 @@ async fn open_unbounded(pool: &Pool, host: &Rc<Host>) -> Result<Channel, Upstrea
     let (transport, protocol) = secure(pool, host, stream).await?;
     host.speaks.set(Some(protocol));
     let name = || host.target.host.to_string();
-    let broken = |error: hyper::Error| UpstreamError::Connect { address: name(), reason: chain(&error) };
+    let broken = |error: hyper::Error| UpstreamError::Connect {
+        address: name(),
+        reason: chain(&error),
+    };
     match protocol {
-        Protocol::Http1 => {
-            Ok(Channel::Http1(H1::handshake(transport, peer).await.map_err(broken)?, lease))
-        }
+        Protocol::Http1 => Ok(Channel::Http1(
+            H1::handshake(transport, peer).await.map_err(broken)?,
+            lease,
+        )),
         Protocol::Http2 => {
             let (send, connection) = http2::Builder::new(LocalExecutor)
                 .timer(TokioTimer::new())
@@ -135,9 +142,10 @@ async fn tcp(host: &Rc<Host>) -> Result<(TcpStream, SocketAddr), UpstreamError> 
         }
     }
     Err(match last {
-        Some((address, error)) => {
-            UpstreamError::Connect { address: address.to_string(), reason: error.to_string() }
-        }
+        Some((address, error)) => UpstreamError::Connect {
+            address: address.to_string(),
+            reason: error.to_string(),
+        },
         None => UpstreamError::Resolve {
             host: host.target.host.to_string(),
             reason: "the name has no address".to_owned(),
@@ -156,11 +164,17 @@ async fn resolve(host: &Rc<Host>) -> Result<Vec<SocketAddr>, UpstreamError> {
     {
         return Ok(known.list);
     }
-    let found: io::Result<Vec<SocketAddr>> =
-        tokio::net::lookup_host((&*target.host, target.port)).await.map(|all| all.take(ADDRESSES).collect());
-    let list = found
-        .map_err(|error| UpstreamError::Resolve { host: target.host.to_string(), reason: error.to_string() })?;
-    *host.addresses.borrow_mut() = Some(Addresses { list: list.clone(), resolved: Instant::now() });
+    let found: io::Result<Vec<SocketAddr>> = tokio::net::lookup_host((&*target.host, target.port))
+        .await
+        .map(|all| all.take(ADDRESSES).collect());
+    let list = found.map_err(|error| UpstreamError::Resolve {
+        host: target.host.to_string(),
+        reason: error.to_string(),
+    })?;
+    *host.addresses.borrow_mut() = Some(Addresses {
+        list: list.clone(),
+        resolved: Instant::now(),
+    });
     Ok(list)
 }
 
@@ -179,7 +193,10 @@ async fn secure(
         };
         return Ok((stream, protocol));
     }
-    let failed = |reason: String| UpstreamError::Tls { host: target.host.to_string(), reason };
+    let failed = |reason: String| UpstreamError::Tls {
+        host: target.host.to_string(),
+        reason,
+    };
     let Transport::Tcp(stream) = stream else {
         return Err(failed("TLS runs over TCP only".to_owned()));
     };
@@ -187,7 +204,9 @@ async fn secure(
     let negotiated = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let protocol = match (target.version, negotiated) {
         (_, true) => Protocol::Http2,
-        (Version::Http2, false) => return Err(failed("the backend does not offer HTTP/2 (ALPN h2)".to_owned())),
+        (Version::Http2, false) => {
+            return Err(failed("the backend does not offer HTTP/2 (ALPN h2)".to_owned()));
+        }
         (_, false) => Protocol::Http1,
     };
     Ok((Transport::TlsClient(Box::new(stream)), protocol))

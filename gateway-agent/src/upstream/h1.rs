@@ -38,7 +38,10 @@ pub(crate) struct H1 {
 
 impl fmt::Debug for H1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("H1").field("peer", &self.peer).field("reused", &self.reused).finish_non_exhaustive()
+        f.debug_struct("H1")
+            .field("peer", &self.peer)
+            .field("reused", &self.reused)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,10 +58,19 @@ impl H1 {
         transport: Transport,
         peer: Option<SocketAddr>,
     ) -> Result<Box<Self>, hyper::Error> {
-        let (send, connection) =
-            http1::Builder::new().max_buf_size(BUFFER_BYTES).handshake(TokioIo::new(transport)).await?;
+        let (send, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            .handshake(TokioIo::new(transport))
+            .await?;
         let idle_since = Instant::now();
-        Ok(Box::new(Self { send, connection, ended: false, reused: false, idle_since, peer }))
+        Ok(Box::new(Self {
+            send,
+            connection,
+            ended: false,
+            reused: false,
+            idle_since,
+            peer,
+        }))
     }
 
     /// Moves bytes and messages as far as they go.
@@ -96,7 +108,9 @@ impl H1 {
         match result {
             Some(Ok(response)) => Attempt::Answered(response),
             Some(Err(error)) => unsent_or_failed(error),
-            None => Attempt::Failed(UpstreamError::Broken("the connection ended without a response".to_owned())),
+            None => Attempt::Failed(UpstreamError::Broken(
+                "the connection ended without a response".to_owned(),
+            )),
         }
     }
 

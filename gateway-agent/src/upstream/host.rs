@@ -55,7 +55,9 @@ pub(crate) struct H2 {
 
 impl fmt::Debug for H2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("H2").field("streams", &self.streams.get()).finish_non_exhaustive()
+        f.debug_struct("H2")
+            .field("streams", &self.streams.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,12 +77,20 @@ impl Drop for InFlight {
 
 impl H2 {
     pub(crate) fn new(send: http2::SendRequest<OutBody>, peer: Option<SocketAddr>) -> Self {
-        Self { send, peer, streams: Rc::default(), idle_since: Rc::new(Cell::new(Instant::now())) }
+        Self {
+            send,
+            peer,
+            streams: Rc::default(),
+            idle_since: Rc::new(Cell::new(Instant::now())),
+        }
     }
 
     pub(crate) fn begin(&self) -> InFlight {
         self.streams.set(self.streams.get() + 1);
-        InFlight { streams: Rc::clone(&self.streams), idle_since: Rc::clone(&self.idle_since) }
+        InFlight {
+            streams: Rc::clone(&self.streams),
+            idle_since: Rc::clone(&self.idle_since),
+        }
     }
 }
 
@@ -139,16 +149,28 @@ impl Host {
             return None;
         }
         self.open.set(self.open.get() + 1);
-        Some(Lease { host: Rc::clone(self), limits: Rc::clone(limits), kept: false })
+        Some(Lease {
+            host: Rc::clone(self),
+            limits: Rc::clone(limits),
+            kept: false,
+        })
     }
 
     /// The youngest idle connection that is still alive.
     pub(crate) fn take_idle(self: &Rc<Self>, limits: &Rc<Limits>) -> Option<(Box<H1>, Lease)> {
         loop {
             let mut h1 = self.idle.borrow_mut().pop_back()?;
-            self.idle_of_worker.set(self.idle_of_worker.get().saturating_sub(1));
+            self.idle_of_worker
+                .set(self.idle_of_worker.get().saturating_sub(1));
             if h1.is_alive() {
-                return Some((h1, Lease { host: Rc::clone(self), limits: Rc::clone(limits), kept: false }));
+                return Some((
+                    h1,
+                    Lease {
+                        host: Rc::clone(self),
+                        limits: Rc::clone(limits),
+                        kept: false,
+                    },
+                ));
             }
             self.closed(1);
         }
@@ -158,7 +180,9 @@ impl Host {
     pub(crate) fn take_h2(&self) -> Option<H2> {
         let mut open = self.h2.borrow_mut();
         open.retain(|h2| !h2.send.is_closed());
-        open.iter().find(|h2| h2.streams.get() < STREAMS_PER_CONNECTION).cloned()
+        open.iter()
+            .find(|h2| h2.streams.get() < STREAMS_PER_CONNECTION)
+            .cloned()
     }
 
     pub(crate) fn add_h2(&self, h2: H2) {
@@ -174,7 +198,8 @@ impl Host {
         });
         let gone = before - idle.len();
         self.closed(gone);
-        self.idle_of_worker.set(self.idle_of_worker.get().saturating_sub(gone));
+        self.idle_of_worker
+            .set(self.idle_of_worker.get().saturating_sub(gone));
         // Nothing ran in between that could have given a connection back, but order is cheap to keep.
         let mut slot = self.idle.borrow_mut();
         idle.append(&mut slot);

@@ -38,7 +38,9 @@ pub(crate) struct Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("idle", &self.idle.get()).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("idle", &self.idle.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,9 +81,9 @@ impl Pool {
         let mut hosts = self.hosts.borrow_mut();
         let host = match hosts.get(target) {
             Some(host) => host,
-            None => {
-                hosts.entry(target.clone()).or_insert_with(|| Host::new(target.clone(), Rc::clone(&self.idle)))
-            }
+            None => hosts
+                .entry(target.clone())
+                .or_insert_with(|| Host::new(target.clone(), Rc::clone(&self.idle))),
         };
         Rc::clone(host)
     }
@@ -89,7 +91,9 @@ impl Pool {
     /// Closes idle connections past their time and forgets unused targets.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
-        self.hosts.borrow_mut().retain(|_, host| !host.sweep(&self.limits, now) || Rc::strong_count(host) > 1);
+        self.hosts
+            .borrow_mut()
+            .retain(|_, host| !host.sweep(&self.limits, now) || Rc::strong_count(host) > 1);
     }
 
     /// Idle HTTP/1.1 connections held by this worker.
@@ -157,7 +161,8 @@ impl Pool {
         {
             return Some(Channel::Http2(h2));
         }
-        host.take_idle(&self.limits).map(|(h1, lease)| Channel::Http1(h1, lease))
+        host.take_idle(&self.limits)
+            .map(|(h1, lease)| Channel::Http1(h1, lease))
     }
 
     pub(super) fn lease(&self, host: &Rc<Host>) -> Result<Lease, UpstreamError> {
@@ -180,7 +185,13 @@ impl Pool {
     ) -> Result<Sent, Broken> {
         let request = match head(Protocol::Http1) {
             Ok(request) => request.map(|()| body),
-            Err(error) => return Err(Broken { error, unsent: None, reused: false }),
+            Err(error) => {
+                return Err(Broken {
+                    error,
+                    unsent: None,
+                    reused: false,
+                });
+            }
         };
         let reused = std::mem::replace(&mut h1.reused, true);
         match h1.send(request).await {
@@ -196,14 +207,24 @@ impl Pool {
                 unsent: Some(request.into_body()),
                 reused,
             }),
-            Attempt::Failed(error) => Err(Broken { error, unsent: None, reused }),
+            Attempt::Failed(error) => Err(Broken {
+                error,
+                unsent: None,
+                reused,
+            }),
         }
     }
 
     async fn over_http2(&self, mut h2: H2, head: &Head<'_>, body: OutBody) -> Result<Sent, Broken> {
         let request = match head(Protocol::Http2) {
             Ok(request) => request.map(|()| body),
-            Err(error) => return Err(Broken { error, unsent: None, reused: false }),
+            Err(error) => {
+                return Err(Broken {
+                    error,
+                    unsent: None,
+                    reused: false,
+                });
+            }
         };
         let stream = h2.begin();
         match h2.send.try_send_request(request).await {
@@ -215,7 +236,11 @@ impl Pool {
             }
             Err(mut error) => {
                 let unsent = error.take_message().map(Request::into_body);
-                Err(Broken { error: UpstreamError::broken(error.error()), unsent, reused: true })
+                Err(Broken {
+                    error: UpstreamError::broken(error.error()),
+                    unsent,
+                    reused: true,
+                })
             }
         }
     }

@@ -1,11 +1,6 @@
 //! TLS towards backends: which certificates are believed.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-};
+use std::{cell::RefCell, collections::HashMap, fmt, sync::Arc};
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -39,19 +34,28 @@ pub(crate) struct ClientTls {
 
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").field("roots", &self.roots.len()).finish_non_exhaustive()
+        f.debug_struct("ClientTls")
+            .field("roots", &self.roots.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl ClientTls {
     pub(crate) fn new(provider: Arc<CryptoProvider>, roots: Arc<RootCertStore>) -> Self {
-        Self { provider, roots, made: RefCell::default() }
+        Self {
+            provider,
+            roots,
+            made: RefCell::default(),
+        }
     }
 
     /// The public roots and those given, DER. Returns how many of the given ones could not be used.
     pub(crate) fn roots<'a>(extra: impl Iterator<Item = &'a [u8]>) -> (Arc<RootCertStore>, usize) {
-        let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let (_, ignored) = store.add_parsable_certificates(extra.map(|der| CertificateDer::from(der.to_vec())));
+        let mut store = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let (_, ignored) =
+            store.add_parsable_certificates(extra.map(|der| CertificateDer::from(der.to_vec())));
         (Arc::new(store), ignored)
     }
 
@@ -59,11 +63,18 @@ impl ClientTls {
     ///
     /// # Errors
     /// Why not, as text for people.
-    pub(crate) async fn connect(&self, target: &Target, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    pub(crate) async fn connect(
+        &self,
+        target: &Target,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, String> {
         let name = ServerName::try_from(target.host.to_string())
             .map_err(|_| format!("`{}` is no name a certificate can have", target.host))?;
         let connector = self.connector(target)?;
-        connector.connect(name, stream).await.map_err(|error| chain(&error))
+        connector
+            .connect(name, stream)
+            .await
+            .map_err(|error| chain(&error))
     }
 
     fn connector(&self, target: &Target) -> Result<TlsConnector, String> {
@@ -84,7 +95,9 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?;
         let mut config = if shape.validate_chain && shape.validate_name {
-            builder.with_root_certificates(Arc::clone(&self.roots)).with_no_client_auth()
+            builder
+                .with_root_certificates(Arc::clone(&self.roots))
+                .with_no_client_auth()
         } else {
             let strict = match shape.validate_chain {
                 true => Some(
@@ -97,8 +110,15 @@ impl ClientTls {
                 ),
                 false => None,
             };
-            let verifier = Relaxed { provider: Arc::clone(&self.provider), strict, name: shape.validate_name };
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+            let verifier = Relaxed {
+                provider: Arc::clone(&self.provider),
+                strict,
+                name: shape.validate_name,
+            };
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_no_client_auth()
         };
         config.alpn_protocols = match shape.alpn {
             Version::Http1 => vec![b"http/1.1".to_vec()],
@@ -154,7 +174,12 @@ impl ServerCertVerifier for Relaxed {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -163,10 +188,17 @@ impl ServerCertVerifier for Relaxed {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
