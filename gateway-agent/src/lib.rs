@@ -13,6 +13,7 @@ pub mod limits;
 pub mod listen;
 pub mod node;
 pub mod ready;
+pub mod settings;
 pub mod sync;
 pub mod telemetry;
 pub mod tls;
