@@ -197,6 +197,23 @@ impl Host {
         }
     }
 
+    /// A command that runs on this host behind a wrapper such as `taskset -c 1`.
+    pub fn wrapped(&self, wrapper: &[&str], program: &Path) -> Command {
+        match wrapper {
+            [] => self.command(program),
+            [first, rest @ ..] => {
+                let mut command = self.command(first);
+                command.args(rest).arg(program);
+                command
+            }
+        }
+    }
+
+    /// The same host seen from itself: its loopback address.
+    pub fn loopback(&self) -> Host {
+        Host { namespace: self.namespace.clone(), address: Ipv4Addr::LOCALHOST }
+    }
+
     /// Runs `work` on a thread inside this host's namespace. Sockets made there stay there.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         let Some(name) = &self.namespace else {

@@ -27,6 +27,11 @@ pub struct Upstream {
 impl Upstream {
     /// Starts one nginx on the lab's upstream host with the given roles, each on a port of its own.
     pub fn start(lab: &Lab, roles: &[&str]) -> Result<Self> {
+        Self::start_on(lab, &lab.upstream, roles, &[])
+    }
+
+    /// The same on another host, behind a wrapper such as `taskset -c 1`.
+    pub fn start_on(lab: &Lab, host: &Host, roles: &[&str], wrapper: &[&str]) -> Result<Self> {
         let folder = lab.folder().join("upstream");
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for (name, size) in [("1k", 1024), ("64k", 65536), ("1m", 1 << 20)] {
@@ -36,13 +41,13 @@ impl Upstream {
         for (role, wished) in roles.iter().zip(9001..) {
             placed.push((
                 (*role).to_owned(),
-                lab.upstream.at(lab.port(&lab.upstream, wished)?),
+                host.at(lab.port(host, wished)?),
             ));
         }
         let config = folder.join("nginx.conf");
         std::fs::write(&config, configuration(&folder, &placed))?;
         let nginx = find("nginx").context("nginx is not installed (package nginx-light)")?;
-        let mut command = lab.upstream.command(nginx);
+        let mut command = host.wrapped(wrapper, &nginx);
         command
             .arg("-e")
             .arg(folder.join("error.log"))
@@ -53,7 +58,7 @@ impl Upstream {
             process,
             roles: placed,
         };
-        upstream.wait_for(&lab.upstream)?;
+        upstream.wait_for(host)?;
         Ok(upstream)
     }
 

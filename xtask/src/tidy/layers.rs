@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use anyhow::Result;
 
 use super::{Finding, finding, tree::Tree};
 use crate::shell::cargo;
@@ -19,17 +18,19 @@ pub(super) fn find(tree: &Tree) -> Result<Vec<Finding>> {
     let Some(page) = tree.text(PAGE) else {
         return Ok(vec![finding(PAGE, 0, "there is no map of the workspace")]);
     };
+    // `cargo tree` and not `cargo metadata`: the latter also lists optional crates that no feature turns on.
     let output = cargo()
-        .args(["metadata", "--format-version", "1", "--offline", "--all-features"])
+        .args(["tree", "--workspace", "--edges", "normal", "--prefix", "depth"])
         .output()?;
     anyhow::ensure!(
         output.status.success(),
-        "cargo metadata: {}",
+        "cargo tree: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let metadata: Metadata =
-        serde_json::from_slice(&output.stdout).context("cargo metadata is not understood")?;
-    Ok(compare(&read(page), &metadata.graph()))
+    Ok(compare(
+        &read(page),
+        &graph(&String::from_utf8_lossy(&output.stdout)),
+    ))
 }
 
 /// One row of the list.
@@ -137,68 +138,32 @@ fn reach(graph: &Graph, from: &str) -> BTreeMap<String, Vec<String>> {
     ways
 }
 
-/// The members of cargo's metadata that are used here.
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    workspace_members: Vec<String>,
-    resolve: Resolve,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    id: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    pkg: String,
-    dep_kinds: Vec<Kind>,
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    /// `null` is a normal dependency.
-    kind: Option<String>,
-}
-
-impl Metadata {
-    fn graph(&self) -> Graph {
-        let names: BTreeMap<&str, &str> = self
-            .packages
-            .iter()
-            .map(|package| (package.id.as_str(), package.name.as_str()))
-            .collect();
-        let name = |id: &str| names.get(id).copied().unwrap_or(id).to_owned();
-        let mut graph = Graph {
-            ours: self.workspace_members.iter().map(|id| name(id)).collect(),
-            uses: BTreeMap::new(),
+// Lines such as `2tokio v1.54.1` and `1gateway-expr v0.1.0 (path) (*)`: depth, name, version.
+fn graph(tree: &str) -> Graph {
+    let mut graph = Graph::default();
+    let mut way: Vec<String> = Vec::new();
+    for line in tree.lines() {
+        let digits = line.chars().take_while(char::is_ascii_digit).count();
+        let (Ok(depth), Some(name)) = (
+            line.get(..digits).unwrap_or_default().parse::<usize>(),
+            line.get(digits..).and_then(|rest| rest.split(' ').next()),
+        ) else {
+            continue;
         };
-        for node in &self.resolve.nodes {
-            let normal = node
-                .deps
-                .iter()
-                .filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind.is_none()));
-            graph
-                .uses
-                .entry(name(&node.id))
-                .or_default()
-                .extend(normal.map(|dep| name(&dep.pkg)));
+        way.truncate(depth);
+        match way.last() {
+            None => drop(graph.ours.insert(name.to_owned())),
+            Some(parent) => drop(
+                graph
+                    .uses
+                    .entry(parent.clone())
+                    .or_default()
+                    .insert(name.to_owned()),
+            ),
         }
-        graph
+        way.push(name.to_owned());
     }
+    graph
 }
 
 #[cfg(test)]
@@ -239,6 +204,15 @@ mod tests {
     fn only_the_marked_table_counts() {
         let names: Vec<String> = read(LIST).into_iter().map(|layer| layer.name).collect();
         assert_eq!(names, ["low", "high"]);
+    }
+
+    #[test]
+    fn a_tree_becomes_a_graph() {
+        let graph =
+            graph("0high v0.1.0 (x)\n1low v0.1.0 (x)\n2serde v1.0.0\n1tokio v1.1.1\n\n0low v0.1.0 (x) (*)\n");
+        assert_eq!(graph.ours, ["high", "low"].map(str::to_owned).into());
+        assert_eq!(graph.uses["high"], ["low", "tokio"].map(str::to_owned).into());
+        assert_eq!(graph.uses["low"], ["serde"].map(str::to_owned).into());
     }
 
     #[test]
