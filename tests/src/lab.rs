@@ -211,7 +211,10 @@ impl Host {
 
     /// The same host seen from itself: its loopback address.
     pub fn loopback(&self) -> Host {
-        Host { namespace: self.namespace.clone(), address: Ipv4Addr::LOCALHOST }
+        Host {
+            namespace: self.namespace.clone(),
+            address: Ipv4Addr::LOCALHOST,
+        }
     }
 
     /// Runs `work` on a thread inside this host's namespace. Sockets made there stay there.

@@ -39,10 +39,7 @@ impl Upstream {
         }
         let mut placed = Vec::new();
         for (role, wished) in roles.iter().zip(9001..) {
-            placed.push((
-                (*role).to_owned(),
-                host.at(lab.port(host, wished)?),
-            ));
+            placed.push(((*role).to_owned(), host.at(lab.port(host, wished)?)));
         }
         let config = folder.join("nginx.conf");
         std::fs::write(&config, configuration(&folder, &placed))?;

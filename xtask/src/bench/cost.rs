@@ -13,7 +13,9 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     for task in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
         let path = task?.path().join("schedstat");
         // A thread may end between the listing and the reading.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         total += first_number(&text).with_context(|| format!("{} is not understood", path.display()))?;
     }
     Ok(Duration::from_nanos(total))
@@ -23,14 +25,19 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
 pub(crate) fn memory_kib(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("no Pss line")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .context("no Pss line")?;
     first_number(line.trim()).context("Pss is no number")
 }
 
 /// Processes whose parent is `pid`.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    text.split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect()
 }
 
 fn first_number(text: &str) -> Option<u64> {

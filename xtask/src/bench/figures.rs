@@ -27,7 +27,11 @@ impl Table {
     /// The table as Markdown: median, spread, ratio to the better peer with its spread.
     pub(super) fn markdown(&self) -> String {
         let mut text = format!("### {}\n\n", self.title);
-        let _ = writeln!(text, "| target | {} (median) | lowest to highest | ratio to the better peer | spread of the ratio |", self.unit);
+        let _ = writeln!(
+            text,
+            "| target | {} (median) | lowest to highest | ratio to the better peer | spread of the ratio |",
+            self.unit
+        );
         let _ = writeln!(text, "|---|---|---|---|---|");
         for (name, values) in &self.rows {
             let (low, high) = range(values);
@@ -72,7 +76,10 @@ impl Table {
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+    sorted
+        .get(sorted.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 /// The value that `share` of the sorted `values` do not exceed.
@@ -108,7 +115,10 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        let mut table = Table { peers: vec!["a".to_owned(), "b".to_owned()], ..Table::default() };
+        let mut table = Table {
+            peers: vec!["a".to_owned(), "b".to_owned()],
+            ..Table::default()
+        };
         for (a, b, mine) in [(10.0, 20.0, 12.0), (40.0, 20.0, 24.0), (10.0, 10.0, 20.0)] {
             table.add("a", a);
             table.add("b", b);
@@ -116,6 +126,12 @@ mod tests {
         }
         assert_eq!(table.ratio("mine"), Some(1.2));
         assert_eq!(table.ratio("nobody"), None);
-        assert!(table.markdown().contains("| mine | 20.0 | 12.0 to 24.0 | 1.20 | 1.20 to 2.00 |"), "{}", table.markdown());
+        assert!(
+            table
+                .markdown()
+                .contains("| mine | 20.0 | 12.0 to 24.0 | 1.20 | 1.20 to 2.00 |"),
+            "{}",
+            table.markdown()
+        );
     }
 }

@@ -1,9 +1,13 @@
 //! Load with wrk and h2load: bounded runs on loopback, and what they say of themselves.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use gateway_tests::{lab::Host, process::run};
+use gateway_tests::{
+    lab::Host,
+    process::{Process, run},
+    wait,
+};
 
 use super::LOAD_CPU;
 
@@ -50,31 +54,43 @@ pub(super) fn at_rate(host: &Host, load: &Load<'_>, rate: u32, log: &Path) -> Re
     Ok(times)
 }
 
-/// Opens connections, asks once on each and keeps them; calls `meanwhile` while they idle.
+/// Opens TLS connections at a steady pace, asks once on each and keeps them; calls `meanwhile` when all are open.
 pub(super) fn idle<T>(
     host: &Host,
     load: &Load<'_>,
+    port: u16,
     meanwhile: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let mut command = pinned(host, "h2load");
-    // One request a client and then a rate of one in a hundred seconds: the connections idle.
-    command.args(["--h1", "--rps=0.01", "-t1"]).arg(format!("-c{}", load.connections));
-    command.arg(format!("--duration={}", load.seconds)).args(header(load)).arg(load.url);
-    let mut child = command
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .context("cannot run h2load")?;
+    // A hundred new connections a second, one request on each, the next one only after a hundred seconds.
+    command.args(["--h1", "-t1", "--rate=100", "--rate-period=1s", "--rps=0.01"]);
+    command
+        .arg(format!("-c{}", load.connections))
+        .arg(format!("-n{}", load.connections * 10));
+    command.args(header(load)).arg(load.url);
+    let process = Process::spawn("h2load", command, Path::new("/dev/null"))?;
+    let deadline = Duration::from_secs(u64::from(load.connections) / 100 * 3 + 10);
+    wait::until("all idle connections", deadline, || {
+        let listed =
+            run(host
+                .command("ss")
+                .args(["-Htn", "state", "established", &format!("sport = :{port}")]))
+            .ok()?;
+        (listed.lines().count() as u32 >= load.connections).then_some(())
+    })?;
+    // The last request is under way for a moment longer.
+    wait::pause(Duration::from_secs(1));
     let measured = meanwhile();
-    let _ = child.kill();
-    child.wait()?;
+    process.signal(nix::sys::signal::Signal::SIGKILL)?;
     measured
 }
 
 fn wrk(host: &Host, load: &Load<'_>) -> Result<u64> {
     let mut command = pinned(host, "wrk");
-    command.arg("-t1").arg(format!("-c{}", load.connections)).arg(format!("-d{}s", load.seconds));
+    command
+        .arg("-t1")
+        .arg(format!("-c{}", load.connections))
+        .arg(format!("-d{}s", load.seconds));
     if load.travel == Travel::NewConnections {
         command.args(["-H", "Connection: close"]);
     }
@@ -109,22 +125,39 @@ fn parse_wrk(output: &str) -> Result<u64> {
     for word in ["Non-2xx", "Socket errors"] {
         if let Some(line) = output.lines().find(|line| line.contains(word)) {
             // Connections cut by the end of the run are counted as read errors by wrk and are none.
-            ensure!(word == "Socket errors" && line.contains("connect 0") && line.contains("timeout 0"), "wrk: {}", line.trim());
+            ensure!(
+                word == "Socket errors" && line.contains("connect 0") && line.contains("timeout 0"),
+                "wrk: {}",
+                line.trim()
+            );
         }
     }
-    let line = output.lines().find(|line| line.contains(" requests in ")).context("wrk gave no count")?;
+    let line = output
+        .lines()
+        .find(|line| line.contains(" requests in "))
+        .context("wrk gave no count")?;
     let count = line.split_whitespace().next().and_then(|word| word.parse().ok());
     count.with_context(|| format!("wrk: {line}"))
 }
 
 fn parse_h2load(output: &str) -> Result<u64> {
-    let line = output.lines().find(|line| line.starts_with("requests:")).context("h2load gave no count")?;
+    let line = output
+        .lines()
+        .find(|line| line.starts_with("requests:"))
+        .context("h2load gave no count")?;
     let number = |label: &str| -> Option<u64> {
-        line.split([',', ':']).find_map(|part| part.trim().strip_suffix(label)?.trim().parse().ok())
+        line.split([',', ':'])
+            .find_map(|part| part.trim().strip_suffix(label)?.trim().parse().ok())
     };
     let succeeded = number("succeeded").with_context(|| format!("h2load: {line}"))?;
-    let codes = output.lines().find(|line| line.starts_with("status codes:")).unwrap_or_default();
-    ensure!(codes.contains(" 0 4xx") && codes.contains(" 0 5xx"), "h2load: {codes}");
+    let codes = output
+        .lines()
+        .find(|line| line.starts_with("status codes:"))
+        .unwrap_or_default();
+    ensure!(
+        codes.contains(" 0 4xx") && codes.contains(" 0 5xx"),
+        "h2load: {codes}"
+    );
     ensure!(succeeded > 0, "h2load: {line}");
     Ok(succeeded)
 }
@@ -136,7 +169,10 @@ fn times(log: &str) -> Result<Vec<u64>> {
             let mut fields = line.split('\t');
             let status = fields.nth(1).unwrap_or_default();
             ensure!(status == "200", "a request ended with status {status}");
-            fields.next().and_then(|time| time.trim().parse().ok()).with_context(|| format!("h2load log: {line}"))
+            fields
+                .next()
+                .and_then(|time| time.trim().parse().ok())
+                .with_context(|| format!("h2load log: {line}"))
         })
         .collect()
 }
@@ -150,8 +186,18 @@ mod tests {
         let good = "  2 threads and 10 connections\n  30251 requests in 1.10s, 24.66MB read\nRequests/sec:  27492.12\n";
         assert_eq!(parse_wrk(good).unwrap(), 30251);
         assert!(parse_wrk(&format!("{good}  Non-2xx or 3xx responses: 12\n")).is_err());
-        assert!(parse_wrk(&format!("{good}  Socket errors: connect 3, read 0, write 0, timeout 0\n")).is_err());
-        assert!(parse_wrk(&format!("{good}  Socket errors: connect 0, read 9, write 0, timeout 0\n")).is_ok());
+        assert!(
+            parse_wrk(&format!(
+                "{good}  Socket errors: connect 3, read 0, write 0, timeout 0\n"
+            ))
+            .is_err()
+        );
+        assert!(
+            parse_wrk(&format!(
+                "{good}  Socket errors: connect 0, read 9, write 0, timeout 0\n"
+            ))
+            .is_ok()
+        );
     }
 
     #[test]
@@ -164,7 +210,10 @@ mod tests {
 
     #[test]
     fn log_lines_are_times() {
-        assert_eq!(times("1700000000000000\t200\t153\n1700000000000100\t200\t98\n").unwrap(), [153, 98]);
+        assert_eq!(
+            times("1700000000000000\t200\t153\n1700000000000100\t200\t98\n").unwrap(),
+            [153, 98]
+        );
         assert!(times("1700000000000000\t503\t153\n").is_err());
     }
 }

@@ -45,9 +45,20 @@ impl Peer {
         let folder = folder(ground.lab, "peer-nginx")?;
         let config = folder.join("nginx.conf");
         std::fs::write(&config, nginx_config(ground, &folder, plain_port, tls_port))?;
-        let arguments = ["-e", "/dev/null", "-c"].map(PathBuf::from).into_iter().chain([config]);
+        let arguments = ["-e", "/dev/null", "-c"]
+            .map(PathBuf::from)
+            .into_iter()
+            .chain([config]);
         let version = version(&program, "-v")?;
-        Self::start("nginx", ground, &program, arguments.collect(), plain_port, tls_port, version)
+        Self::start(
+            "nginx",
+            ground,
+            &program,
+            arguments.collect(),
+            plain_port,
+            tls_port,
+            version,
+        )
     }
 
     /// haproxy as a reverse proxy.
@@ -56,17 +67,28 @@ impl Peer {
         let program = find("haproxy").context("haproxy is not installed (package haproxy)")?;
         let folder = folder(ground.lab, "peer-haproxy")?;
         let pem = folder.join("both.pem");
-        std::fs::write(&pem, std::fs::read_to_string(&ground.leaf.chain)? + &std::fs::read_to_string(&ground.leaf.key)?)?;
+        std::fs::write(
+            &pem,
+            std::fs::read_to_string(&ground.leaf.chain)? + &std::fs::read_to_string(&ground.leaf.key)?,
+        )?;
         let config = folder.join("haproxy.cfg");
         std::fs::write(&config, haproxy_config(ground, &pem, plain_port, tls_port))?;
         let version = version(&program, "-v")?;
         let arguments = vec![PathBuf::from("-db"), PathBuf::from("-f"), config];
-        Self::start("haproxy", ground, &program, arguments, plain_port, tls_port, version)
+        Self::start(
+            "haproxy", ground, &program, arguments, plain_port, tls_port, version,
+        )
     }
 
     /// A proxy that somebody else started.
     pub(super) fn adopt(name: &'static str, process: Process, ports: (u16, u16), version: String) -> Self {
-        Self { name, plain_port: ports.0, tls_port: ports.1, version, process }
+        Self {
+            name,
+            plain_port: ports.0,
+            tls_port: ports.1,
+            version,
+            process,
+        }
     }
 
     /// CPU time of all its processes so far.
@@ -97,7 +119,13 @@ impl Peer {
         let mut command = ground.host.wrapped(&["taskset", "-c", PROXY_CPU], program);
         command.args(arguments);
         let process = Process::spawn(name, command, &ground.lab.folder().join(format!("{name}.log")))?;
-        let peer = Self { name, plain_port, tls_port, version, process };
+        let peer = Self {
+            name,
+            plain_port,
+            tls_port,
+            version,
+            process,
+        };
         for port in [plain_port, tls_port] {
             wait::until(&format!("{name} on port {port}"), START_DEADLINE, || {
                 ground.host.connect(ground.host.at(port)).ok().map(drop)
@@ -116,15 +144,20 @@ fn folder(lab: &Lab, name: &str) -> Result<PathBuf> {
 
 fn version(program: &Path, flag: &str) -> Result<String> {
     let output = std::process::Command::new(program).arg(flag).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     let first = text.lines().next().unwrap_or_default();
-    let number = first.split([' ', '/']).find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let number = first
+        .split([' ', '/'])
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
     Ok(number.unwrap_or("unknown").to_owned())
 }
 
 // Sessions are never resumed: every new connection is a full handshake, as for the agent's clients here.
 fn nginx_config(ground: &Ground<'_>, folder: &Path, plain: u16, tls: u16) -> String {
-    let Ground { upstream, leaf, host, .. } = ground;
+    let Ground {
+        upstream, leaf, host, ..
+    } = ground;
     let address = host.address;
     let (chain, key, folder) = (leaf.chain.display(), leaf.key.display(), folder.display());
     format!(
@@ -145,7 +178,7 @@ fn haproxy_config(ground: &Ground<'_>, pem: &Path, plain: u16, tls: u16) -> Stri
     let Ground { upstream, host, .. } = ground;
     let address = host.address;
     format!(
-        "global\n  nbthread 1\n  maxconn 10000\n  tune.ssl.cachesize 0\n  ssl-default-bind-options no-tls-tickets\n\
+        "global\n  nbthread 1\n  maxconn 4000\n  tune.ssl.cachesize 0\n  ssl-default-bind-options no-tls-tickets\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 300s\n  timeout server 300s\n  http-reuse always\n\
          frontend f\n  bind {address}:{plain}\n  bind {address}:{tls} ssl crt {pem} alpn h2,http/1.1\n\
          default_backend b\nbackend b\n  option forwardfor\n  server s {upstream} pool-max-conn {UPSTREAM_KEEPALIVE}\n",
