@@ -6,6 +6,7 @@
 
 mod error;
 pub mod number;
+pub mod regex;
 pub mod text;
 
 pub use error::{Error, ExceptionKind};
