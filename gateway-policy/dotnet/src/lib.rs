@@ -8,6 +8,7 @@ mod error;
 pub mod number;
 pub mod regex;
 pub mod text;
+pub mod time;
 
 pub use error::{Error, ExceptionKind};
 pub use text::Str;

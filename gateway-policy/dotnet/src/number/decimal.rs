@@ -272,6 +272,7 @@ impl Decimal {
     ///
     /// # Errors
     /// `OverflowException`.
+    #[expect(clippy::should_implement_trait, reason = "the operator can throw")]
     pub fn add(self, other: Decimal) -> Result<Decimal, Error> {
         let (a, b, scale) = self.aligned(other);
         let (value, negative) = if self.negative == other.negative {

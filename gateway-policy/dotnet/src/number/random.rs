@@ -74,6 +74,10 @@ impl Random {
     }
 
     /// `Next()`.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the .NET name; an endless iterator would be a trap"
+    )]
     pub fn next(&mut self) -> i32 {
         self.internal()
     }
