@@ -1,1 +1,16 @@
-//! Kernel programs: pure parsing and deciding, and the programs and maps around it.
+//! What the kernel programs decide, without the kernel: parsing and deciding over a [`Packet`], host-tested.
+//!
+//! Absences: no map, no helper, no clock, no `unsafe`, no panicking path (indexing only by constants, wrapping
+//! arithmetic). `main.rs` holds the programs, the maps and everything that needs the kernel.
+#![cfg_attr(not(any(test, feature = "fixtures")), no_std)]
+
+pub mod acct;
+pub mod edge;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod packet;
+pub mod parse;
+pub mod pick;
+pub mod steer;
+
+pub use packet::Packet;

@@ -1,0 +1,62 @@
+//! One module per hook, and the globals the loader writes.
+
+mod acct;
+mod edge;
+mod maps;
+mod pick;
+mod steer;
+
+use core::ptr::read_volatile;
+
+use gateway_common::LAYOUT_VERSION;
+
+/// Read by the loader before it loads anything.
+#[unsafe(no_mangle)]
+static GATEWAY_LAYOUT: u32 = LAYOUT_VERSION;
+
+/// `EDGE_*` flags.
+#[unsafe(no_mangle)]
+static GATEWAY_EDGE: u32 = 0;
+
+/// `ACCOUNT_*` flags.
+#[unsafe(no_mangle)]
+static GATEWAY_ACCOUNT: u32 = 0;
+
+/// A global that the loader may have replaced: a volatile read keeps the compiler from folding the initial value.
+#[inline(always)]
+fn global(value: &'static u32) -> u32 {
+    // SAFETY: a reference to a static is valid and aligned.
+    unsafe { read_volatile(value) }
+}
+
+const AF_INET: u32 = 2;
+
+/// Octets of an address in a program context, IPv4 as mapped.
+///
+/// Every word is read, whatever the family, and as one volatile word: the verifier takes no other access to these fields.
+/// A conditional read lets the compiler choose between two context pointers, a plain read lets it load single bytes.
+///
+/// # Safety
+///
+/// `ip4` and `ip6` must point into a valid context.
+#[inline(always)]
+unsafe fn octets(family: u32, ip4: *const u32, ip6: *const [u32; 4]) -> [u8; 16] {
+    let first = ip6.cast::<u32>();
+    // SAFETY: inside the context by the caller's promise; the transmute keeps the size and any bits are valid.
+    unsafe {
+        let short = read_volatile(ip4);
+        let long =
+            [read_volatile(first), read_volatile(first.add(1)), read_volatile(first.add(2)), read_volatile(first.add(3))];
+        let words = if family == AF_INET { [0, 0, 0xffff_u32.to_be(), short] } else { long };
+        core::mem::transmute::<[u32; 4], [u8; 16]>(words)
+    }
+}
+
+/// A debug line, in objects built with the feature `log` only.
+macro_rules! trace {
+    ($($part:tt)*) => {
+        #[cfg(feature = "log")]
+        aya_log_ebpf::debug!($($part)*)
+    };
+}
+use trace;
