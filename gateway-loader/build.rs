@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     match choose(&out, workspace)? {
         Ok(object) => {
-            fs::copy(&object, out.join("gateway-ebpf.o")).map_err(|error| format!("{}: {error}", object.display()))?;
+            fs::copy(&object, out.join("gateway-ebpf.o"))
+                .map_err(|error| format!("{}: {error}", object.display()))?;
             println!("cargo::rustc-cfg=gateway_bpf");
             println!("cargo::rustc-env=GATEWAY_BPF_REASON=embedded");
         }
@@ -59,7 +60,9 @@ fn choose(out: &Path, workspace: &Path) -> Result<Result<PathBuf, String>, Box<d
     }
     let built_from = fs::read_to_string(fingerprint::sidecar(&object)).unwrap_or_default();
     if built_from.trim() != fingerprint::of_sources(workspace)? {
-        return Ok(Err("the object in the target directory is older than its sources".to_owned()));
+        return Ok(Err(
+            "the object in the target directory is older than its sources".to_owned(),
+        ));
     }
     Ok(Ok(object))
 }

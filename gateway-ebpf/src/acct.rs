@@ -70,7 +70,10 @@ pub fn payload(figures: &Figures, flags: u32, old: u32, fin_end: u32) -> (u64, u
         || (in_doubt && flags & MARK_FIN_SENT != 0 && figures.unacknowledged == figures.send_next);
     let syn = u64::from(flags & MARK_CONNECTED != 0);
     let received = figures.received.saturating_sub(u64::from(fin_received));
-    let sent = figures.acked.saturating_sub(syn).saturating_sub(u64::from(fin_acked));
+    let sent = figures
+        .acked
+        .saturating_sub(syn)
+        .saturating_sub(u64::from(fin_acked));
     (received, sent)
 }
 
@@ -95,7 +98,11 @@ mod tests {
             send_next: 900 + outstanding,
         };
         let old = path[path.len() - 2];
-        assert_eq!(payload(&figures, flags, old, fin.unwrap_or(0)), expected, "{path:?}");
+        assert_eq!(
+            payload(&figures, flags, old, fin.unwrap_or(0)),
+            expected,
+            "{path:?}"
+        );
     }
 
     #[test]
@@ -108,24 +115,49 @@ mod tests {
         check(&[ESTABLISHED, CLOSE_WAIT, LAST_ACK, CLOSE], 0, None, 7, (99, 100));
         check(&[ESTABLISHED, CLOSE_WAIT, CLOSE], 0, None, 0, (99, 100));
         // We close first: its FIN arrives, or the socket is dropped without, or the FIN was ahead of a hole.
-        check(&[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE], 0, Some(500), 0, (99, 99));
+        check(
+            &[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE],
+            0,
+            Some(500),
+            0,
+            (99, 99),
+        );
         check(&[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE], 0, None, 0, (100, 99));
-        check(&[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE], 0, Some(700), 0, (100, 99));
+        check(
+            &[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE],
+            0,
+            Some(700),
+            0,
+            (100, 99),
+        );
         // Both at once.
         check(&[ESTABLISHED, FIN_WAIT1, CLOSING, CLOSE], 0, None, 0, (99, 99));
         // The peer vanished: our FIN was never acknowledged.
         check(&[ESTABLISHED, FIN_WAIT1, CLOSE], 0, None, 1, (100, 100));
         // A connection opened from here has its SYN acknowledged as well.
-        check(&[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE], MARK_CONNECTED, Some(500), 0, (99, 98));
+        check(
+            &[ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE],
+            MARK_CONNECTED,
+            Some(500),
+            0,
+            (99, 98),
+        );
         check(&[ESTABLISHED, CLOSE], MARK_CONNECTED, None, 0, (100, 99));
     }
 
     #[test]
     fn end_of_a_fin() {
-        for (flags, header, length, expected) in
-            [(0x11, 32, 32, Some(1001)), (0x19, 20, 70, Some(1051)), (0x10, 20, 70, None), (0x11, 40, 20, None)]
-        {
-            assert_eq!(fin_end(1000, flags, header, length), expected, "{flags:#x} {header} {length}");
+        for (flags, header, length, expected) in [
+            (0x11, 32, 32, Some(1001)),
+            (0x19, 20, 70, Some(1051)),
+            (0x10, 20, 70, None),
+            (0x11, 40, 20, None),
+        ] {
+            assert_eq!(
+                fin_end(1000, flags, header, length),
+                expected,
+                "{flags:#x} {header} {length}"
+            );
         }
         assert_eq!(fin_end(u32::MAX, 1, 20, 20), Some(0));
     }

@@ -46,15 +46,27 @@ pub fn decide(packet: &impl Packet, denied: &impl Denied, flags: u32) -> Decisio
         Ok(network) => network,
         Err(oddity) => return judge(observation(oddity), flags, 0),
     };
-    let bytes = if network.end == parse::END_UNKNOWN { 0 } else { network.end as u64 };
+    let bytes = if network.end == parse::END_UNKNOWN {
+        0
+    } else {
+        network.end as u64
+    };
     if denied.denied(&network.source) {
-        return Decision { verdict: Counter::EdgeDropDenied, noticed: None, bytes };
+        return Decision {
+            verdict: Counter::EdgeDropDenied,
+            noticed: None,
+            bytes,
+        };
     }
     match parse::transport(packet, &network) {
         Err(oddity) => judge(observation(oddity), flags, bytes),
         Ok(transport) => match notice(&network, transport) {
             Some(noticed) => judge(noticed, flags, bytes),
-            None => Decision { verdict: Counter::EdgePass, noticed: None, bytes },
+            None => Decision {
+                verdict: Counter::EdgePass,
+                noticed: None,
+                bytes,
+            },
         },
     }
 }
@@ -64,11 +76,23 @@ pub fn decide(packet: &impl Packet, denied: &impl Denied, flags: u32) -> Decisio
 fn judge(noticed: Counter, flags: u32, bytes: u64) -> Decision {
     let malformed = matches!(
         noticed,
-        Counter::EdgeShort | Counter::EdgeHeader | Counter::EdgeLength | Counter::EdgeFlags | Counter::EdgeAddress
+        Counter::EdgeShort
+            | Counter::EdgeHeader
+            | Counter::EdgeLength
+            | Counter::EdgeFlags
+            | Counter::EdgeAddress
     );
     let drop = malformed && flags & EDGE_DROP_MALFORMED != 0;
-    let verdict = if drop { Counter::EdgeDropMalformed } else { Counter::EdgePass };
-    Decision { verdict, noticed: Some(noticed), bytes }
+    let verdict = if drop {
+        Counter::EdgeDropMalformed
+    } else {
+        Counter::EdgePass
+    };
+    Decision {
+        verdict,
+        noticed: Some(noticed),
+        bytes,
+    }
 }
 
 #[inline(always)]

@@ -52,11 +52,24 @@ fn malformed_is_only_counted_unless_configured() {
 
 #[test]
 fn flag_sets() {
-    for (flags, impossible) in
-        [(0x02, false), (0x12, false), (0x10, false), (0x11, false), (0x14, false), (0x04, false), (0xc2, false)]
-            .into_iter()
-            .chain([(0x00, true), (0x03, true), (0x06, true), (0x05, true), (0x3f, true), (0xc0, true)])
-    {
+    for (flags, impossible) in [
+        (0x02, false),
+        (0x12, false),
+        (0x10, false),
+        (0x11, false),
+        (0x14, false),
+        (0x04, false),
+        (0xc2, false),
+    ]
+    .into_iter()
+    .chain([
+        (0x00, true),
+        (0x03, true),
+        (0x06, true),
+        (0x05, true),
+        (0x3f, true),
+        (0xc0, true),
+    ]) {
         assert_eq!(impossible_flags(flags), impossible, "{flags:#04x}");
     }
 }

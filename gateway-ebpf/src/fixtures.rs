@@ -8,7 +8,10 @@ use gateway_common::Counter;
 /// IPv4 prefix that the table expects to be denied.
 pub const DENIED_V4: ([u8; 4], u32) = ([198, 51, 100, 0], 24);
 /// IPv6 prefix that the table expects to be denied.
-pub const DENIED_V6: ([u8; 16], u32) = ([0x20, 0x01, 0x0d, 0xb8, 0, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 48);
+pub const DENIED_V6: ([u8; 16], u32) = (
+    [0x20, 0x01, 0x0d, 0xb8, 0, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    48,
+);
 
 const GOOD_V4: [u8; 4] = [203, 0, 113, 7];
 const NODE_V4: [u8; 4] = [192, 0, 2, 1];
@@ -37,7 +40,28 @@ pub struct Fixture {
 
 /// TCP header with `flags`, data offset in words and a payload.
 pub fn tcp(flags: u8, words: u8, payload: &[u8]) -> Vec<u8> {
-    let mut header = vec![0x9c, 0x40, 0x1f, 0x90, 0, 0, 0, 1, 0, 0, 0, 0, words << 4, flags, 0xff, 0xff, 0, 0, 0, 0];
+    let mut header = vec![
+        0x9c,
+        0x40,
+        0x1f,
+        0x90,
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        words << 4,
+        flags,
+        0xff,
+        0xff,
+        0,
+        0,
+        0,
+        0,
+    ];
     header.resize(20.max(usize::from(words) * 4), 1);
     header.extend_from_slice(payload);
     header
@@ -58,7 +82,14 @@ pub fn datagram(payload: &[u8]) -> Vec<u8> {
 }
 
 /// IPv4 packet; `options` must be a multiple of four bytes, `fragment` is the flags and offset word.
-pub fn ipv4(source: [u8; 4], destination: [u8; 4], protocol: u8, fragment: u16, options: &[u8], rest: &[u8]) -> Vec<u8> {
+pub fn ipv4(
+    source: [u8; 4],
+    destination: [u8; 4],
+    protocol: u8,
+    fragment: u16,
+    options: &[u8],
+    rest: &[u8],
+) -> Vec<u8> {
     let header = 20 + options.len();
     let mut packet = vec![0x40 | (header / 4) as u8, 0];
     packet.extend_from_slice(&((header + rest.len()) as u16).to_be_bytes());
@@ -149,37 +180,102 @@ pub fn table() -> Vec<Fixture> {
 fn passes() -> Vec<Fixture> {
     let syn = tcp(SYN, 5, &[]);
     let ok = Counter::EdgePass;
-    let pass = |name, frame| Fixture { name, frame, verdict: ok, noticed: None };
-    let seen = |name, frame, noticed| Fixture { name, frame, verdict: ok, noticed: Some(noticed) };
+    let pass = |name, frame| Fixture {
+        name,
+        frame,
+        verdict: ok,
+        noticed: None,
+    };
+    let seen = |name, frame, noticed| Fixture {
+        name,
+        frame,
+        verdict: ok,
+        noticed: Some(noticed),
+    };
     let deep = [(60u8, 0u8, 0u16); 6];
     vec![
         pass("TCP SYN over IPv4", frame4(&plain4(GOOD_V4, &syn))),
-        pass("TCP segment with data", frame4(&plain4(GOOD_V4, &tcp(ACK, 8, &[7; 900])))),
-        pass("UDP over IPv4", frame4(&ipv4(GOOD_V4, NODE_V4, UDP, 0, &[], &datagram(&[1; 64])))),
-        pass("ICMP echo", frame4(&ipv4(GOOD_V4, NODE_V4, 1, 0, &[], &[8, 0, 0, 0, 0, 1, 0, 1]))),
-        pass("DHCP from the unspecified address", frame4(&ipv4([0; 4], [255; 4], UDP, 0, &[], &datagram(&[1; 240])))),
-        pass("IPv4 options", frame4(&ipv4(GOOD_V4, NODE_V4, TCP, 0, &[1; 12], &syn))),
-        pass("one VLAN tag", ethernet(&[0x8100], 0x0800, &plain4(GOOD_V4, &syn))),
-        pass("two VLAN tags", ethernet(&[0x88a8, 0x8100], 0x0800, &plain4(GOOD_V4, &syn))),
+        pass(
+            "TCP segment with data",
+            frame4(&plain4(GOOD_V4, &tcp(ACK, 8, &[7; 900]))),
+        ),
+        pass(
+            "UDP over IPv4",
+            frame4(&ipv4(GOOD_V4, NODE_V4, UDP, 0, &[], &datagram(&[1; 64]))),
+        ),
+        pass(
+            "ICMP echo",
+            frame4(&ipv4(GOOD_V4, NODE_V4, 1, 0, &[], &[8, 0, 0, 0, 0, 1, 0, 1])),
+        ),
+        pass(
+            "DHCP from the unspecified address",
+            frame4(&ipv4([0; 4], [255; 4], UDP, 0, &[], &datagram(&[1; 240]))),
+        ),
+        pass(
+            "IPv4 options",
+            frame4(&ipv4(GOOD_V4, NODE_V4, TCP, 0, &[1; 12], &syn)),
+        ),
+        pass(
+            "one VLAN tag",
+            ethernet(&[0x8100], 0x0800, &plain4(GOOD_V4, &syn)),
+        ),
+        pass(
+            "two VLAN tags",
+            ethernet(&[0x88a8, 0x8100], 0x0800, &plain4(GOOD_V4, &syn)),
+        ),
         pass("TCP SYN over IPv6", frame6(&ipv6(GOOD_V6, NODE_V6, TCP, &syn))),
-        pass("IPv6 with one VLAN tag", ethernet(&[0x8100], 0x86dd, &ipv6(GOOD_V6, NODE_V6, TCP, &syn))),
-        pass("IPv6 hop-by-hop, routing, destination options", chain6(&[(0, 0, 0), (43, 2, 0), (60, 1, 0)], &syn)),
+        pass(
+            "IPv6 with one VLAN tag",
+            ethernet(&[0x8100], 0x86dd, &ipv6(GOOD_V6, NODE_V6, TCP, &syn)),
+        ),
+        pass(
+            "IPv6 hop-by-hop, routing, destination options",
+            chain6(&[(0, 0, 0), (43, 2, 0), (60, 1, 0)], &syn),
+        ),
         pass("IPv6 authentication header", chain6(&[(51, 4, 0)], &syn)),
         pass("IPv6 atomic fragment", chain6(&[(44, 0, 0)], &syn)),
-        pass("IPv6 neighbour discovery from ::", frame6(&ipv6([0; 16], NODE_V6, 58, &[135, 0, 0, 0, 0, 0, 0, 0]))),
+        pass(
+            "IPv6 neighbour discovery from ::",
+            frame6(&ipv6([0; 16], NODE_V6, 58, &[135, 0, 0, 0, 0, 0, 0, 0])),
+        ),
         seen("ARP", ethernet(&[], 0x0806, &[0; 28]), Counter::EdgeNotIp),
-        seen("three VLAN tags", ethernet(&[0x88a8, 0x8100, 0x8100], 0x0800, &plain4(GOOD_V4, &syn)), Counter::EdgeDeep),
+        seen(
+            "three VLAN tags",
+            ethernet(&[0x88a8, 0x8100, 0x8100], 0x0800, &plain4(GOOD_V4, &syn)),
+            Counter::EdgeDeep,
+        ),
         seen("six extension headers", chain6(&deep, &syn), Counter::EdgeDeep),
-        seen("first IPv4 fragment", frame4(&ipv4(GOOD_V4, NODE_V4, TCP, 0x2000, &[], &syn)), Counter::EdgeFragment),
-        seen("later IPv4 fragment", frame4(&ipv4(GOOD_V4, NODE_V4, TCP, 0x00b9, &[], &[0; 8])), Counter::EdgeFragment),
-        seen("first IPv6 fragment", chain6(&[(44, 0, 1)], &syn), Counter::EdgeFragment),
-        seen("later IPv6 fragment", chain6(&[(44, 0, 0x0100)], &[0; 8]), Counter::EdgeFragment),
+        seen(
+            "first IPv4 fragment",
+            frame4(&ipv4(GOOD_V4, NODE_V4, TCP, 0x2000, &[], &syn)),
+            Counter::EdgeFragment,
+        ),
+        seen(
+            "later IPv4 fragment",
+            frame4(&ipv4(GOOD_V4, NODE_V4, TCP, 0x00b9, &[], &[0; 8])),
+            Counter::EdgeFragment,
+        ),
+        seen(
+            "first IPv6 fragment",
+            chain6(&[(44, 0, 1)], &syn),
+            Counter::EdgeFragment,
+        ),
+        seen(
+            "later IPv6 fragment",
+            chain6(&[(44, 0, 0x0100)], &[0; 8]),
+            Counter::EdgeFragment,
+        ),
     ]
 }
 
 fn drops() -> Vec<Fixture> {
     let syn = tcp(SYN, 5, &[]);
-    let denied = |name, frame| Fixture { name, frame, verdict: Counter::EdgeDropDenied, noticed: None };
+    let denied = |name, frame| Fixture {
+        name,
+        frame,
+        verdict: Counter::EdgeDropDenied,
+        noticed: None,
+    };
     let bad = |name, frame, noticed| Fixture {
         name,
         frame,
@@ -197,32 +293,92 @@ fn drops() -> Vec<Fixture> {
     multicast[0] = 0xff;
     vec![
         denied("denied IPv4", from4(BAD_V4)),
-        denied("denied IPv4 fragment", frame4(&ipv4(BAD_V4, NODE_V4, TCP, 0x00b9, &[], &[0; 8]))),
-        denied("denied IPv4 with impossible flags", frame4(&plain4(BAD_V4, &tcp(0, 5, &[])))),
-        denied("denied IPv4 behind two VLAN tags", ethernet(&[0x88a8, 0x8100], 0x0800, &plain4(BAD_V4, &syn))),
+        denied(
+            "denied IPv4 fragment",
+            frame4(&ipv4(BAD_V4, NODE_V4, TCP, 0x00b9, &[], &[0; 8])),
+        ),
+        denied(
+            "denied IPv4 with impossible flags",
+            frame4(&plain4(BAD_V4, &tcp(0, 5, &[]))),
+        ),
+        denied(
+            "denied IPv4 behind two VLAN tags",
+            ethernet(&[0x88a8, 0x8100], 0x0800, &plain4(BAD_V4, &syn)),
+        ),
         denied("denied IPv6", from6(BAD_V6)),
-        denied("denied IPv6 UDP", frame6(&ipv6(BAD_V6, NODE_V6, UDP, &datagram(&[])))),
+        denied(
+            "denied IPv6 UDP",
+            frame6(&ipv6(BAD_V6, NODE_V6, UDP, &datagram(&[]))),
+        ),
         bad("Ethernet header only", good4[..14].to_vec(), Counter::EdgeShort),
         bad("IPv4 header cut", good4[..30].to_vec(), Counter::EdgeShort),
         bad("IPv6 header cut", good6[..50].to_vec(), Counter::EdgeShort),
-        bad("TCP header cut", frame4(&plain4(GOOD_V4, &syn[..12]))[..46].to_vec(), Counter::EdgeShort),
-        bad("VLAN tag cut", ethernet(&[0x8100], 0x0800, &[])[..16].to_vec(), Counter::EdgeShort),
-        bad("IPv4 version 5", damaged(good4.clone(), 14, 0x55), Counter::EdgeHeader),
-        bad("IPv4 header length 4", damaged(good4.clone(), 14, 0x44), Counter::EdgeHeader),
-        bad("IPv6 version 4", damaged(good6.clone(), 14, 0x40), Counter::EdgeHeader),
-        bad("TCP data offset 4", damaged(good4.clone(), 46, 0x40), Counter::EdgeHeader),
-        bad("IPv4 longer than the frame", damaged(good4.clone(), 16, 0x7f), Counter::EdgeLength),
-        bad("IPv4 shorter than its header", damaged(good4.clone(), 17, 19), Counter::EdgeLength),
-        bad("IPv6 longer than the frame", damaged(good6.clone(), 18, 0x7f), Counter::EdgeLength),
-        bad("IPv6 extension header behind the end", chain6(&[(60, 200, 0)], &[]), Counter::EdgeShort)
-            .when_cut(14 + 40 + 8),
-        bad("TCP options behind the end", damaged(good4.clone(), 46, 0xf0), Counter::EdgeLength),
+        bad(
+            "TCP header cut",
+            frame4(&plain4(GOOD_V4, &syn[..12]))[..46].to_vec(),
+            Counter::EdgeShort,
+        ),
+        bad(
+            "VLAN tag cut",
+            ethernet(&[0x8100], 0x0800, &[])[..16].to_vec(),
+            Counter::EdgeShort,
+        ),
+        bad(
+            "IPv4 version 5",
+            damaged(good4.clone(), 14, 0x55),
+            Counter::EdgeHeader,
+        ),
+        bad(
+            "IPv4 header length 4",
+            damaged(good4.clone(), 14, 0x44),
+            Counter::EdgeHeader,
+        ),
+        bad(
+            "IPv6 version 4",
+            damaged(good6.clone(), 14, 0x40),
+            Counter::EdgeHeader,
+        ),
+        bad(
+            "TCP data offset 4",
+            damaged(good4.clone(), 46, 0x40),
+            Counter::EdgeHeader,
+        ),
+        bad(
+            "IPv4 longer than the frame",
+            damaged(good4.clone(), 16, 0x7f),
+            Counter::EdgeLength,
+        ),
+        bad(
+            "IPv4 shorter than its header",
+            damaged(good4.clone(), 17, 19),
+            Counter::EdgeLength,
+        ),
+        bad(
+            "IPv6 longer than the frame",
+            damaged(good6.clone(), 18, 0x7f),
+            Counter::EdgeLength,
+        ),
+        bad(
+            "IPv6 extension header behind the end",
+            chain6(&[(60, 200, 0)], &[]),
+            Counter::EdgeShort,
+        )
+        .when_cut(14 + 40 + 8),
+        bad(
+            "TCP options behind the end",
+            damaged(good4.clone(), 46, 0xf0),
+            Counter::EdgeLength,
+        ),
         bad(
             "UDP longer than the packet",
             frame4(&ipv4(GOOD_V4, NODE_V4, UDP, 0, &[], &udp(90, &[0; 8]))),
             Counter::EdgeLength,
         ),
-        bad("UDP length 7", frame4(&ipv4(GOOD_V4, NODE_V4, UDP, 0, &[], &udp(7, &[]))), Counter::EdgeLength),
+        bad(
+            "UDP length 7",
+            frame4(&ipv4(GOOD_V4, NODE_V4, UDP, 0, &[], &udp(7, &[]))),
+            Counter::EdgeLength,
+        ),
         bad("TCP without flags", flags(0), Counter::EdgeFlags),
         bad("SYN and FIN", flags(3), Counter::EdgeFlags),
         bad("SYN and RST", flags(6), Counter::EdgeFlags),

@@ -4,7 +4,10 @@
 //! commands work on a machine without any BPF toolchain.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
-#![cfg_attr(target_arch = "bpf", expect(unsafe_code, reason = "helpers, contexts and maps are raw pointers"))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(unsafe_code, reason = "helpers, contexts and maps are raw pointers")
+)]
 
 #[cfg(target_arch = "bpf")]
 mod programs;

@@ -60,7 +60,11 @@ mod tests {
         let bytes = [1, 2, 3, 4, 5];
         let packet = SlicePacket(&bytes);
         let check = |offset, expected: Option<u8>| {
-            assert_eq!(packet.words::<1>(offset).map(|[word]| high(word)), expected, "offset {offset}");
+            assert_eq!(
+                packet.words::<1>(offset).map(|[word]| high(word)),
+                expected,
+                "offset {offset}"
+            );
         };
         check(0, Some(1));
         check(3, Some(4));

@@ -170,7 +170,11 @@ fn ipv6(packet: &impl Packet, offset: usize) -> Result<Network, Oddity> {
     }
     let payload = usize::from(u16::from_be(header[2]));
     let coalesced = payload == 0 && packet.holds(MAX_IP_LENGTH + 1);
-    let end = if coalesced { END_UNKNOWN } else { offset + IPV6_HEADER + payload };
+    let end = if coalesced {
+        END_UNKNOWN
+    } else {
+        offset + IPV6_HEADER + payload
+    };
     if !coalesced && !packet.holds(end) {
         return Err(Oddity::Length);
     }
@@ -196,7 +200,10 @@ fn extension_headers(
 ) -> Result<(u8, Part, usize), Oddity> {
     let mut part = Part::Whole;
     for _ in 0..MAX_EXTENSION_HEADERS {
-        if !matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS) {
+        if !matches!(
+            protocol,
+            HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
+        ) {
             return Ok((protocol, part, offset));
         }
         let [first, second] = packet.words(offset).ok_or(Oddity::Short)?;
@@ -270,7 +277,11 @@ fn udp(packet: &impl Packet, network: &Network) -> Result<Transport, Oddity> {
     if length < 8 || (network.part == Part::Whole && network.transport + length > network.end) {
         return Err(Oddity::Length);
     }
-    Ok(Transport { source_port: u16::from_be(header[0]), destination_port: u16::from_be(header[1]), flags: 0 })
+    Ok(Transport {
+        source_port: u16::from_be(header[0]),
+        destination_port: u16::from_be(header[1]),
+        flags: 0,
+    })
 }
 
 #[cfg(test)]

@@ -20,20 +20,44 @@ fn octets(address: Address) -> Vec<u8> {
 
 #[test]
 fn addresses_ports_and_offsets() {
-    let frame = ethernet(&[0x8100], 0x0800, &ipv4(A4, B4, 6, 0x4000, &[1; 4], &tcp(0x12, 5, b"xyz")));
+    let frame = ethernet(
+        &[0x8100],
+        0x0800,
+        &ipv4(A4, B4, 6, 0x4000, &[1; 4], &tcp(0x12, 5, b"xyz")),
+    );
     let network = network(&SlicePacket(&frame)).unwrap();
-    assert_eq!((octets(network.source), octets(network.destination)), (A4.to_vec(), B4.to_vec()));
-    assert_eq!((network.transport, network.end, network.part), (18 + 24, 18 + 24 + 23, Part::Whole));
+    assert_eq!(
+        (octets(network.source), octets(network.destination)),
+        (A4.to_vec(), B4.to_vec())
+    );
+    assert_eq!(
+        (network.transport, network.end, network.part),
+        (18 + 24, 18 + 24 + 23, Part::Whole)
+    );
     let transport = transport(&SlicePacket(&frame), &network).unwrap().unwrap();
-    assert_eq!(transport, Transport { source_port: 40_000, destination_port: 8080, flags: 0x12 });
+    assert_eq!(
+        transport,
+        Transport {
+            source_port: 40_000,
+            destination_port: 8080,
+            flags: 0x12
+        }
+    );
 }
 
 #[test]
 fn ipv6_walk_ends_at_the_transport() {
-    let (first, rest) = extensions(&[(0, 0, 0), (43, 1, 0), (44, 0, 1), (51, 2, 0)], 17, &datagram(b"hello"));
+    let (first, rest) = extensions(
+        &[(0, 0, 0), (43, 1, 0), (44, 0, 1), (51, 2, 0)],
+        17,
+        &datagram(b"hello"),
+    );
     let frame = frame6(&ipv6(A6, B6, first, &rest));
     let network = network(&SlicePacket(&frame)).unwrap();
-    assert_eq!((octets(network.source), octets(network.destination)), (A6.to_vec(), B6.to_vec()));
+    assert_eq!(
+        (octets(network.source), octets(network.destination)),
+        (A6.to_vec(), B6.to_vec())
+    );
     assert_eq!((network.protocol, network.part), (17, Part::First));
     assert_eq!(network.transport, 54 + 8 + 16 + 8 + 16);
     let transport = transport(&SlicePacket(&frame), &network).unwrap().unwrap();
@@ -46,7 +70,11 @@ fn fragments() {
         let frame = frame4(&ipv4(A4, B4, 6, word, &[], &tcp(2, 5, &[])));
         let network = network(&SlicePacket(&frame)).unwrap();
         assert_eq!(network.part, part, "{word:#06x}");
-        assert_eq!(transport(&SlicePacket(&frame), &network).unwrap().is_some(), ports, "{word:#06x}");
+        assert_eq!(
+            transport(&SlicePacket(&frame), &network).unwrap().is_some(),
+            ports,
+            "{word:#06x}"
+        );
     };
     check(0x4000, Part::Whole, true);
     check(0x8000, Part::Whole, true);

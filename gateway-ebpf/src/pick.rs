@@ -39,8 +39,16 @@ mod tests {
     #[test]
     fn without_workers_there_is_no_slot() {
         for (group, workers) in [(0, 0), (MAX_GROUPS, 1), (0, MAX_WORKERS + 1)] {
-            assert_eq!(worker_slot(group, Working::new(1, workers), 7), None, "{group} {workers}");
-            assert_eq!(member_slot(group, Working::new(1, workers), 0), None, "{group} {workers}");
+            assert_eq!(
+                worker_slot(group, Working::new(1, workers), 7),
+                None,
+                "{group} {workers}"
+            );
+            assert_eq!(
+                member_slot(group, Working::new(1, workers), 0),
+                None,
+                "{group} {workers}"
+            );
         }
         assert_eq!(member_slot(0, Working::new(0, 2), 2), None);
     }
@@ -55,7 +63,10 @@ mod tests {
                 shares[at as usize] += 1;
             }
             let fair = samples / workers;
-            assert!(shares.iter().all(|share| share.abs_diff(fair) <= 1), "{workers}: {shares:?}");
+            assert!(
+                shares.iter().all(|share| share.abs_diff(fair) <= 1),
+                "{workers}: {shares:?}"
+            );
         }
     }
 

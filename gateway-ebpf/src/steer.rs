@@ -17,13 +17,22 @@ impl Destination {
     /// Key of the exact map.
     #[inline(always)]
     pub const fn exact(&self) -> SteerKey {
-        SteerKey { address: self.address, port: self.port, protocol: self.protocol, pad: 0 }
+        SteerKey {
+            address: self.address,
+            port: self.port,
+            protocol: self.protocol,
+            pad: 0,
+        }
     }
 
     /// Data of the prefix key; its length is [`SteerPrefix::FULL_BITS`].
     #[inline(always)]
     pub const fn prefix(&self) -> SteerPrefix {
-        SteerPrefix { protocol: self.protocol, pad: [0; 3], address: self.address }
+        SteerPrefix {
+            protocol: self.protocol,
+            pad: [0; 3],
+            address: self.address,
+        }
     }
 }
 
@@ -49,7 +58,10 @@ mod tests {
     use super::*;
 
     fn set(ranges: &[(u16, u16, u32)]) -> SteerSet {
-        let mut set = SteerSet { count: ranges.len() as u32, ..SteerSet::default() };
+        let mut set = SteerSet {
+            count: ranges.len() as u32,
+            ..SteerSet::default()
+        };
         for (slot, &(low, high, group)) in set.ranges.iter_mut().zip(ranges) {
             *slot = SteerRange { low, high, group };
         }
@@ -75,9 +87,20 @@ mod tests {
 
     #[test]
     fn keys_carry_zero_padding() {
-        let destination = Destination { address: v4_mapped([10, 1, 2, 3]), port: 0x1234, protocol: 6 };
+        let destination = Destination {
+            address: v4_mapped([10, 1, 2, 3]),
+            port: 0x1234,
+            protocol: 6,
+        };
         assert_eq!(destination.exact().pad, 0);
-        assert_eq!(destination.prefix(), SteerPrefix { protocol: 6, pad: [0; 3], address: destination.address });
+        assert_eq!(
+            destination.prefix(),
+            SteerPrefix {
+                protocol: 6,
+                pad: [0; 3],
+                address: destination.address
+            }
+        );
     }
 
     proptest! {

@@ -6,18 +6,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Everything the object is made from, relative to the workspace.
-pub const SOURCES: [&str; 4] = ["gateway-common/src", "gateway-common/Cargo.toml", "gateway-ebpf/src", "gateway-ebpf/Cargo.toml"];
+pub(crate) const SOURCES: [&str; 4] = [
+    "gateway-common/src",
+    "gateway-common/Cargo.toml",
+    "gateway-ebpf/src",
+    "gateway-ebpf/Cargo.toml",
+];
 
 /// Where the object lies below the target directory, with its fingerprint beside it (`.sources`).
-pub const OBJECT: &str = "bpf/gateway-ebpf";
+pub(crate) const OBJECT: &str = "bpf/gateway-ebpf";
 
 /// The object's fingerprint file.
-pub fn sidecar(object: &Path) -> PathBuf {
+pub(crate) fn sidecar(object: &Path) -> PathBuf {
     object.with_extension("sources")
 }
 
 /// 64-bit FNV-1a over relative paths and contents, in path order, as hexadecimal text.
-pub fn of_sources(workspace: &Path) -> io::Result<String> {
+pub(crate) fn of_sources(workspace: &Path) -> io::Result<String> {
     let mut files = Vec::new();
     for source in SOURCES {
         collect(&workspace.join(source), &mut files)?;
@@ -51,6 +56,9 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 }
 
 /// The cargo target directory that holds `inside`, found by the tag file cargo puts at its root.
-pub fn target_directory(inside: &Path) -> Option<PathBuf> {
-    inside.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file()).map(Path::to_owned)
+pub(crate) fn target_directory(inside: &Path) -> Option<PathBuf> {
+    inside
+        .ancestors()
+        .find(|directory| directory.join("CACHEDIR.TAG").is_file())
+        .map(Path::to_owned)
 }

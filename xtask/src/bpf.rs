@@ -28,7 +28,10 @@ const LLVM: u32 = 22;
 const LINKER_VERSION: &str = "0.13.0";
 const PACKAGES: [(&str, &str); 5] = [
     ("rustc-web", PACKAGED_RUSTC),
-    ("libstd-rust-web-dev-bpf", "/usr/lib/rustlib/bpfel-unknown-none/lib"),
+    (
+        "libstd-rust-web-dev-bpf",
+        "/usr/lib/rustlib/bpfel-unknown-none/lib",
+    ),
     ("llvm-22-dev", "/usr/lib/llvm-22/bin/llvm-config"),
     ("libzstd-dev", "/usr/include/zstd.h"),
     ("zlib1g-dev", "/usr/include/zlib.h"),
@@ -47,8 +50,11 @@ enum Toolchain {
 ///
 /// Progress goes to standard error. Errors name the command that failed, or what to run as root.
 pub(crate) fn setup() -> Result<()> {
-    let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(_, proof)| !Path::new(proof).exists()).map(|(name, _)| *name).collect();
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|(_, proof)| !Path::new(proof).exists())
+        .map(|(name, _)| *name)
+        .collect();
     if toolchain().is_ok() && find_linker().is_some() {
         complain("bpf toolchain: compiler and linker are there");
         return Ok(());
@@ -103,7 +109,9 @@ pub(crate) fn build() -> Result<PathBuf> {
     let target = target_directory(&workspace)?;
     let object = target.join(fingerprint::OBJECT);
     let sources = fingerprint::of_sources(&workspace).context("reading the sources of the kernel object")?;
-    if object.is_file() && fs::read_to_string(fingerprint::sidecar(&object)).is_ok_and(|built| built == sources) {
+    if object.is_file()
+        && fs::read_to_string(fingerprint::sidecar(&object)).is_ok_and(|built| built == sources)
+    {
         complain("bpf object: up to date");
         return Ok(object);
     }
@@ -117,7 +125,8 @@ pub(crate) fn build() -> Result<PathBuf> {
     if let Some(directory) = object.parent() {
         fs::create_dir_all(directory)?;
     }
-    fs::copy(&built, &object).with_context(|| format!("copying {} to {}", built.display(), object.display()))?;
+    fs::copy(&built, &object)
+        .with_context(|| format!("copying {} to {}", built.display(), object.display()))?;
     fs::write(fingerprint::sidecar(&object), sources)?;
     Ok(object)
 }
@@ -133,18 +142,30 @@ fn compile(toolchain: &Toolchain, workspace: &Path, scratch: &Path) -> Result<()
         }
         Toolchain::Nightly => {
             let mut cargo = Command::new("rustup");
-            cargo.args(["run", "nightly", "cargo", "-Zbuild-std=core"]).env_remove("RUSTC");
+            cargo
+                .args(["run", "nightly", "cargo", "-Zbuild-std=core"])
+                .env_remove("RUSTC");
             cargo
         }
     };
     let arch = std::env::consts::ARCH;
     cargo
         .current_dir(workspace)
-        .args(["build", "--quiet", "--package", "gateway-ebpf", "--bin", "gateway-ebpf"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "gateway-ebpf",
+            "--bin",
+            "gateway-ebpf",
+        ])
         .args(["--profile", PROFILE, "--target", TARGET, "--target-dir"])
         .arg(scratch)
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
-        .env("RUSTFLAGS", format!("-C link-arg=--btf --cfg bpf_target_arch=\"{arch}\""))
+        .env(
+            "RUSTFLAGS",
+            format!("-C link-arg=--btf --cfg bpf_target_arch=\"{arch}\""),
+        )
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTUP_TOOLCHAIN");
     run(&mut cargo)
@@ -156,8 +177,17 @@ fn check_object(object: &Path) -> Result<()> {
     fs::File::open(object)
         .and_then(|mut file| file.read_to_end(&mut bytes))
         .with_context(|| format!("reading {}", object.display()))?;
-    ensure!(bytes.starts_with(b"\x7fELF"), "{} is not an object file", object.display());
-    for symbol in [&b"core9panicking"[..], b"rust_begin_unwind", b"panic_fmt", b"panic_bounds_check"] {
+    ensure!(
+        bytes.starts_with(b"\x7fELF"),
+        "{} is not an object file",
+        object.display()
+    );
+    for symbol in [
+        &b"core9panicking"[..],
+        b"rust_begin_unwind",
+        b"panic_fmt",
+        b"panic_bounds_check",
+    ] {
         ensure!(
             !symbol_names(&bytes).any(|name| contains(name, symbol)),
             "{} has a panicking path ({}): something in gateway-ebpf indexes, slices, divides or unwraps",
@@ -165,14 +195,20 @@ fn check_object(object: &Path) -> Result<()> {
             String::from_utf8_lossy(symbol)
         );
     }
-    ensure!(contains(&bytes, b".BTF.ext"), "{} has no BTF: was bpf-linker called with --btf?", object.display());
+    ensure!(
+        contains(&bytes, b".BTF.ext"),
+        "{} has no BTF: was bpf-linker called with --btf?",
+        object.display()
+    );
     Ok(())
 }
 
 /// Names in the string table that starts the symbol names: zero-terminated runs in the whole file are good enough, for
 /// debug information lies in compressed-free sections of its own and names mangled paths with a leading `_`.
 fn symbol_names(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    section(bytes, b".strtab").unwrap_or_default().split(|byte| *byte == 0)
+    section(bytes, b".strtab")
+        .unwrap_or_default()
+        .split(|byte| *byte == 0)
 }
 
 /// Contents of an ELF64 little-endian section.
@@ -203,11 +239,16 @@ fn toolchain() -> Result<Toolchain> {
     if packaged {
         return Ok(Toolchain::Packaged);
     }
-    let sources = Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]).output().ok();
-    let nightly = sources.filter(|output| output.status.success()).is_some_and(|output| {
-        let root = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        root.join("lib/rustlib/src/rust/library/core").is_dir()
-    });
+    let sources = Command::new("rustup")
+        .args(["run", "nightly", "rustc", "--print", "sysroot"])
+        .output()
+        .ok();
+    let nightly = sources
+        .filter(|output| output.status.success())
+        .is_some_and(|output| {
+            let root = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+            root.join("lib/rustlib/src/rust/library/core").is_dir()
+        });
     if nightly {
         return Ok(Toolchain::Nightly);
     }
@@ -217,7 +258,10 @@ fn toolchain() -> Result<Toolchain> {
 fn find_linker() -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    find("bpf-linker").or_else(|| home.map(|home| home.join("bin/bpf-linker")).filter(|path| path.is_file()))
+    find("bpf-linker").or_else(|| {
+        home.map(|home| home.join("bin/bpf-linker"))
+            .filter(|path| path.is_file())
+    })
 }
 
 /// The target directory this program was built in, where the loader's build script looks too.
@@ -240,7 +284,10 @@ mod tests {
         let names_at = file.len() as u64;
         file.extend_from_slice(section_names);
         let table = file.len() as u64;
-        for (name, at, length) in [(1u32, symbols_at, symbols.len()), (9, names_at, section_names.len())] {
+        for (name, at, length) in [
+            (1u32, symbols_at, symbols.len()),
+            (9, names_at, section_names.len()),
+        ] {
             let mut header = [0; 64];
             header[..4].copy_from_slice(&name.to_le_bytes());
             header[0x18..0x20].copy_from_slice(&at.to_le_bytes());
@@ -273,7 +320,11 @@ mod tests {
     fn objects_with_a_panicking_path_are_refused() {
         check(b"\0edge_drop\0memcpy\0", b".BTF.ext", "");
         check(b"\0edge_drop\0", b"", "no BTF");
-        check(b"\0_ZN4core9panicking5panic17h0E\0x\0", b".BTF.ext", "panicking path");
+        check(
+            b"\0_ZN4core9panicking5panic17h0E\0x\0",
+            b".BTF.ext",
+            "panicking path",
+        );
     }
 
     #[test]

@@ -6,12 +6,11 @@ use core::ptr::null_mut;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{
     BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE, BPF_SK_STORAGE_GET_F_CREATE,
-    BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PARSE_ALL_HDR_OPT_CB_FLAG, BPF_SOCK_OPS_PARSE_HDR_OPT_CB,
-    BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG, bpf_sock_ops,
+    BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_PARSE_ALL_HDR_OPT_CB_FLAG,
+    BPF_SOCK_OPS_PARSE_HDR_OPT_CB, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
+    BPF_SOCK_OPS_STATE_CB_FLAG, bpf_sock_ops,
 };
-use aya_ebpf::helpers::{
-    bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_ringbuf_query, bpf_sk_storage_get,
-};
+use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_ringbuf_query, bpf_sk_storage_get};
 use aya_ebpf::macros::sock_ops;
 use aya_ebpf::programs::SockOpsContext;
 use gateway_common::config::{ACCOUNT_CGROUP, ACCOUNT_OPEN_EVENTS};
@@ -52,10 +51,16 @@ fn mark(ops: &bpf_sock_ops, create: bool) -> Option<&mut ConnMark> {
     if sk.is_null() {
         return None;
     }
-    let flags = if create { u64::from(BPF_SK_STORAGE_GET_F_CREATE) } else { 0 };
+    let flags = if create {
+        u64::from(BPF_SK_STORAGE_GET_F_CREATE)
+    } else {
+        0
+    };
     // SAFETY: a map and a checked socket; the helper returns null or this socket's value.
     unsafe {
-        bpf_sk_storage_get((&raw const MARKS).cast_mut().cast(), sk.cast(), null_mut(), flags).cast::<ConnMark>().as_mut()
+        bpf_sk_storage_get((&raw const MARKS).cast_mut().cast(), sk.cast(), null_mut(), flags)
+            .cast::<ConnMark>()
+            .as_mut()
     }
 }
 
@@ -73,7 +78,10 @@ fn opened(ctx: &SockOpsContext, ops: &bpf_sock_ops, flags: u32) {
     mark.opened_ns = unsafe { bpf_ktime_get_ns() };
     mark.flags = flags;
     count_event(Counter::ConnOpened);
-    if ctx.set_cb_flags((ops.bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32).is_err() {
+    if ctx
+        .set_cb_flags((ops.bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32)
+        .is_err()
+    {
         count_event(Counter::ConnUntracked);
     }
     if account & ACCOUNT_OPEN_EVENTS != 0 {
@@ -106,14 +114,24 @@ fn segment(ops: &bpf_sock_ops) {
         return;
     };
     // SAFETY: the unions hold the bounds of the TCP header.
-    let (data, end) = unsafe { (ops.__bindgen_anon_3.skb_data as usize, ops.__bindgen_anon_4.skb_data_end as usize) };
+    let (data, end) = unsafe {
+        (
+            ops.__bindgen_anon_3.skb_data as usize,
+            ops.__bindgen_anon_4.skb_data_end as usize,
+        )
+    };
     if data + 14 > end {
         return;
     }
     // SAFETY: within the bounds just compared; a TCP header is 4-aligned in the kernel's buffer.
     let (sequence, offset) = unsafe { (*((data + 4) as *const u32), *((data + 12) as *const u8)) };
     let header = u32::from(offset >> 4) * 4;
-    if let Some(fin_end) = acct::fin_end(u32::from_be(sequence), ops.skb_tcp_flags as u8, header, ops.skb_len) {
+    if let Some(fin_end) = acct::fin_end(
+        u32::from_be(sequence),
+        ops.skb_tcp_flags as u8,
+        header,
+        ops.skb_len,
+    ) {
         mark.fin_end = fin_end;
         mark.flags |= MARK_FIN_SEEN;
     }
@@ -139,7 +157,11 @@ fn emit(ctx: &SockOpsContext, ops: &bpf_sock_ops, mark: &ConnMark, kind: u8, old
         cookie: unsafe { bpf_get_socket_cookie(ctx.as_ptr()) },
         opened_ns: mark.opened_ns,
         // SAFETY: no arguments.
-        closed_ns: if kind == KIND_CLOSE { unsafe { bpf_ktime_get_ns() } } else { 0 },
+        closed_ns: if kind == KIND_CLOSE {
+            unsafe { bpf_ktime_get_ns() }
+        } else {
+            0
+        },
         bytes_in,
         bytes_out,
         local,
@@ -154,7 +176,11 @@ fn emit(ctx: &SockOpsContext, ops: &bpf_sock_ops, mark: &ConnMark, kind: u8, old
         remote_port: u16::from_be((ops.remote_port >> 16) as u16),
         kind,
         state: old as u8,
-        direction: if mark.flags & MARK_CONNECTED != 0 { DIRECTION_CONNECTED } else { DIRECTION_ACCEPTED },
+        direction: if mark.flags & MARK_CONNECTED != 0 {
+            DIRECTION_CONNECTED
+        } else {
+            DIRECTION_ACCEPTED
+        },
         reserved: 0,
     });
     trace!(ctx, "connection record kind {} state {}", kind, old);
@@ -167,9 +193,16 @@ fn wakeup() -> u64 {
     let ring = (&raw const CONNS).cast_mut().cast();
     // SAFETY: a ring buffer and a defined query.
     let (waiting, size) = unsafe {
-        (bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)), bpf_ringbuf_query(ring, u64::from(BPF_RB_RING_SIZE)))
+        (
+            bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)),
+            bpf_ringbuf_query(ring, u64::from(BPF_RB_RING_SIZE)),
+        )
     };
-    u64::from(if waiting >= size / 4 { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
+    u64::from(if waiting >= size / 4 {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        BPF_RB_NO_WAKEUP
+    })
 }
 
 #[inline(always)]

@@ -61,7 +61,10 @@ impl Denied for Table {
 
 #[xdp]
 fn edge_drop(ctx: XdpContext) -> u32 {
-    let frame = Frame { data: ctx.data(), end: ctx.data_end() };
+    let frame = Frame {
+        data: ctx.data(),
+        end: ctx.data_end(),
+    };
     let decision = edge::decide(&frame, &Table, global(&GATEWAY_EDGE));
     count_packet(decision.verdict, decision.bytes);
     if let Some(noticed) = decision.noticed {

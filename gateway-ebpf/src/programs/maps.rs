@@ -21,7 +21,8 @@ pub(super) static DENIED4: LpmTrie<Octets4, DenyEntry, { MAX_DENIED as usize }> 
 pub(super) static DENIED6: LpmTrie<Octets16, DenyEntry, { MAX_DENIED as usize }> = LpmTrie::new();
 
 #[btf_map]
-pub(super) static EXACT: HashMap<SteerKey, u32, { MAX_EXACT as usize }, { BPF_F_NO_PREALLOC }> = HashMap::new();
+pub(super) static EXACT: HashMap<SteerKey, u32, { MAX_EXACT as usize }, { BPF_F_NO_PREALLOC }> =
+    HashMap::new();
 
 #[btf_map]
 pub(super) static PREFIXES: LpmTrie<SteerPrefix, SteerSet, { MAX_PREFIXES as usize }> = LpmTrie::new();
@@ -67,7 +68,13 @@ unsafe impl<T> Sync for ClonedStorage<T> {}
 impl<T> ClonedStorage<T> {
     const fn new() -> Self {
         use core::ptr::null;
-        Self { r#type: null(), key: null(), value: null(), max_entries: null(), map_flags: null() }
+        Self {
+            r#type: null(),
+            key: null(),
+            value: null(),
+            max_entries: null(),
+            map_flags: null(),
+        }
     }
 }
 

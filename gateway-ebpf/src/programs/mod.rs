@@ -45,9 +45,17 @@ unsafe fn octets(family: u32, ip4: *const u32, ip6: *const [u32; 4]) -> [u8; 16]
     // SAFETY: inside the context by the caller's promise; the transmute keeps the size and any bits are valid.
     unsafe {
         let short = read_volatile(ip4);
-        let long =
-            [read_volatile(first), read_volatile(first.add(1)), read_volatile(first.add(2)), read_volatile(first.add(3))];
-        let words = if family == AF_INET { [0, 0, 0xffff_u32.to_be(), short] } else { long };
+        let long = [
+            read_volatile(first),
+            read_volatile(first.add(1)),
+            read_volatile(first.add(2)),
+            read_volatile(first.add(3)),
+        ];
+        let words = if family == AF_INET {
+            [0, 0, 0xffff_u32.to_be(), short]
+        } else {
+            long
+        };
         core::mem::transmute::<[u32; 4], [u8; 16]>(words)
     }
 }

@@ -61,5 +61,10 @@ fn pick(ctx: &SkReuseportContext) -> Counter {
 fn key(sock: &bpf_sock, protocol: u8) -> GroupKey {
     // SAFETY: fields of the socket.
     let address = unsafe { octets(sock.family, &raw const sock.src_ip4, &raw const sock.src_ip6) };
-    GroupKey { address, port: sock.src_port as u16, protocol, pad: 0 }
+    GroupKey {
+        address,
+        port: sock.src_port as u16,
+        protocol,
+        pad: 0,
+    }
 }

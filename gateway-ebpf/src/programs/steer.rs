@@ -23,7 +23,10 @@ fn vip_lookup(ctx: SkLookupContext) -> u32 {
         return SK_PASS;
     };
     let verdict = assign(&ctx, group, how);
-    trace!(&ctx, "steer port {} group {} verdict {}", destination.port, group, verdict as u32);
+    trace!(
+        &ctx,
+        "steer port {} group {} verdict {}", destination.port, group, verdict as u32
+    );
     count_event(verdict);
     match verdict {
         Counter::SteerExact | Counter::SteerPrefix => SK_PASS,
@@ -34,8 +37,18 @@ fn vip_lookup(ctx: SkLookupContext) -> u32 {
 #[inline(always)]
 fn destination(lookup: &bpf_sk_lookup) -> Destination {
     // SAFETY: fields of the context.
-    let address = unsafe { octets(lookup.family, &raw const lookup.local_ip4, &raw const lookup.local_ip6) };
-    Destination { address, port: lookup.local_port as u16, protocol: lookup.protocol as u8 }
+    let address = unsafe {
+        octets(
+            lookup.family,
+            &raw const lookup.local_ip4,
+            &raw const lookup.local_ip6,
+        )
+    };
+    Destination {
+        address,
+        port: lookup.local_port as u16,
+        protocol: lookup.protocol as u8,
+    }
 }
 
 /// The group of a destination: exact match first, then the longest prefix and its port ranges.
