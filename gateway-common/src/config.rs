@@ -3,8 +3,9 @@
 //! Each is a `.rodata` global of the object; the kernel freezes the section (5.2), and the verifier prunes the
 //! branches a constant rules out.
 
-/// Global of the object: [`crate::LAYOUT_VERSION`] the object was built with (`u32`, read only).
-pub const GLOBAL_LAYOUT: &str = "GATEWAY_LAYOUT";
+/// Bytes in front of the one byte with the [`crate::LAYOUT_VERSION`] an object was built with. The loader looks for them
+/// before it gives the object to the kernel.
+pub const LAYOUT_MAGIC: &[u8; 15] = b"gateway-layout:";
 /// Global of the object: bit set of the `EDGE_*` flags (`u32`).
 pub const GLOBAL_EDGE: &str = "GATEWAY_EDGE";
 /// Global of the object: bit set of the `ACCOUNT_*` flags (`u32`).

@@ -39,8 +39,10 @@ pub struct SteerKey {
 pub struct SteerPrefix {
     /// IP protocol number.
     pub protocol: u8,
+    /// [`FAMILY_V4`] or [`FAMILY_V6`]: keeps an IPv6 prefix shorter than 96 bits off the mapped IPv4 addresses.
+    pub family: u8,
     /// Part of the key: always zero.
-    pub pad: [u8; 3],
+    pub pad: [u8; 2],
     /// Destination prefix, network order, IPv4 as mapped.
     pub address: [u8; 16],
 }
@@ -51,6 +53,11 @@ impl SteerPrefix {
     /// Bits of a full key.
     pub const FULL_BITS: u32 = Self::FIXED_BITS + 128;
 }
+
+/// [`SteerPrefix::family`] of IPv4.
+pub const FAMILY_V4: u8 = 4;
+/// [`SteerPrefix::family`] of IPv6.
+pub const FAMILY_V6: u8 = 6;
 
 /// Ports `low..=high` (host order) of a prefix go to `group`.
 #[repr(C)]

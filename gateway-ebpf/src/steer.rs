@@ -11,6 +11,8 @@ pub struct Destination {
     pub port: u16,
     /// IP protocol number.
     pub protocol: u8,
+    /// `FAMILY_V4` or `FAMILY_V6`.
+    pub family: u8,
 }
 
 impl Destination {
@@ -30,7 +32,8 @@ impl Destination {
     pub const fn prefix(&self) -> SteerPrefix {
         SteerPrefix {
             protocol: self.protocol,
-            pad: [0; 3],
+            family: self.family,
+            pad: [0; 2],
             address: self.address,
         }
     }
@@ -52,6 +55,7 @@ pub fn group_of(set: &SteerSet, port: u16) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use gateway_common::steer::FAMILY_V4;
     use gateway_common::{SteerRange, v4_mapped};
     use proptest::prelude::*;
 
@@ -87,20 +91,20 @@ mod tests {
 
     #[test]
     fn keys_carry_zero_padding() {
+        let address = v4_mapped([10, 1, 2, 3]);
         let destination = Destination {
-            address: v4_mapped([10, 1, 2, 3]),
+            address,
             port: 0x1234,
             protocol: 6,
+            family: FAMILY_V4,
         };
         assert_eq!(destination.exact().pad, 0);
+        let prefix = destination.prefix();
         assert_eq!(
-            destination.prefix(),
-            SteerPrefix {
-                protocol: 6,
-                pad: [0; 3],
-                address: destination.address
-            }
+            (prefix.protocol, prefix.family, prefix.pad),
+            (6, FAMILY_V4, [0; 2])
         );
+        assert_eq!(prefix.address, address);
     }
 
     proptest! {

@@ -9,10 +9,20 @@ mod steer;
 use core::ptr::read_volatile;
 
 use gateway_common::LAYOUT_VERSION;
+use gateway_common::config::LAYOUT_MAGIC;
 
-/// Read by the loader before it loads anything.
+/// Read by the loader out of the file, before it loads anything.
+#[used]
 #[unsafe(no_mangle)]
-static GATEWAY_LAYOUT: u32 = LAYOUT_VERSION;
+static GATEWAY_LAYOUT: [u8; 16] = {
+    let mut text = [LAYOUT_VERSION as u8; 16];
+    let mut at = 0;
+    while at < LAYOUT_MAGIC.len() {
+        text[at] = LAYOUT_MAGIC[at];
+        at += 1;
+    }
+    text
+};
 
 /// `EDGE_*` flags.
 #[unsafe(no_mangle)]

@@ -5,12 +5,13 @@ use aya_ebpf::bindings::sk_action::{SK_DROP, SK_PASS};
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::macros::sk_lookup;
 use aya_ebpf::programs::SkLookupContext;
+use gateway_common::steer::{FAMILY_V4, FAMILY_V6};
 use gateway_common::{Counter, SteerPrefix, Working};
 use gateway_ebpf::pick::{PROBES, member_slot};
 use gateway_ebpf::steer::{Destination, group_of};
 
 use super::maps::{EXACT, PREFIXES, SOCKETS, WORKING, count_event};
-use super::{octets, trace};
+use super::{AF_INET, octets, trace};
 
 const ENOENT: i32 = 2;
 
@@ -44,10 +45,16 @@ fn destination(lookup: &bpf_sk_lookup) -> Destination {
             &raw const lookup.local_ip6,
         )
     };
+    let family = if lookup.family == AF_INET {
+        FAMILY_V4
+    } else {
+        FAMILY_V6
+    };
     Destination {
         address,
         port: lookup.local_port as u16,
         protocol: lookup.protocol as u8,
+        family,
     }
 }
 

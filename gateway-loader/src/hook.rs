@@ -1,0 +1,243 @@
+//! The state of each hook, as the log, `status` and the metrics show it.
+
+use std::io;
+
+use aya::EbpfError;
+use aya::maps::MapError;
+use aya::programs::ProgramError;
+
+/// The hooks of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HookName {
+    /// XDP on an uplink.
+    EdgeDrop,
+    /// sk_lookup on the namespace.
+    VipLookup,
+    /// sk_reuseport on the listener groups.
+    PickWorker,
+    /// sock_ops on the cgroup.
+    ConnAcct,
+}
+
+impl HookName {
+    /// Every hook, in the order a packet meets them.
+    pub const ALL: [Self; 4] = [Self::EdgeDrop, Self::VipLookup, Self::PickWorker, Self::ConnAcct];
+
+    /// Name of the program: a stable label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EdgeDrop => "edge_drop",
+            Self::VipLookup => "vip_lookup",
+            Self::PickWorker => "pick_worker",
+            Self::ConnAcct => "conn_acct",
+        }
+    }
+
+    /// What does its work while it is not attached.
+    pub const fn fallback(self) -> &'static str {
+        match self {
+            Self::EdgeDrop => "denied addresses are refused when the connection is accepted",
+            Self::VipLookup => "only addresses and ports that are bound are served",
+            Self::PickWorker => "the kernel's hash spreads connections over the workers",
+            Self::ConnAcct => "connections are recorded from TCP_INFO when the agent closes them",
+        }
+    }
+}
+
+/// One hook on one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookState {
+    /// Which hook.
+    pub name: HookName,
+    /// Interface, namespace or cgroup.
+    pub target: String,
+    /// Whether the program runs there.
+    pub attached: bool,
+    /// How it is attached: `native`, `generic`, `link`, `listeners`, `cgroup`, `group`; `userspace` when it is not, `off` when
+    /// it was not asked for.
+    pub mode: &'static str,
+    /// Why it is not attached, or a warning about how it is.
+    pub reason: Option<String>,
+}
+
+impl HookState {
+    pub(crate) fn attached(name: HookName, target: impl Into<String>, mode: &'static str) -> Self {
+        Self {
+            name,
+            target: target.into(),
+            attached: true,
+            mode,
+            reason: None,
+        }
+    }
+
+    pub(crate) fn with_warning(mut self, warning: impl Into<String>) -> Self {
+        self.reason = Some(warning.into());
+        self
+    }
+
+    pub(crate) fn failed(name: HookName, target: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            name,
+            target: target.into(),
+            attached: false,
+            mode: "userspace",
+            reason: Some(reason.into()),
+        }
+    }
+
+    pub(crate) fn off(name: HookName) -> Self {
+        Self {
+            name,
+            target: String::new(),
+            attached: false,
+            mode: "off",
+            reason: Some("not asked for".to_owned()),
+        }
+    }
+
+    /// The states of all hooks when nothing could be loaded: the agent shows the same table in every case.
+    pub fn all_failed(reason: &str) -> Vec<Self> {
+        HookName::ALL
+            .iter()
+            .map(|name| Self::failed(*name, "", reason))
+            .collect()
+    }
+}
+
+/// The system error inside an aya error, when there is one.
+pub(crate) fn system_error(error: &ProgramError) -> Option<&io::Error> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io);
+        }
+        source = error.source();
+    }
+    match error {
+        ProgramError::LoadError { io_error, .. } => Some(io_error),
+        ProgramError::SyscallError(error) => Some(&error.io_error),
+        _ => None,
+    }
+}
+
+/// A program error as one line for people. The verifier's log goes to the debug log, not into the reason.
+pub(crate) fn reason(error: &ProgramError) -> String {
+    if let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = error
+    {
+        tracing::debug!(%verifier_log, "the kernel refused a program");
+        return match io_error.raw_os_error() {
+            Some(libc::EPERM) => permission(io_error),
+            Some(libc::EINVAL) if verifier_log.to_string().trim().is_empty() => {
+                format!("the kernel does not know this kind of program ({io_error})")
+            }
+            _ => {
+                let log = verifier_log.to_string();
+                let last = log
+                    .lines()
+                    .rev()
+                    .find(|line| !line.trim().is_empty() && !line.starts_with("processed"));
+                format!(
+                    "the kernel's verifier refused the program ({io_error}): {}",
+                    last.unwrap_or("no log")
+                )
+            }
+        };
+    }
+    match system_error(error) {
+        Some(io) if io.raw_os_error() == Some(libc::EPERM) => permission(io),
+        Some(io) => format!("{error}: {io}"),
+        None => error.to_string(),
+    }
+}
+
+fn permission(error: &io::Error) -> String {
+    format!("not permitted ({error}): needs CAP_BPF and CAP_NET_ADMIN")
+}
+
+/// A map error as one line, with the system's answer at its end.
+pub(crate) fn map_reason(error: &MapError) -> String {
+    match map_system_error(error) {
+        Some(io) => format!("{error}: {io}"),
+        None => error.to_string(),
+    }
+}
+
+/// The system error inside a map error.
+pub(crate) fn map_system_error(error: &MapError) -> Option<&io::Error> {
+    match error {
+        MapError::CreateError { io_error, .. } => Some(io_error),
+        MapError::SyscallError(error) => Some(&error.io_error),
+        MapError::IoError(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// Sorts a failure of the whole object.
+pub(crate) fn load_error(error: EbpfError) -> crate::LoadError {
+    use crate::LoadError;
+    let EbpfError::MapError(MapError::CreateError { name, io_error }) = error else {
+        return LoadError::Object(chain(&error));
+    };
+    let what = format!("map {name}");
+    if io_error.raw_os_error() == Some(libc::EPERM) {
+        LoadError::NotPermitted {
+            what,
+            source: io_error,
+        }
+    } else {
+        LoadError::Map {
+            what,
+            source: io_error,
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_kernel_every_hook_is_listed_with_the_reason() {
+        let states = HookState::all_failed("no kernel here");
+        assert_eq!(states.len(), HookName::ALL.len());
+        for (state, name) in states.iter().zip(HookName::ALL) {
+            assert_eq!(
+                (state.name, state.attached, state.mode),
+                (name, false, "userspace")
+            );
+            assert_eq!(state.reason.as_deref(), Some("no kernel here"));
+            assert!(!name.fallback().is_empty());
+        }
+    }
+
+    #[test]
+    fn reasons_name_the_capability() {
+        let check = |errno, expected: &str| {
+            let error = ProgramError::SyscallError(aya::sys::SyscallError {
+                call: "bpf_link_create",
+                io_error: io::Error::from_raw_os_error(errno),
+            });
+            assert!(reason(&error).contains(expected), "{}", reason(&error));
+        };
+        check(libc::EPERM, "CAP_NET_ADMIN");
+        check(libc::ENODEV, "No such device");
+    }
+}

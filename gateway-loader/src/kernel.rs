@@ -1,0 +1,410 @@
+//! The kernel side as one value: load, attach each hook on its own, update, read, detach by dropping.
+
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use aya::maps::{MapData, PerCpuArray};
+use aya::programs::{CgroupAttachMode, SkLookup, SkReuseport, SockOps, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use gateway_common::CounterValue;
+use gateway_common::config::{
+    ACCOUNT_CGROUP, ACCOUNT_OPEN_EVENTS, EDGE_DROP_MALFORMED, GLOBAL_ACCOUNT, GLOBAL_EDGE,
+};
+use ipnet::IpNet;
+use socket2::SockRef;
+
+use crate::conns::{Connections, Marker};
+use crate::counters::{self, Reading};
+use crate::denied::Denied;
+use crate::error::{DeniedError, LoadError, SteerError, WorkersError};
+use crate::hook::{self, HookName, HookState, reason};
+use crate::options::{Accounting, Options};
+use crate::steer::{Applied, Steer};
+use crate::workers::{Group, Groups};
+use crate::{cgroup, interface, object};
+
+/// The loaded programs. Dropping it detaches every hook; registered sockets and connections live on.
+pub struct Kernel {
+    ebpf: Ebpf,
+    hooks: Vec<HookState>,
+    groups: Groups,
+    steering: Applied,
+    denied: Denied,
+    counts: PerCpuArray<MapData, CounterValue>,
+    connections: Option<Connections>,
+    marker: Marker,
+}
+
+impl Kernel {
+    /// Loads the programs and attaches the hooks asked for. A hook that cannot be attached is not an error: see
+    /// [`Kernel::hooks`].
+    ///
+    /// # Errors
+    /// When there is no object, or the kernel takes none of it.
+    pub fn load(options: &Options) -> Result<Self, LoadError> {
+        if !options.ring_bytes.is_power_of_two() || !(4096..=1 << 30).contains(&options.ring_bytes) {
+            return Err(LoadError::RingSize(options.ring_bytes));
+        }
+        let bytes = object::bytes()?;
+        raise_memory_limit();
+        let account = AccountPlan::new(options);
+        let edge = if options.drop_malformed {
+            EDGE_DROP_MALFORMED
+        } else {
+            0
+        };
+        let mut ebpf = EbpfLoader::new()
+            .override_global(GLOBAL_EDGE, &edge, true)
+            .override_global(GLOBAL_ACCOUNT, &account.flags, true)
+            .map_max_entries("CONNS", options.ring_bytes)
+            .load(bytes)
+            .map_err(hook::load_error)?;
+        #[cfg(feature = "log")]
+        if let Err(error) = aya_log::EbpfLogger::init(&mut ebpf) {
+            tracing::warn!(%error, "the kernel object has no log: it was built without the feature `log`");
+        }
+        let mut hooks = attach_uplinks(&mut ebpf, options);
+        hooks.push(attach_lookup(&mut ebpf, options));
+        hooks.push(load_choice(&mut ebpf, options));
+        hooks.push(attach_accounting(&mut ebpf, &account));
+        report(&hooks);
+        let groups = Groups::new(
+            take(&mut ebpf, "SOCKETS")?,
+            take(&mut ebpf, "GROUPS")?,
+            take(&mut ebpf, "WORKING")?,
+            options.generation,
+        );
+        Ok(Self {
+            groups,
+            steering: Applied::new(take(&mut ebpf, "EXACT")?, take(&mut ebpf, "PREFIXES")?),
+            denied: Denied::new(take(&mut ebpf, "DENIED4")?, take(&mut ebpf, "DENIED6")?),
+            counts: take(&mut ebpf, "COUNTS")?,
+            connections: Some(Connections::new(take(&mut ebpf, "CONNS")?)),
+            marker: Marker::new(take(&mut ebpf, "MARKS")?),
+            hooks,
+            ebpf,
+        })
+    }
+
+    /// The state of every hook, one line per uplink for `edge_drop`.
+    pub fn hooks(&self) -> &[HookState] {
+        &self.hooks
+    }
+
+    /// Registers the listening sockets of one address as the group's workers, in worker order, and attaches `pick_worker` to
+    /// them when they share the port (SO_REUSEPORT). Registering an address again replaces its sockets.
+    ///
+    /// # Errors
+    /// When neither `vip_lookup` nor `pick_worker` is there, or the sockets are not of one bound, listening group.
+    pub fn register_workers(&mut self, sockets: &[BorrowedFd<'_>]) -> Result<Group, WorkersError> {
+        let choice = self
+            .ebpf
+            .program("pick_worker")
+            .is_some_and(|program| program.fd().is_ok());
+        if !self.is_attached(HookName::VipLookup) && !choice {
+            return Err(WorkersError::Unavailable(self.why(HookName::VipLookup)));
+        }
+        let group = self.groups.register(sockets)?;
+        if choice {
+            self.attach_choice(sockets);
+        }
+        Ok(group)
+    }
+
+    /// Makes `list` the gateway's destinations: what is not in it is no longer steered. New entries go in before old ones
+    /// leave.
+    ///
+    /// # Errors
+    /// When `vip_lookup` is not attached, or the list does not fit the maps (nothing is changed then).
+    pub fn steer(&mut self, list: &[Steer]) -> Result<(), SteerError> {
+        if !self.is_attached(HookName::VipLookup) {
+            return Err(SteerError::Unavailable(self.why(HookName::VipLookup)));
+        }
+        self.steering.replace(list)
+    }
+
+    /// Makes `list` the denied source prefixes of all uplinks.
+    ///
+    /// # Errors
+    /// When no uplink has `edge_drop`, or the list is too long (nothing is changed then).
+    pub fn set_denied(&mut self, list: &[IpNet]) -> Result<(), DeniedError> {
+        if !self.is_attached(HookName::EdgeDrop) {
+            return Err(DeniedError::Unavailable(self.why(HookName::EdgeDrop)));
+        }
+        self.denied.replace(list)
+    }
+
+    /// Denied prefixes in force: IPv4, IPv6. The maps take [`gateway_common::deny::MAX_DENIED`] of each.
+    pub fn denied_fill(&self) -> (usize, usize) {
+        self.denied.fill()
+    }
+
+    /// Every counter, summed over the CPUs. Two dozen system calls: for scrapes.
+    ///
+    /// # Errors
+    /// The kernel's answer; only when the map is gone.
+    pub fn counters(&self) -> Result<Vec<Reading>, String> {
+        counters::read(&self.counts).map_err(|error| hook::map_reason(&error))
+    }
+
+    /// The reader of connection records; `None` after it was taken. Records come only while `conn_acct` is attached.
+    pub fn take_connections(&mut self) -> Option<Connections> {
+        self.connections.take()
+    }
+
+    /// Marks listeners and sockets to upstreams for `conn_acct`.
+    pub fn marker(&self) -> Marker {
+        self.marker.clone()
+    }
+
+    /// Whether a hook runs anywhere.
+    pub fn is_attached(&self, name: HookName) -> bool {
+        self.hooks
+            .iter()
+            .any(|state| state.name == name && state.attached)
+    }
+
+    /// Verified instructions of each loaded program, where the kernel tells (5.16).
+    pub fn verified_instructions(&self) -> Vec<(String, u32)> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                Some((
+                    name.to_owned(),
+                    program.info().ok()?.verified_instruction_count()?,
+                ))
+            })
+            .collect()
+    }
+
+    /// The loaded programs, for test runs and tools.
+    pub const fn programs(&self) -> &Ebpf {
+        &self.ebpf
+    }
+
+    /// Detaches every hook. The same as dropping; connections stay open.
+    pub fn detach(self) {
+        drop(self);
+    }
+
+    fn why(&self, name: HookName) -> String {
+        let state = self.hooks.iter().find(|state| state.name == name);
+        state
+            .and_then(|state| state.reason.clone())
+            .unwrap_or_else(|| "no interface was given".to_owned())
+    }
+
+    fn attach_choice(&mut self, sockets: &[BorrowedFd<'_>]) {
+        let Some(first) = sockets.first() else {
+            return;
+        };
+        if !SockRef::from(first).reuse_port().unwrap_or(false) {
+            return;
+        }
+        let count = self.groups.len();
+        let attached = self.ebpf.program("pick_worker").map(<&SkReuseport>::try_from);
+        let Some(state) = self
+            .hooks
+            .iter_mut()
+            .find(|state| state.name == HookName::PickWorker)
+        else {
+            return;
+        };
+        *state = match attached {
+            Some(Ok(program)) => match program.attach(first) {
+                Ok(()) => HookState::attached(HookName::PickWorker, format!("{count} groups"), "group"),
+                Err(error) => HookState::failed(HookName::PickWorker, "", reason(&error)),
+            },
+            _ => HookState::failed(HookName::PickWorker, "", "the object has no such program"),
+        };
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel")
+            .field("hooks", &self.hooks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where `conn_acct` goes and what it records, decided before the object is loaded because the flags are constants in it.
+struct AccountPlan {
+    cgroup: Result<PathBuf, String>,
+    flags: u32,
+    mode: &'static str,
+    warning: Option<&'static str>,
+}
+
+impl AccountPlan {
+    fn new(options: &Options) -> Self {
+        const ROOT: &str = "the agent runs in the root cgroup, where whole-cgroup accounting would record every connection \
+             of the machine: only marked listeners are recorded";
+        let open = if options.open_records {
+            ACCOUNT_OPEN_EVENTS
+        } else {
+            0
+        };
+        let own = match &options.cgroup {
+            Some(path) => Ok((path.clone(), false)),
+            None => cgroup::own().map(|own| (own.path, own.is_root)),
+        };
+        let is_root = matches!(own, Ok((_, true)));
+        let (flags, mode, warning) = match options.accounting {
+            Accounting::Off => (0, "off", None),
+            Accounting::Listeners => (open, "listeners", None),
+            Accounting::Cgroup if is_root => (open, "listeners", Some(ROOT)),
+            Accounting::Cgroup => (open | ACCOUNT_CGROUP, "cgroup", None),
+        };
+        Self {
+            cgroup: own.map(|(path, _)| path),
+            flags,
+            mode,
+            warning,
+        }
+    }
+}
+
+fn attach_uplinks(ebpf: &mut Ebpf, options: &Options) -> Vec<HookState> {
+    if options.uplinks.is_empty() {
+        return vec![HookState::off(HookName::EdgeDrop)];
+    }
+    let program = match loaded::<Xdp>(ebpf, HookName::EdgeDrop, Xdp::load) {
+        Ok(program) => program,
+        Err(why) => {
+            let failed = |interface: &str| HookState::failed(HookName::EdgeDrop, interface, why.clone());
+            return options
+                .uplinks
+                .iter()
+                .map(|uplink| failed(&uplink.interface))
+                .collect();
+        }
+    };
+    options
+        .uplinks
+        .iter()
+        .map(|uplink| interface::attach(program, uplink))
+        .collect()
+}
+
+fn attach_lookup(ebpf: &mut Ebpf, options: &Options) -> HookState {
+    const NAME: HookName = HookName::VipLookup;
+    if !options.steering {
+        return HookState::off(NAME);
+    }
+    // The thread's namespace and not the process': a test or a tool may have entered another one.
+    let path = options
+        .netns
+        .as_deref()
+        .unwrap_or(Path::new("/proc/thread-self/ns/net"));
+    let target = path.display().to_string();
+    let attached = File::open(path)
+        .map_err(|error| format!("{target}: {error}"))
+        .and_then(|netns| {
+            let program = loaded::<SkLookup>(ebpf, NAME, SkLookup::load)?;
+            program.attach(netns).map_err(|error| reason(&error))
+        });
+    match attached {
+        Ok(_) => HookState::attached(NAME, target, "link"),
+        Err(why) => HookState::failed(NAME, target, why),
+    }
+}
+
+fn load_choice(ebpf: &mut Ebpf, options: &Options) -> HookState {
+    const NAME: HookName = HookName::PickWorker;
+    if !options.worker_choice {
+        return HookState::off(NAME);
+    }
+    match loaded::<SkReuseport>(ebpf, NAME, SkReuseport::load) {
+        Ok(_) => HookState::failed(
+            NAME,
+            "",
+            "no group of sockets with SO_REUSEPORT is registered yet",
+        ),
+        Err(why) => HookState::failed(NAME, "", why),
+    }
+}
+
+fn attach_accounting(ebpf: &mut Ebpf, plan: &AccountPlan) -> HookState {
+    const NAME: HookName = HookName::ConnAcct;
+    if plan.mode == "off" {
+        return HookState::off(NAME);
+    }
+    let path = match &plan.cgroup {
+        Ok(path) => path,
+        Err(why) => return HookState::failed(NAME, "", why.clone()),
+    };
+    let target = path.display().to_string();
+    let attached = File::open(path)
+        .map_err(|error| format!("{target}: {error}"))
+        .and_then(|cgroup| {
+            let program = loaded::<SockOps>(ebpf, NAME, SockOps::load)?;
+            // Others may have programs on the same cgroup: theirs run as well.
+            program
+                .attach(cgroup, CgroupAttachMode::AllowMultiple)
+                .map_err(|error| reason(&error))
+        });
+    match (attached, plan.warning) {
+        (Ok(_), None) => HookState::attached(NAME, target, plan.mode),
+        (Ok(_), Some(warning)) => HookState::attached(NAME, target, plan.mode).with_warning(warning),
+        (Err(why), _) => HookState::failed(NAME, target, why),
+    }
+}
+
+/// The program of a hook, loaded into the kernel.
+fn loaded<'a, P>(
+    ebpf: &'a mut Ebpf,
+    name: HookName,
+    load: fn(&mut P) -> Result<(), aya::programs::ProgramError>,
+) -> Result<&'a mut P, String>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = aya::programs::ProgramError>,
+{
+    let program = ebpf
+        .program_mut(name.as_str())
+        .ok_or("the object has no such program")?;
+    let program: &mut P = program.try_into().map_err(|error| reason(&error))?;
+    load(program).map_err(|error| reason(&error))?;
+    Ok(program)
+}
+
+fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, LoadError>
+where
+    M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
+{
+    let map = ebpf
+        .take_map(name)
+        .ok_or_else(|| LoadError::Object(format!("there is no map {name}")))?;
+    M::try_from(map).map_err(|error| LoadError::Object(format!("map {name}: {error}")))
+}
+
+fn report(hooks: &[HookState]) {
+    for state in hooks {
+        let (hook, target, mode, reason) = (state.name.as_str(), &state.target, state.mode, &state.reason);
+        match (state.attached, reason) {
+            (true, None) => tracing::info!(hook, %target, mode, "hook attached"),
+            (true, Some(reason)) => tracing::warn!(hook, %target, mode, %reason, "hook attached"),
+            (false, _) if mode == "off" => tracing::debug!(hook, "hook not asked for"),
+            (false, reason) => {
+                let reason = reason.as_deref().unwrap_or_default();
+                tracing::warn!(hook, %target, reason, instead = state.name.fallback(), "hook not attached");
+            }
+        }
+    }
+}
+
+/// Before 5.11 maps count against RLIMIT_MEMLOCK. Failure is not fatal: newer kernels do not look at it, and on older ones
+/// the map that does not fit says so.
+fn raise_memory_limit() {
+    let unlimited = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    #[expect(unsafe_code, reason = "setrlimit has no safe wrapper in libc")]
+    // SAFETY: a valid pointer to a valid value.
+    let failed = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const unlimited) } != 0;
+    if failed {
+        tracing::debug!(error = %std::io::Error::last_os_error(), "RLIMIT_MEMLOCK stays as it is");
+    }
+}

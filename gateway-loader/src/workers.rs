@@ -1,0 +1,204 @@
+//! Groups of listening sockets: slots of the socket map, the key by which the reuseport program finds the group, and the
+//! working generation.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+
+use aya::maps::{Array, HashMap, MapData, SockMap};
+use gateway_common::steer::{MAX_GROUPS, MAX_WORKERS, slot};
+use gateway_common::{GroupKey, Working, v4_mapped};
+use socket2::SockRef;
+
+use crate::error::WorkersError;
+use crate::hook::map_reason;
+
+/// A registered listening address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Group(pub(crate) u32);
+
+/// The maps of both steering programs that hold sockets.
+pub(crate) struct Groups {
+    pub(crate) sockets: SockMap<MapData>,
+    pub(crate) keys: HashMap<MapData, GroupKey, u32>,
+    pub(crate) working: Array<MapData, u64>,
+    known: Vec<GroupKey>,
+    generation: u32,
+}
+
+impl Groups {
+    pub(crate) fn new(
+        sockets: SockMap<MapData>,
+        keys: HashMap<MapData, GroupKey, u32>,
+        working: Array<MapData, u64>,
+        generation: u32,
+    ) -> Self {
+        Self {
+            sockets,
+            keys,
+            working,
+            known: Vec::new(),
+            generation,
+        }
+    }
+
+    /// Puts the sockets into their slots and then moves the working word: no moment without an owner. Registering an address
+    /// again replaces its sockets.
+    pub(crate) fn register(&mut self, sockets: &[BorrowedFd<'_>]) -> Result<Group, WorkersError> {
+        let key = common_key(sockets)?;
+        let group = self.group_of(&key)?;
+        for (worker, socket) in sockets.iter().enumerate() {
+            let at = slot(group, self.generation, worker as u32);
+            self.sockets
+                .set(at, socket, 0)
+                .map_err(|error| WorkersError::Refused {
+                    index: worker,
+                    message: map_reason(&error),
+                })?;
+        }
+        let refused = |error| WorkersError::Kernel(map_reason(&error));
+        self.keys.insert(key, group, 0).map_err(refused)?;
+        let working = Working::new(self.generation, sockets.len() as u32);
+        self.working.set(group, working.0, 0).map_err(refused)?;
+        for worker in sockets.len() as u32..MAX_WORKERS {
+            // Left over from a larger registration; an empty slot is an error that means nothing.
+            if self
+                .sockets
+                .clear_index(&slot(group, self.generation, worker))
+                .is_err()
+            {
+                break;
+            }
+        }
+        Ok(Group(group))
+    }
+
+    /// Registered groups.
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    fn group_of(&mut self, key: &GroupKey) -> Result<u32, WorkersError> {
+        if let Some(at) = self.known.iter().position(|known| known == key) {
+            return Ok(at as u32);
+        }
+        if self.known.len() >= MAX_GROUPS as usize {
+            return Err(WorkersError::TooManyGroups);
+        }
+        self.known.push(*key);
+        Ok(self.known.len() as u32 - 1)
+    }
+}
+
+/// The key of all sockets, which must be the same.
+fn common_key(sockets: &[BorrowedFd<'_>]) -> Result<GroupKey, WorkersError> {
+    let (first, rest) = sockets.split_first().ok_or(WorkersError::Empty)?;
+    if sockets.len() > MAX_WORKERS as usize {
+        return Err(WorkersError::TooManyWorkers(sockets.len()));
+    }
+    let describe = |index, socket: &BorrowedFd<'_>| {
+        describe(socket).map_err(|source| WorkersError::Socket { index, source })
+    };
+    let (key, shown) = describe(0, first)?;
+    for (at, socket) in rest.iter().enumerate() {
+        let (other, found) = describe(at + 1, socket)?;
+        if other != key {
+            return Err(WorkersError::Mixed {
+                index: at + 1,
+                found,
+                expected: shown,
+            });
+        }
+    }
+    Ok(key)
+}
+
+/// Key of a bound socket as the kernel builds it, and its address for people.
+fn describe(socket: &BorrowedFd<'_>) -> std::io::Result<(GroupKey, String)> {
+    let socket = SockRef::from(socket);
+    let protocol = socket.protocol()?.map_or(0, i32::from) as u8;
+    let address = socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidInput, "not an IP socket"))?;
+    let name = match protocol {
+        gateway_common::IPPROTO_TCP => "tcp",
+        gateway_common::IPPROTO_UDP => "udp",
+        _ => {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "neither TCP nor UDP",
+            ));
+        }
+    };
+    Ok((key(&address, protocol), format!("{name} {address}")))
+}
+
+fn key(address: &SocketAddr, protocol: u8) -> GroupKey {
+    let octets = match address.ip() {
+        IpAddr::V4(ip) => v4_mapped(ip.octets()),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    GroupKey {
+        address: octets,
+        port: address.port(),
+        protocol,
+        pad: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn sockets_of_a_group_share_their_address() {
+        let first = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let other = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let udp = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let key = common_key(&[first.as_fd()]).unwrap();
+        assert_eq!((key.port, key.protocol), (first.local_addr().unwrap().port(), 6));
+        assert_eq!(key.address, v4_mapped([127, 0, 0, 1]));
+        assert_eq!(common_key(&[first.as_fd(), first.as_fd()]).unwrap(), key);
+        let error = common_key(&[first.as_fd(), other.as_fd()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("socket 1 of the group is bound to tcp 127.0.0.1:"),
+            "{error}"
+        );
+        assert!(matches!(
+            common_key(&[first.as_fd(), udp.as_fd()]),
+            Err(WorkersError::Mixed { .. })
+        ));
+        assert!(matches!(common_key(&[]), Err(WorkersError::Empty)));
+        let many = vec![first.as_fd(); MAX_WORKERS as usize + 1];
+        assert!(matches!(
+            common_key(&many),
+            Err(WorkersError::TooManyWorkers(257))
+        ));
+    }
+
+    #[test]
+    fn other_descriptors_are_refused() {
+        let file = std::fs::File::open("/proc/self/status").unwrap();
+        assert!(matches!(
+            common_key(&[file.as_fd()]),
+            Err(WorkersError::Socket { index: 0, .. })
+        ));
+        let (left, _right) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(matches!(
+            common_key(&[left.as_fd()]),
+            Err(WorkersError::Socket { index: 0, .. })
+        ));
+    }
+
+    #[test]
+    fn any_address_keeps_its_family() {
+        let v4 = key(&"0.0.0.0:80".parse().unwrap(), 6);
+        let v6 = key(&"[::]:80".parse().unwrap(), 6);
+        assert_eq!((v4.address, v6.address), (v4_mapped([0; 4]), [0; 16]));
+    }
+}
