@@ -291,7 +291,13 @@ pub fn namespaces_missing() -> Option<String> {
             return Some(format!("{program} is not installed (package {package})"));
         }
     }
-    let probe = format!("gwprobe{}", std::process::id());
+    // Tests of one process ask at the same time.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let probe = format!(
+        "gwprobe{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
     match run(Command::new("ip").args(["netns", "add", &probe])) {
         Ok(_) => {
             drop(Guard::new(Leftover::Namespace(probe)));
