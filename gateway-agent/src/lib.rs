@@ -4,6 +4,7 @@
 //! [`drain`] ends it all, [`limits`] bounds it.
 
 pub mod admin;
+pub mod cli;
 pub mod counters;
 pub mod drain;
 mod executor;
@@ -13,6 +14,7 @@ pub mod limits;
 pub mod listen;
 pub mod node;
 pub mod ready;
+pub mod run;
 pub mod settings;
 pub mod sync;
 pub mod telemetry;

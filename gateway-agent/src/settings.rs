@@ -44,15 +44,27 @@ impl Gathered {
             .any(|problem| problem.severity != Severity::Warning)
     }
 
+    /// Whether somebody gave the setting, and not only its default.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.raw
+            .iter()
+            .any(|raw| settings::find(&raw.name).is_some_and(|entry| entry.name == name))
+    }
+
     /// Every setting that differs from unset: value (secrets masked) and where it comes from.
     pub fn masked(&self) -> Value {
         let mut out = Map::new();
+        let named: Vec<_> = self
+            .raw
+            .iter()
+            .filter_map(|raw| Some((settings::find(&raw.name)?.name, raw)))
+            .collect();
         for entry in TABLE {
-            let found = self
-                .raw
+            let found = named
                 .iter()
                 .rev()
-                .find(|raw| settings::find(&raw.name).is_some_and(|e| e.name == entry.name));
+                .find(|(name, _)| *name == entry.name)
+                .map(|(_, raw)| raw);
             let (value, origin) = match (found, entry.default) {
                 (Some(raw), _) => (mask(entry.name, &raw.value), raw.origin.to_string()),
                 (None, Some(default)) => (default.to_owned(), "default".to_owned()),

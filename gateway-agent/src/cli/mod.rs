@@ -1,0 +1,158 @@
+//! The command line: one definition for parser, help, manual pages and completions.
+
+mod generate;
+mod output;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub use output::Exit;
+pub(crate) use output::complain;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gateway-agent",
+    version,
+    about = "API gateway node agent: serves API Management configuration on this machine",
+    after_help = "Exit status: 0 fine, 1 a problem was found, 2 wrong use, 3 the agent could not be reached.",
+    max_term_width = 110
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve traffic until told to stop
+    #[command(
+        after_help = "Settings come from the environment and a file; docs/settings.md lists them.\n\n\
+        Examples:\n  gateway-agent run --settings /etc/gateway-agent/settings.yaml\n  \
+        env 'config.artifacts.path=/srv/apim' NET_SERVER_HTTP_PORT=8080 gateway-agent run\n\n\
+        Signals: TERM and INT drain and end, HUP reads the configuration again."
+    )]
+    Run(RunArgs),
+    /// Show a running agent: configuration, listeners, kernel hooks, connections
+    #[command(
+        after_help = "Examples:\n  gateway-agent status\n  gateway-agent status --admin 127.0.0.1:4292 --format json"
+    )]
+    Status(StatusArgs),
+    /// Print the version
+    Version {
+        /// How to print it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  gateway-agent completion bash > /etc/bash_completion.d/gateway-agent"
+    )]
+    Completion {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, or write all pages into a folder
+    #[command(
+        after_help = "Examples:\n  gateway-agent man | man -l -\n  gateway-agent man /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Folder for one page a command; without it the main page goes to standard output
+        folder: Option<PathBuf>,
+    },
+}
+
+/// Options of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Settings file: YAML, JSON, a Kubernetes ConfigMap, or lines name=value [default: $GATEWAY_SETTINGS_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct StatusArgs {
+    /// Address or Unix socket path of the admin endpoint [default: that of the settings]
+    #[arg(long, value_name = "ADDRESS|PATH")]
+    admin: Option<String>,
+    /// Settings file of the agent asked about
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, short = 'o', value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Output forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For machines
+    Json,
+}
+
+/// Parses the command line of this process, does what it says, returns its exit status.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; clap knows their stream and status.
+            let code = error.exit_code();
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+        }
+    };
+    dispatch(cli.command).into()
+}
+
+fn dispatch(command: Command) -> Exit {
+    match command {
+        Command::Run(args) => crate::run::main(&args),
+        Command::Status(args) => status::main(&args),
+        Command::Version { format } => generate::version(format),
+        Command::Completion { shell } => generate::completion(shell),
+        Command::Man { folder } => generate::man(folder.as_deref()),
+    }
+}
+
+/// The definition itself, for the pages made from it.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_option_is_explained() {
+        fn walk(command: &clap::Command) {
+            assert!(
+                command.get_about().is_some(),
+                "{} has no explanation",
+                command.get_name()
+            );
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&definition());
+    }
+}

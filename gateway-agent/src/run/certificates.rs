@@ -1,0 +1,170 @@
+//! Reading certificates, keys and authorities from files.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use gateway_config::{Problem, Settings, Snapshot, settings::ClientSettings};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::{
+    sync::tree::{self, Bounds},
+    tls::HostCertificate,
+};
+
+/// Largest PEM file. A bundle of all public authorities has 220 KiB.
+const PEM_BYTES: u64 = 4 << 20;
+
+/// The name of the certificate that is shown when no host name matches.
+pub(crate) const ANY_NAME: &str = "*";
+
+/// What was read for TLS with clients.
+#[derive(Debug, Default)]
+pub(super) struct Certificates {
+    /// Chains and keys by host name.
+    pub(super) hosts: Vec<HostCertificate>,
+    /// Every file looked at: a change of one is a reason to load again.
+    pub(super) files: BTreeSet<PathBuf>,
+    /// What could not be read.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads the certificates of all host names, and the default one of the settings.
+pub(super) fn read(snapshot: &Snapshot, settings: &Settings) -> Certificates {
+    let mut out = Certificates::default();
+    if let (Some(chain), Some(key)) = (&settings.server.certificate_path, &settings.server.key_path) {
+        out.add(ANY_NAME, chain, key);
+    }
+    for host in snapshot.hostnames() {
+        out.add(&host.name, &host.certificate_path, &host.key_path);
+    }
+    out
+}
+
+impl Certificates {
+    fn add(&mut self, name: &str, chain: &Arc<str>, key: &Arc<str>) {
+        let mut pem = |path: &Arc<str>| {
+            let file = Path::new(&**path);
+            self.files.insert(file.to_owned());
+            tree::read_file(file, PEM_BYTES).map_err(|error| {
+                let message = format!("host name {name}: {error}");
+                Problem::scope("unreadable-certificate", path, message).on(name.to_owned())
+            })
+        };
+        match (pem(chain), pem(key)) {
+            (Ok(chain_pem), Ok(key_pem)) => self.hosts.push(HostCertificate {
+                name: name.to_ascii_lowercase().into(),
+                chain_source: Arc::clone(chain),
+                key_source: Arc::clone(key),
+                chain: chain_pem,
+                key: key_pem,
+            }),
+            (chain, key) => self
+                .problems
+                .extend([chain.err(), key.err()].into_iter().flatten()),
+        }
+    }
+}
+
+/// CA certificates of `certificates.local.ca.path`, DER: one PEM file or a folder of them. What cannot be
+/// read is in the log; a missing authority makes backends fail closed.
+pub(super) fn authorities(settings: &ClientSettings) -> Vec<Arc<[u8]>> {
+    let Some(path) = settings.local_ca_path.as_ref().filter(|_| settings.local_ca) else {
+        return Vec::new();
+    };
+    let path = Path::new(&**path);
+    let mut pems = Vec::new();
+    if path.is_dir() {
+        match tree::read(path, &Bounds::default()) {
+            Ok(tree) => pems.extend(tree.files.into_values()),
+            Err(error) => tracing::error!(event = "AuthoritiesUnreadable", "{error}"),
+        }
+    } else {
+        match tree::read_file(path, PEM_BYTES) {
+            Ok(pem) => pems.push(pem),
+            Err(error) => tracing::error!(event = "AuthoritiesUnreadable", "{error}"),
+        }
+    }
+    let mut out: Vec<Arc<[u8]>> = Vec::new();
+    for pem in pems {
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            match certificate {
+                Ok(der) => out.push(der.as_ref().into()),
+                Err(error) => {
+                    tracing::error!(event = "AuthoritiesUnreadable", path = %path.display(), "not PEM: {error}");
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::scratch::Scratch;
+
+    fn pem() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn settings(scratch: &Scratch, chain: &str, key: &str) -> Settings {
+        let path = |name: &str| Some(Arc::from(scratch.path().join(name).display().to_string()));
+        let mut settings = Settings::default();
+        settings.server.certificate_path = path(chain);
+        settings.server.key_path = path(key);
+        settings
+    }
+
+    #[test]
+    fn the_default_certificate_is_read() {
+        let scratch = Scratch::new();
+        let (chain, key) = pem();
+        scratch.write("c.pem", chain);
+        scratch.write("k.pem", key);
+        let read = read(&Snapshot::default(), &settings(&scratch, "c.pem", "k.pem"));
+        assert_eq!(read.problems, []);
+        assert_eq!(read.files.len(), 2);
+        assert_eq!(&*read.hosts[0].name, ANY_NAME);
+    }
+
+    #[test]
+    fn missing_files_are_named_and_watched() {
+        let scratch = Scratch::new();
+        scratch.write("c.pem", "x");
+        let read = read(&Snapshot::default(), &settings(&scratch, "c.pem", "absent.pem"));
+        assert_eq!(read.hosts.len(), 0);
+        assert!(
+            read.problems[0].message.contains("absent.pem"),
+            "{:?}",
+            read.problems
+        );
+        assert!(read.files.contains(&scratch.path().join("absent.pem")));
+    }
+
+    #[test]
+    fn authorities_come_from_a_file_or_a_folder() {
+        let scratch = Scratch::new();
+        let (a, _) = pem();
+        let (b, _) = pem();
+        scratch.write("ca/a.pem", &a);
+        scratch.write("ca/b.pem", &b);
+        scratch.write("bundle.pem", a + &b);
+        for (path, enabled, expected) in [
+            ("ca", true, 2),
+            ("bundle.pem", true, 2),
+            ("ca", false, 0),
+            ("absent", true, 0),
+        ] {
+            let settings = ClientSettings {
+                local_ca: enabled,
+                local_ca_path: Some(scratch.path().join(path).display().to_string().into()),
+                ..ClientSettings::default()
+            };
+            assert_eq!(authorities(&settings).len(), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! From what was read to what serves: the configuration crate checks, the node takes over.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use gateway_config::{FileTree, Problem, Settings, Severity, Snapshot, load, network, overlay::OverlayFile};
+use gateway_policy::failure::BackendStatuses;
+use http::StatusCode;
+
+use super::certificates;
+use crate::{
+    listen::{Bound, Listener},
+    node::Node,
+    settings,
+    sync::{Load, Loaded, Rejected, tree},
+    telemetry::Metrics,
+    tls::ClientCertificates,
+};
+
+/// Largest overlay. One with ten thousand subscription keys has about 1 MiB.
+const OVERLAY_BYTES: u64 = 32 << 20;
+
+/// Loads artifact folder and overlay into the node.
+pub(super) struct FolderLoad {
+    settings: Arc<Settings>,
+    node: Arc<Node>,
+    metrics: Arc<Metrics>,
+    /// What is bound; other listeners in a later overlay wait for a restart, and say so.
+    bound: Vec<Listener>,
+}
+
+impl FolderLoad {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        node: Arc<Node>,
+        metrics: Arc<Metrics>,
+        bound: &[Bound],
+    ) -> Self {
+        Self {
+            settings,
+            node,
+            metrics,
+            bound: bound.iter().map(|one| one.listener).collect(),
+        }
+    }
+}
+
+impl Load for FolderLoad {
+    fn load(&self, tree: FileTree) -> Result<Loaded, Rejected> {
+        let overlay = read_overlay(&self.settings)?;
+        let previous = self.node.snapshot();
+        let files = std::sync::Mutex::new(BTreeSet::new());
+        let secrets = |reference: &gateway_config::SecretRef| {
+            if let gateway_config::SecretRef::File(path) = reference
+                && let Ok(mut files) = files.lock()
+            {
+                files.insert(PathBuf::from(&**path));
+            }
+            settings::secret(reference)
+        };
+        let loaded = load(&gateway_config::Input {
+            tree: &tree,
+            overlay: overlay.as_ref().map(|(path, bytes)| OverlayFile { path, bytes }),
+            settings: &self.settings,
+            secrets: &secrets,
+            previous: previous.as_ref(),
+        });
+        let mut files = files.into_inner().unwrap_or_default();
+        let mut problems = loaded.problems;
+        let Some(snapshot) = loaded.snapshot else {
+            return Err(Rejected { problems, files });
+        };
+        let read = certificates::read(&snapshot, &self.settings);
+        files.extend(read.files);
+        problems.extend(read.problems);
+        // Served from now on even if the snapshot is the same: certificates change by themselves.
+        let refused = self.node.tls.replace(
+            &read.hosts,
+            &ClientCertificates::default(),
+            self.settings.server.refuse_unknown_names,
+        );
+        for problem in refused {
+            let message = format!("{}: {}; {}", problem.name, problem.reason, problem.remedy);
+            problems
+                .push(Problem::scope("bad-certificate", &problem.file, message).on(problem.name.to_string()));
+        }
+        problems.extend(self.moved_listeners(&snapshot));
+        Ok(Loaded {
+            entities: entities(&loaded.summary),
+            snapshot,
+            problems,
+            files,
+        })
+    }
+
+    fn activate(&self, loaded: &Loaded) -> Result<(), String> {
+        self.node.publish(Arc::clone(&loaded.snapshot));
+        let snapshot = &loaded.snapshot;
+        self.metrics.retain_routes(|api, operation| {
+            snapshot.apis().iter().any(|entry| {
+                &*entry.name == api && entry.operations.iter().any(|o| &*o.operation.id == operation)
+            })
+        });
+        Ok(())
+    }
+}
+
+impl FolderLoad {
+    /// Sockets are bound once, at the start.
+    fn moved_listeners(&self, snapshot: &Snapshot) -> Option<Problem> {
+        let wanted: Vec<Listener> = snapshot.listeners().iter().map(listener).collect();
+        let same = wanted.is_empty()
+            || wanted.len() == self.bound.len()
+                && wanted.iter().zip(&self.bound).all(|(w, b)| {
+                    w.tls == b.tls
+                        && w.http3 == b.http3
+                        && w.address.ip() == b.address.ip()
+                        && (w.address.port() == 0 || w.address.port() == b.address.port())
+                });
+        (!same).then(|| {
+            let path = self.settings.config.overlay_path.as_deref().unwrap_or("settings");
+            let message = "the listeners differ from those that are bound; restart the agent to move them";
+            Problem::warning("listeners-moved", path, message).on("listeners")
+        })
+    }
+}
+
+/// The listeners to bind before anything is loaded: the overlay's, or the two of the settings.
+///
+/// A broken overlay is no reason to be absent: its mistakes are reported by the first load, and the node
+/// answers (503 on its readiness path) on the listeners of the settings meanwhile.
+pub(super) fn first_listeners(settings: &Settings) -> Vec<Listener> {
+    let empty = FileTree::new();
+    let overlay = read_overlay(settings).unwrap_or_default();
+    let loaded = load(&gateway_config::Input {
+        tree: &empty,
+        overlay: overlay.as_ref().map(|(path, bytes)| OverlayFile { path, bytes }),
+        settings,
+        secrets: &settings::secret,
+        previous: None,
+    });
+    let named: Vec<Listener> = loaded
+        .snapshot
+        .iter()
+        .flat_map(|s| s.listeners())
+        .map(listener)
+        .collect();
+    if named.is_empty() {
+        of_settings(settings)
+    } else {
+        named
+    }
+}
+
+fn of_settings(settings: &Settings) -> Vec<Listener> {
+    let server = &settings.server;
+    let mut out = Vec::new();
+    for (name, port, tls) in [
+        ("http", server.http_port, false),
+        ("https", server.https_port, true),
+    ] {
+        if port != 0 {
+            let http = network::HttpVersions {
+                http1: true,
+                http2: true,
+                http3: tls && server.http3,
+            };
+            out.push(listener(&network::Listener {
+                name: name.into(),
+                address: server.address,
+                port,
+                tls,
+                http,
+                limits: network::ListenerLimits::default(),
+            }));
+        }
+    }
+    out
+}
+
+fn listener(wanted: &network::Listener) -> Listener {
+    Listener {
+        address: SocketAddr::new(wanted.address, wanted.port),
+        tls: wanted.tls,
+        http3: wanted.http.http3,
+    }
+}
+
+/// Path and content.
+type Overlay = (String, Arc<[u8]>);
+
+fn read_overlay(settings: &Settings) -> Result<Option<Overlay>, Rejected> {
+    let Some(path) = &settings.config.overlay_path else {
+        return Ok(None);
+    };
+    match tree::read_file(&PathBuf::from(&**path), OVERLAY_BYTES) {
+        Ok(bytes) => Ok(Some((path.to_string(), bytes))),
+        Err(error) => {
+            let problem = Problem::new(Severity::Fatal, "unreadable-overlay", path, error.to_string());
+            Err(Rejected {
+                problems: vec![problem],
+                files: BTreeSet::new(),
+            })
+        }
+    }
+}
+
+fn entities(summary: &gateway_config::Summary) -> Vec<(&'static str, usize)> {
+    vec![
+        ("apis", summary.apis),
+        ("operations", summary.operations),
+        ("products", summary.products),
+        ("subscriptions", summary.subscriptions),
+        ("keyless subscriptions", summary.keyless_subscriptions),
+        ("backends", summary.backends),
+        ("policies", summary.policies),
+    ]
+}
+
+/// Statuses of backend failures, as the settings choose.
+pub(super) fn statuses(settings: &Settings) -> BackendStatuses {
+    if settings.compat.gateway_errors {
+        BackendStatuses {
+            connection: StatusCode::BAD_GATEWAY,
+            timeout: StatusCode::GATEWAY_TIMEOUT,
+        }
+    } else {
+        BackendStatuses::default()
+    }
+}

@@ -1,0 +1,161 @@
+//! From settings to the parts: sockets, endpoints, bounds, the log's shape.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use gateway_config::{
+    Settings,
+    settings::{LogLevel, StdLog},
+};
+
+use super::{StartError, certificates, load};
+use crate::{
+    admin::{Audience, Endpoint, ListenerView},
+    limits::Limits,
+    listen::{self, Bound, Listener},
+    node,
+    sync::{self, stable::Patience, tree::Bounds},
+    telemetry::events::{Format, Threshold},
+    worker,
+};
+
+pub(super) fn format(std: StdLog) -> Format {
+    match std {
+        StdLog::None => Format::None,
+        StdLog::Text => Format::Text,
+        StdLog::Json => Format::Json,
+    }
+}
+
+pub(super) fn threshold(level: LogLevel) -> Threshold {
+    match level {
+        LogLevel::All => Threshold::All,
+        LogLevel::Debug => Threshold::Debug,
+        LogLevel::Info => Threshold::Info,
+        LogLevel::Warn => Threshold::Warn,
+        LogLevel::Error => Threshold::Error,
+        LogLevel::Fatal => Threshold::Fatal,
+    }
+}
+
+pub(super) fn workers(bound: &[Bound]) -> usize {
+    bound.iter().map(|one| one.tcp.len()).max().unwrap_or(0)
+}
+
+fn worker_count(settings: &Settings) -> usize {
+    match settings.workers {
+        0 => worker::default_count().get(),
+        n => n as usize,
+    }
+}
+
+/// Listeners of the overlay, or the two of the settings.
+pub(super) fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
+    let wanted = load::first_listeners(settings);
+    if wanted.is_empty() {
+        return Err(StartError::NoListener);
+    }
+    let bound = listen::bind(&wanted, worker_count(settings))?;
+    for one in &bound {
+        let Listener {
+            address, tls, http3, ..
+        } = one.listener;
+        tracing::info!(event = "ListenerStarted", %address, tls, http3, "listening");
+    }
+    Ok(bound)
+}
+
+pub(super) fn view(bound: &Bound) -> ListenerView {
+    let Listener {
+        address, tls, http3, ..
+    } = bound.listener;
+    ListenerView {
+        address: address.to_string(),
+        tls,
+        http3,
+    }
+}
+
+/// The endpoints beside traffic. One that cannot be bound is an error in the log, not the end: traffic
+/// matters more than its description.
+pub(super) fn bind_admin(settings: &Settings) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    let mut add = |what: &'static str, bound: io::Result<Endpoint>, wanted: &str| match bound {
+        Ok(endpoint) => {
+            tracing::info!(
+                event = "AdminEndpointStarted",
+                endpoint = endpoint.describe(),
+                what,
+                "listening"
+            );
+            endpoints.push(endpoint);
+        }
+        Err(error) => tracing::error!(
+            event = "AdminEndpointFailed",
+            endpoint = wanted,
+            what,
+            "cannot listen: {error}; another agent may hold it, choose another address"
+        ),
+    };
+    if let Some(address) = &settings.admin_address {
+        let bound = address
+            .parse::<SocketAddr>()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "admin.address wants ADDRESS:PORT"))
+            .and_then(|address| Endpoint::tcp(address, Audience::Operator));
+        add("admin", bound, address);
+    }
+    if let Some(path) = &settings.admin.socket_path {
+        add("admin", Endpoint::unix(&PathBuf::from(&**path)), path);
+    }
+    if let Some(port) = settings.metrics.prometheus_port {
+        let address = SocketAddr::new(settings.server.address, port);
+        add(
+            "metrics",
+            Endpoint::tcp(address, Audience::Scraper),
+            &address.to_string(),
+        );
+    }
+    endpoints
+}
+
+pub(super) fn source(settings: &Settings) -> sync::Source {
+    let path = |p: &Option<Arc<str>>| p.as_ref().map(|p| PathBuf::from(&**p));
+    sync::Source {
+        folder: path(&settings.config.artifacts_path),
+        files: path(&settings.config.overlay_path).into_iter().collect(),
+        interval: settings.config.refresh_interval,
+        bounds: Bounds::default(),
+        patience: Patience::default(),
+    }
+}
+
+pub(super) fn node_settings(settings: &Settings, workers: usize) -> node::Settings {
+    let limits = &settings.limits;
+    node::Settings {
+        limits: Limits {
+            connections_per_worker: (limits.connections as usize).div_ceil(workers.max(1)),
+            handshake_timeout: limits.handshake_timeout,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            head_bytes: limits.header_bytes as usize,
+            headers: limits.header_count as usize,
+            streams: limits.http2_streams,
+            buffered_body_bytes: usize::try_from(limits.body_buffer_bytes).unwrap_or(usize::MAX),
+            upstreams_per_authority: limits.upstream_connections as usize,
+            upstream_idle_timeout: limits.upstream_idle_timeout,
+            connect_timeout: limits.connect_timeout,
+            ..Limits::default()
+        },
+        statuses: load::statuses(settings),
+        forwarded_proto: settings.server.forwarded_proto,
+        instance_id: instance_id().into(),
+        backend_authorities: certificates::authorities(&settings.client),
+    }
+}
+
+/// This node's name: the host's, which is the pod's in Kubernetes.
+fn instance_id() -> String {
+    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(name) => name.trim().to_owned(),
+        Err(_) => "unknown".to_owned(),
+    }
+}

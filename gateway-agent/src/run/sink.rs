@@ -1,0 +1,89 @@
+//! Where finished requests go: the request log and the ring behind `/requests`.
+
+use std::sync::Arc;
+
+use gateway_config::{Settings, settings::StdLog};
+
+use crate::{
+    node::RequestSink,
+    telemetry::{LogWriter, Recent, RequestRecord, writer::Stream},
+};
+
+/// The node's sink.
+pub(super) struct Sink {
+    log: Option<LogWriter>,
+    json: bool,
+    requests: Arc<Recent<RequestRecord>>,
+}
+
+impl Sink {
+    pub(super) fn new(
+        log: Option<LogWriter>,
+        settings: &Settings,
+        requests: Arc<Recent<RequestRecord>>,
+    ) -> Self {
+        Self {
+            log: log.filter(|_| settings.logs.requests),
+            json: settings.logs.std == StdLog::Json,
+            requests,
+        }
+    }
+}
+
+impl RequestSink for Sink {
+    fn wants_records(&self) -> bool {
+        self.log.is_some() || self.requests.is_on()
+    }
+
+    fn record(&self, record: RequestRecord) {
+        if let Some(log) = &self.log {
+            log.line(
+                Stream::Requests,
+                if self.json {
+                    record.json_line()
+                } else {
+                    record.text_line()
+                },
+            );
+        }
+        self.requests.push(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::writer::tests::Shared;
+
+    fn check(requests_logged: bool, std: StdLog, ring: usize, expected_lines: usize, wants: bool) {
+        let out = Shared::default();
+        let writer = LogWriter::start(out.clone()).unwrap();
+        let mut settings = Settings::default();
+        settings.logs.requests = requests_logged;
+        settings.logs.std = std;
+        let ring = Arc::new(Recent::new(ring));
+        let sink = Sink::new(Some(writer.clone()), &settings, Arc::clone(&ring));
+        assert_eq!(sink.wants_records(), wants);
+        sink.record(RequestRecord {
+            url: "/x".to_owned(),
+            ..RequestRecord::default()
+        });
+        assert!(writer.flush());
+        let text = out.text();
+        assert_eq!(text.lines().count(), expected_lines, "{text}");
+        assert_eq!(
+            text.starts_with('{'),
+            expected_lines > 0 && std == StdLog::Json,
+            "{text}"
+        );
+        assert_eq!(ring.all().len(), usize::from(ring.is_on()));
+    }
+
+    #[test]
+    fn records_go_where_the_settings_say() {
+        check(false, StdLog::Text, 0, 0, false);
+        check(false, StdLog::Json, 5, 0, true);
+        check(true, StdLog::Text, 0, 1, true);
+        check(true, StdLog::Json, 5, 1, true);
+    }
+}
