@@ -4,6 +4,7 @@
 //! and values; nothing here knows C#, policies, clocks or randomness. Everything that can grow is bounded
 //! by a named constant, and no input panics.
 
+pub mod crypto;
 mod error;
 pub mod number;
 pub mod regex;

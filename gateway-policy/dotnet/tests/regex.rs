@@ -1,5 +1,7 @@
 //! The regex engine against answers recorded from .NET Core 3.1 (`tests/recorded/regex*.jsonl`).
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use gateway_dotnet::{
     Str,
     regex::{Match, Options, Regex, escape, unescape},
