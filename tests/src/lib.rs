@@ -11,6 +11,7 @@ pub mod client;
 pub mod lab;
 pub mod leftovers;
 pub mod process;
+pub mod scene;
 pub mod skip;
 pub mod upstream;
 pub mod wait;

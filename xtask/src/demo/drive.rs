@@ -3,11 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use anyhow::Result;
-use gateway_tests::{
-    client::{Ask, curl},
-    lab::VIP,
-    wait,
-};
+use gateway_tests::{client::Ask, lab::VIP, wait};
 use serde_json::Value;
 
 use super::{
@@ -18,8 +14,8 @@ use super::{
 
 /// A port of the steered range that nobody bound.
 const VIP_PORT: u16 = 9042;
-/// The record of a request is written just after its last byte.
-const RECORD_DEADLINE: Duration = Duration::from_secs(2);
+/// The kernel's account of a connection comes just after its end.
+const ACCOUNT_DEADLINE: Duration = Duration::from_secs(2);
 /// Hooks that the examples ask for.
 const HOOKS: &[&str] = &["sk_lookup", "sk_reuseport", "sock_ops", "xdp"];
 /// Metrics whose samples are shown: the seed's names.
@@ -35,7 +31,7 @@ const METRICS: &[&str] = &[
 
 /// Runs the script; gives the report and the differences that belong to no single request.
 pub(super) fn run(stage: &Stage) -> Result<(Report, Vec<String>)> {
-    let status = stage.agent.json("/status")?;
+    let status = stage.scene.agent.json("/status")?;
     let hooks: Vec<Hook> = read(&status["hooks"])?;
     let steered = hooks.iter().any(|hook| hook.name == "sk_lookup" && hook.attached);
     let mut requests = Vec::new();
@@ -62,15 +58,13 @@ pub(super) fn run(stage: &Stage) -> Result<(Report, Vec<String>)> {
 }
 
 fn send(stage: &Stage, step: &Step) -> Result<Request> {
-    let known = records(stage)?.len();
     let ask = ask(stage, step);
-    let answer = curl(&stage.lab.client, &ask)?;
     // A refused packet leaves no record; everything else leaves one.
-    let record = if step.from == From::Denied {
-        Value::Null
-    } else {
-        record(stage, known)?
+    let (answer, record) = match step.from {
+        From::Denied => (stage.scene.send(&ask)?, None),
+        From::Client => stage.scene.send_recorded(&ask)?,
     };
+    let record = record.unwrap_or(Value::Null);
     let text = |name: &str| record[name].as_str().map(str::to_owned);
     let policies = record["policies"].as_array().into_iter().flatten();
     let seen = Seen {
@@ -104,58 +98,25 @@ fn send(stage: &Stage, step: &Step) -> Result<Request> {
 }
 
 fn ask(stage: &Stage, step: &Step) -> Ask {
-    let node = stage.lab.node.address;
-    let url = match step.to {
-        To::Plain => format!("http://{node}:{}{}", stage.plain_port, step.path),
-        To::Tls => format!("https://gateway.example:{}{}", stage.tls_port, step.path),
-        To::Vip => format!("http://{VIP}:{VIP_PORT}{}", step.path),
+    let scene = &stage.scene;
+    let mut ask = match step.to {
+        To::Tls => scene.ask_tls("gateway.example", step.path, step.options),
+        To::Plain | To::Vip => scene.ask(step.path),
     };
-    let mut options: Vec<String> = step.options.iter().map(|option| (*option).to_owned()).collect();
-    if step.to == To::Tls {
-        options.extend([
-            "--cacert".to_owned(),
-            stage.authority.certificate().display().to_string(),
-        ]);
-        options.extend(["--connect-to".to_owned(), format!("::{node}:")]);
+    if step.to != To::Tls {
+        ask.options = step.options.iter().map(|option| (*option).to_owned()).collect();
     }
-    let from = match step.from {
-        From::Client => stage.lab.client.address,
-        From::Denied => stage.lab.denied_client,
-    };
-    Ask {
-        method: step.method,
-        url,
-        headers: step
-            .key
-            .map(|key| format!("Ocp-Apim-Subscription-Key: {key}"))
-            .into_iter()
-            .collect(),
-        body: step.body.map(str::to_owned),
-        options,
-        from: Some(IpAddr::V4(from)),
+    if step.to == To::Vip {
+        ask.url = format!("http://{VIP}:{VIP_PORT}{}", step.path);
     }
-}
-
-fn records(stage: &Stage) -> Result<Vec<Value>> {
-    Ok(stage
-        .agent
-        .json("/requests")?
-        .as_array()
-        .cloned()
-        .unwrap_or_default())
-}
-
-// The record that was not there before; requests are sent one at a time.
-fn record(stage: &Stage, known: usize) -> Result<Value> {
-    let found = wait::until("the record of a request", RECORD_DEADLINE, || {
-        let all = records(stage).ok()?;
-        (all.len() > known).then_some(all)
-    });
-    let newest = |all: Vec<Value>| {
-        all.into_iter()
-            .max_by_key(|record| record["timeGenerated"].to_string())
-    };
-    Ok(found.ok().and_then(newest).unwrap_or(Value::Null))
+    if step.from == From::Denied {
+        ask.from = Some(IpAddr::V4(scene.lab.denied_client));
+    }
+    ask.method = step.method;
+    ask.headers
+        .extend(step.key.map(|key| format!("Ocp-Apim-Subscription-Key: {key}")));
+    ask.body = step.body.map(str::to_owned);
+    ask
 }
 
 // With the programs built and root, every hook that the examples ask for has to be there.
@@ -183,16 +144,16 @@ fn connections(
     differences: &mut Vec<String>,
 ) -> Result<Vec<Connection>> {
     if !hooks.iter().any(|hook| hook.name == "sock_ops" && hook.attached) {
-        return read(&stage.agent.json("/connections")?);
+        return read(&stage.scene.agent.json("/connections")?);
     }
     let expected = requests.iter().filter(|request| request.status != 0).count();
-    let client = stage.lab.client.address.to_string() + ":";
+    let client = stage.scene.lab.client.address.to_string() + ":";
     let mut seen: Vec<Connection> = Vec::new();
     let enough = wait::until(
         "the kernel's account of every connection",
-        RECORD_DEADLINE,
+        ACCOUNT_DEADLINE,
         || {
-            seen = read(&stage.agent.json("/connections").ok()?).ok()?;
+            seen = read(&stage.scene.agent.json("/connections").ok()?).ok()?;
             (seen.iter().filter(|c| c.remote.starts_with(&client)).count() >= expected).then_some(())
         },
     );
@@ -220,6 +181,7 @@ fn metrics(
     differences: &mut Vec<String>,
 ) -> Result<BTreeMap<String, f64>> {
     let samples: BTreeMap<String, f64> = stage
+        .scene
         .agent
         .metrics()?
         .into_iter()
