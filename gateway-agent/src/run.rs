@@ -9,7 +9,10 @@ mod load;
 mod setup;
 mod sink;
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use gateway_config::{Problem, Settings, Severity};
@@ -60,15 +63,16 @@ pub fn main(args: &RunArgs) -> Exit {
     let started = Timestamp::now();
     let gathered = settings::gather(args.settings.as_deref());
     let logs = &gathered.settings.logs;
-    let (log, level) =
-        match events::install(setup::format(logs.std), setup::threshold(logs.level), logs.color) {
-            Ok(installed) => installed,
-            Err(error) => {
-                // Without a log this is the only place left.
-                crate::cli::complain(&format!("the log cannot be started: {error}"));
-                return Exit::Problem;
-            }
-        };
+    // The default is for people who look; a file or a pipe gets colour only when the setting was given.
+    let colour = logs.color && (io::stdout().is_terminal() || gathered.is_given("telemetry.logs.std.color"));
+    let (log, level) = match events::install(setup::format(logs.std), setup::threshold(logs.level), colour) {
+        Ok(installed) => installed,
+        Err(error) => {
+            // Without a log this is the only place left.
+            crate::cli::complain(&format!("the log cannot be started: {error}"));
+            return Exit::Problem;
+        }
+    };
     let exit = start_and_serve(gathered, started, log.clone(), level);
     if let Some(log) = log {
         log.flush();

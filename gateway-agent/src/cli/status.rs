@@ -214,7 +214,7 @@ fn list(out: &mut String, title: &str, items: &Value, columns: &[&str]) {
 }
 
 fn entities(pairs: &Value) -> String {
-    let pair = |p: &Value| Some(format!("{} {}", p[1], p[0].as_str()?));
+    let pair = |p: &Value| Some(format!("{} {}", p[1], p[0].as_str()?.replace('_', " ")));
     pairs
         .as_array()
         .into_iter()

@@ -210,7 +210,7 @@ fn entities(summary: &gateway_config::Summary) -> Vec<(&'static str, usize)> {
         ("operations", summary.operations),
         ("products", summary.products),
         ("subscriptions", summary.subscriptions),
-        ("keyless subscriptions", summary.keyless_subscriptions),
+        ("keyless_subscriptions", summary.keyless_subscriptions),
         ("backends", summary.backends),
         ("policies", summary.policies),
     ]

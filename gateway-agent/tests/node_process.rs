@@ -1,0 +1,211 @@
+//! The node as a process: start, readiness, reload, drain, and every way to start wrongly.
+
+mod support;
+
+use std::{fs, os::unix::fs::symlink, process::Stdio};
+
+use support::{Agent, Scratch, command, examples};
+
+fn artifacts() -> String {
+    examples().display().to_string()
+}
+
+#[test]
+fn starts_serves_and_ends_cleanly() {
+    let scratch = Scratch::new();
+    let agent = Agent::start(&scratch, &[("config.artifacts.path", &artifacts())]);
+    agent.event("ConfigInitialSyncCompleted");
+    let status = agent.status();
+    assert_eq!(status["ready"], true, "{status}");
+    assert_eq!(status["workers"], 1);
+    assert_eq!(status["listeners"][0]["address"], agent.http.to_string());
+    assert_eq!(agent.admin("GET", "/ready").0, 200);
+    agent.signal("TERM");
+    assert_eq!(agent.wait().code(), Some(0));
+}
+
+#[test]
+fn settings_come_as_dotted_names_shell_names_and_file() {
+    let scratch = Scratch::new();
+    let file = scratch.write(
+        "settings.yaml",
+        format!("config.artifacts.path: {}\nadmin.requests: 7\n", artifacts()),
+    );
+    let agent = Agent::start(
+        &scratch,
+        &[
+            ("GATEWAY_SETTINGS_FILE", file.to_str().unwrap()),
+            ("ADMIN_CONNECTIONS", "9"),
+            ("gateway.name", "gw1"),
+        ],
+    );
+    agent.event("WorkersStarted");
+    let dump = agent.admin("GET", "/config_dump").1;
+    let dump: serde_json::Value = serde_json::from_str(&dump).unwrap();
+    for (name, value, origin) in [
+        ("admin.requests", "7", file.to_str().unwrap()),
+        ("admin.connections", "9", "environment"),
+        ("gateway.name", "gw1", "environment"),
+        ("limits.drain.timeout", "60s", "default"),
+    ] {
+        assert_eq!(dump["settings"][name]["value"], value, "{name}: {dump}");
+        assert_eq!(dump["settings"][name]["origin"], origin, "{name}");
+    }
+}
+
+#[test]
+fn tokens_never_leave_the_process() {
+    let scratch = Scratch::new();
+    let agent = Agent::start(
+        &scratch,
+        &[
+            ("config.artifacts.path", &artifacts()),
+            ("config.service.auth", "GatewayKey gw1&20300101&t0ps3cret"),
+        ],
+    );
+    agent.event("WorkersStarted");
+    for target in ["/config_dump", "/status", "/", "/metrics"] {
+        let (code, body) = agent.admin("GET", target);
+        assert_eq!(code, 200, "{target}");
+        assert!(!body.contains("t0ps3cret"), "{target}");
+    }
+}
+
+/// Starts with these settings alone, expects the end with status 1 and this in the log.
+fn check_refused(settings: &[(&str, &str)], expected: &str) {
+    let mut command = command(&["run"]);
+    command.envs(settings.iter().copied()).stderr(Stdio::null());
+    let output = command.output().unwrap();
+    let log = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains(expected), "no {expected:?} in\n{log}");
+}
+
+#[test]
+fn wrong_starts_say_what_to_do() {
+    let artifacts = artifacts();
+    let source = ("config.artifacts.path", artifacts.as_str());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let quiet = [
+        ("admin.address", "none"),
+        ("telemetry.metrics.prometheus.port", "0"),
+        ("net.server.https.port", "0"),
+    ];
+    let with = |more: &[(&'static str, &str)]| -> Vec<(String, String)> {
+        quiet
+            .iter()
+            .chain([&source])
+            .chain(more)
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect()
+    };
+    let check = |more: &[(&'static str, &str)], expected: &str| {
+        let settings = with(more);
+        let settings: Vec<_> = settings.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        check_refused(&settings, expected);
+    };
+    check(
+        &[
+            ("net.server.address", "127.0.0.1"),
+            ("net.server.http.port", &port),
+        ],
+        "another process holds port",
+    );
+    check(
+        &[("net.server.address", "192.0.2.1")],
+        "is not an address of this machine",
+    );
+    check(&[("net.server.http.port", "0")], "no listener is left");
+    check(&[("net.server.http.port", "eighty")], "whole number");
+    check(
+        &[("GATEWAY_SETTINGS_FILE", "/nonexistent/s.yaml")],
+        "/nonexistent/s.yaml",
+    );
+    check_refused(&[], "no configuration source");
+}
+
+#[test]
+fn all_wrong_settings_are_reported_at_once() {
+    let output = command(&["run"])
+        .envs([
+            ("net.server.http.port", "x"),
+            ("telemetry.logs.std.level", "loud"),
+            ("runtime.workers", "many"),
+        ])
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stdout).unwrap();
+    for name in [
+        "net.server.http.port",
+        "telemetry.logs.std.level",
+        "runtime.workers",
+    ] {
+        assert!(log.contains(name), "{name} is not in\n{log}");
+    }
+}
+
+#[test]
+fn a_missing_folder_leaves_the_node_alive_and_not_ready() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("later");
+    let agent = Agent::start(&scratch, &[("config.artifacts.path", folder.to_str().unwrap())]);
+    let failed = agent.event("ConfigInitialSyncFailed");
+    assert_eq!(failed["cause"], "unreadable");
+    assert_eq!(agent.admin("GET", "/healthz").0, 200);
+    let (code, body) = agent.admin("GET", "/ready?verbose");
+    assert_eq!(code, 503, "{body}");
+    assert!(body.contains("[-] configuration: "), "{body}");
+    symlink(examples(), &folder).unwrap();
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(agent.admin("GET", "/ready").0, 200);
+}
+
+#[test]
+fn a_hang_up_reads_again_and_a_change_is_noticed() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("tree");
+    fs::create_dir_all(&folder).unwrap();
+    scratch.write(
+        "tree/policy.xml",
+        "<policies><inbound/><backend><forward-request/></backend><outbound/><on-error/></policies>",
+    );
+    let agent = Agent::start(&scratch, &[("config.artifacts.path", folder.to_str().unwrap())]);
+    agent.event("ConfigInitialSyncCompleted");
+    agent.signal("HUP");
+    agent.event("ReloadAsked");
+    agent.event("ConfigurationUpdated");
+    scratch.write(
+        "tree/policy.xml",
+        "<policies><inbound></inbound><backend><forward-request/></backend><outbound/><on-error/></policies>",
+    );
+    agent.event("ConfigurationUpdated");
+    assert_eq!(agent.status()["configuration"]["attempts"], 3);
+}
+
+#[test]
+fn the_admin_endpoint_drains_and_changes_the_level() {
+    let scratch = Scratch::new();
+    let agent = Agent::start(&scratch, &[("config.artifacts.path", &artifacts())]);
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(agent.admin("POST", "/logging?level=debug").0, 200);
+    agent.event("LogLevelChanged");
+    assert_eq!(agent.admin("GET", "/drain").0, 405);
+    assert_eq!(agent.admin("POST", "/drain?seconds=1").0, 202);
+    agent.event("GatewayStopped");
+    assert_eq!(agent.wait().code(), Some(0));
+}
+
+#[test]
+fn status_prints_what_the_agent_says() {
+    let scratch = Scratch::new();
+    let agent = Agent::start(&scratch, &[("config.artifacts.path", &artifacts())]);
+    agent.event("ConfigInitialSyncCompleted");
+    let socket = agent.socket.to_str().unwrap();
+    let (code, out, _) = support::run(&["status", "--admin", socket]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("ready") && out.contains("Listeners"), "{out}");
+    let (code, out, _) = support::run(&["status", "--admin", socket, "--format", "json"]);
+    assert_eq!(code, 0);
+    assert!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["ready"].is_boolean());
+}
