@@ -7,14 +7,29 @@
 //!
 //! Absent on purpose: runtime, sockets, files, clocks, global randomness.
 
+pub mod check;
+mod compile;
 pub mod diagnostic;
 pub mod document;
 pub mod effect;
+mod exec;
 pub mod failure;
+pub mod names;
+pub mod policies;
+mod program;
+pub mod scope;
+mod setting;
 #[cfg(test)]
 mod test_support;
+pub mod trace;
+pub mod url;
 
+pub use check::{CheckOptions, DocumentReport, check_document};
 pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, Outcome, Step};
+pub use exec::Execution;
 pub use failure::Failure;
 pub use gateway_expr::{Context, Diagnostic as ExpressionDiagnostic, Value, World, context};
+pub use names::{Fragment, NamedValue, Names};
+pub use program::{Options, Program, ScopeDoc, Site, Source};
+pub use scope::{Scope, Section};

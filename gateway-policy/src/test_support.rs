@@ -1,12 +1,21 @@
-//! What the tests of this crate share: one exchange and one world that does not move.
+//! What the tests of this crate share: one exchange, one world that does not move, one check function.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Method};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
-    World,
-    context::{Api, Body, Context, Deployment, Operation, Request, Subscription, Url, Variables},
+    Effect, Outcome, Step, World,
+    context::{
+        Api, Backend, Body, Context, Deployment, Operation, Request, Response, Subscription, Url, Variables,
+    },
+    effect::{CacheAction, Counted, Example, Permit, SelectedBackend},
+    exec::Execution,
+    failure::Failure,
+    names::Names,
+    program::{Options, Program, ScopeDoc, Source},
+    scope::Scope,
 };
 
 /// A clock that stands still and random numbers that are always the same.
@@ -77,4 +86,285 @@ pub(crate) fn context() -> Context {
         timestamp_ticks: FixedWorld.utc_now_ticks(),
         tracing: false,
     }
+}
+
+/// A document with `text` in `section`; the backend section forwards unless it is the one given.
+pub(crate) fn document(section: &str, text: &str) -> String {
+    let mut out = String::from("<policies>");
+    for name in ["inbound", "backend", "outbound", "on-error"] {
+        let body = match name {
+            _ if name == section => text,
+            "backend" => "<forward-request />",
+            _ => "",
+        };
+        write!(out, "<{name}>{body}</{name}>").unwrap();
+    }
+    out + "</policies>"
+}
+
+pub(crate) fn compile(text: &str, scope: Scope) -> Result<ScopeDoc, String> {
+    let source = Source {
+        text,
+        path: "test.xml",
+        scope: Some(scope),
+    };
+    match ScopeDoc::compile(&source, &Names::default(), &Options::default()) {
+        Ok((doc, _)) => Ok(doc),
+        Err(errors) => Err(errors
+            .iter()
+            .map(|d| format!("{}: {}", d.code, d.message))
+            .collect::<Vec<_>>()
+            .join("; ")),
+    }
+}
+
+/// An API document with `text` in `section`, run against [`context`] with these answers.
+#[track_caller]
+pub(crate) fn check(section: &str, text: &str, answers: &[&str], expected: &str) {
+    check_with(section, text, |_| {}, answers, expected);
+}
+
+/// As [`check`], with a changed context.
+#[track_caller]
+pub(crate) fn check_with(
+    section: &str,
+    text: &str,
+    change: impl FnOnce(&mut Context),
+    answers: &[&str],
+    expected: &str,
+) {
+    check_documents(
+        [None, None, Some(&document(section, text)), None],
+        change,
+        answers,
+        expected,
+    );
+}
+
+/// As [`check_with`], with a document for each scope.
+#[track_caller]
+pub(crate) fn check_documents(
+    documents: [Option<&str>; 4],
+    change: impl FnOnce(&mut Context),
+    answers: &[&str],
+    expected: &str,
+) {
+    let mut scopes = [None, None, None, None];
+    for (i, text) in documents.into_iter().enumerate() {
+        scopes[i] = text.map(|t| match compile(t, Scope::ALL[i]) {
+            Ok(doc) => Arc::new(doc),
+            Err(errors) => panic!("{t}: {errors}"),
+        });
+    }
+    let mut context = context();
+    change(&mut context);
+    let execution = Execution::new(Arc::new(Program::compose(scopes)), context);
+    assert_eq!(drive(execution, answers), expected, "{documents:?}");
+}
+
+/// Mistakes of an API document with `text` in `section`, as `code: message` joined by `; `.
+#[track_caller]
+pub(crate) fn check_load(section: &str, text: &str, expected: &str) {
+    let result = compile(&document(section, text), Scope::Api);
+    assert_eq!(result.err().as_deref().unwrap_or("loads"), expected, "{text}");
+}
+
+/// Runs to the end and tells the story: effects, then the answer, then error and variables.
+pub(crate) fn drive(mut execution: Execution, answers: &[&str]) -> String {
+    let mut answers = answers.iter();
+    let mut story: Vec<String> = Vec::new();
+    let mut outcome = Outcome::Start;
+    loop {
+        match execution.resume(outcome, &FixedWorld) {
+            Step::Done => break,
+            Step::Effect(effect) => {
+                story.push(tell_effect(&effect, execution.context()));
+                outcome = match effect {
+                    // Time passes by itself.
+                    Effect::Delay(_) => Outcome::Elapsed,
+                    effect => match (effect, answers.next()) {
+                        (_, Some(answer)) => parse_answer(answer),
+                        (Effect::Forward(_), None) => parse_answer("200"),
+                        (effect, None) => panic!("no answer for {effect:?}; so far {story:?}"),
+                    },
+                };
+            }
+        }
+    }
+    story.push(tell_end(execution.context()));
+    story.join("; ")
+}
+
+fn parse_answer(answer: &str) -> Outcome {
+    let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
+    match word {
+        "timeout" => Outcome::Failed(Failure::BackendTimeout),
+        "refused" => Outcome::Failed(Failure::BackendConnection("refused".into())),
+        "toolarge" => Outcome::Failed(Failure::BodyTooLarge { limit: 5 }),
+        "elapsed" => Outcome::Elapsed,
+        "permit" => Outcome::Permit(Some(Permit(Box::new(())))),
+        "full" => Outcome::Permit(None),
+        "body" => Outcome::Body(Bytes::copy_from_slice(rest.as_bytes())),
+        "token" => Outcome::Token(rest.into()),
+        "hit" => Outcome::Cached(Some(crate::Value::string(rest))),
+        "miss" => Outcome::Cached(None),
+        "allowed" => {
+            let remaining = rest.parse().unwrap();
+            Outcome::Counted(Counted {
+                allowed: true,
+                remaining,
+                retry_after: Duration::ZERO,
+            })
+        }
+        "denied" => {
+            let retry_after = Duration::from_secs(rest.parse().unwrap());
+            Outcome::Counted(Counted {
+                allowed: false,
+                remaining: 0,
+                retry_after,
+            })
+        }
+        "example" => Outcome::Example(Some(Example {
+            content_type: Some("application/json".into()),
+            body: Bytes::copy_from_slice(rest.as_bytes()),
+        })),
+        "noexample" => Outcome::Example(None),
+        "backend" => Outcome::Backend(SelectedBackend {
+            backend: Arc::new(Backend {
+                id: rest.into(),
+                ..Backend::default()
+            }),
+            url: Some(Url {
+                scheme: "http".into(),
+                host: format!("{rest}.example.com").into(),
+                port: 8080,
+                path: "/pool".into(),
+                query: String::new(),
+            }),
+        }),
+        status => {
+            let status = StatusCode::from_bytes(status.as_bytes()).unwrap();
+            let body = match rest {
+                "" => Body::None,
+                "streaming" => Body::Streaming,
+                text => Body::Buffered(Bytes::copy_from_slice(text.as_bytes())),
+            };
+            Outcome::Response(Response {
+                status,
+                body,
+                ..Response::default()
+            })
+        }
+    }
+}
+
+fn tell_effect(effect: &Effect, now: &Context) -> String {
+    match effect {
+        Effect::ReadBody(message) => format!("read {message:?}").to_lowercase(),
+        Effect::Forward(forward) => {
+            let mut out = String::from("forward");
+            let before = context();
+            if now.request.method != before.request.method {
+                write!(out, " {}", now.request.method).unwrap();
+            }
+            if now.request.url != before.request.url {
+                write!(out, " {}", crate::url::to_text(&now.request.url)).unwrap();
+            }
+            if forward.timeout != Duration::from_secs(300) {
+                write!(out, " timeout {:?}", forward.timeout).unwrap();
+            }
+            tell_headers(&mut out, &now.request.headers);
+            tell_body(&mut out, &now.request.body);
+            out
+        }
+        Effect::Send(request) => {
+            let kind = if request.one_way { "send-one-way" } else { "send" };
+            let mut out = format!("{kind} {} {}", request.method, crate::url::to_text(&request.url));
+            tell_headers(&mut out, &request.headers);
+            if !request.body.is_empty() {
+                write!(out, " '{}'", String::from_utf8_lossy(&request.body)).unwrap();
+            }
+            out
+        }
+        Effect::Count(count) => {
+            format!(
+                "count {} {}/{}s +{}",
+                count.key,
+                count.limit,
+                count.period.as_secs(),
+                count.increment
+            )
+        }
+        Effect::Delay(time) => format!("delay {time:?}"),
+        Effect::SelectBackend(id) => format!("select {id}"),
+        Effect::Example {
+            status,
+            content_type,
+            index,
+        } => {
+            format!(
+                "example {} {} {index}",
+                status.as_u16(),
+                content_type.as_deref().unwrap_or("*")
+            )
+        }
+        Effect::Cache(request) => match &request.action {
+            CacheAction::Lookup => format!("lookup {}", request.key),
+            CacheAction::Store { value, duration } => {
+                format!(
+                    "store {}={} {duration:?}",
+                    request.key,
+                    value.to_text().unwrap_or_default()
+                )
+            }
+            CacheAction::Remove => format!("remove {}", request.key),
+        },
+        Effect::Token(request) => format!("token {}", request.resource),
+        Effect::Enter { key, max_count } => format!("enter {key} {max_count}"),
+    }
+}
+
+fn tell_headers(out: &mut String, headers: &HeaderMap) {
+    for (name, value) in headers {
+        write!(out, " {name}: {}", value.to_str().unwrap()).unwrap();
+    }
+}
+
+fn tell_body(out: &mut String, body: &Body) {
+    match body {
+        Body::None => {}
+        Body::Streaming => out.push_str(" streaming"),
+        Body::Buffered(bytes) => write!(out, " '{}'", String::from_utf8_lossy(bytes)).unwrap(),
+        Body::Consumed => out.push_str(" consumed"),
+    }
+}
+
+fn tell_end(context: &Context) -> String {
+    let mut out = String::new();
+    let response = context.response.as_ref().unwrap();
+    write!(out, "{}", response.status.as_u16()).unwrap();
+    if let Some(reason) = &response.reason {
+        write!(out, " ({reason})").unwrap();
+    }
+    if let Some(error) = &context.last_error {
+        write!(out, " {}/{}", error.source, error.reason).unwrap();
+        // Those of the default body, which the failure table tests.
+        let kept = response
+            .headers
+            .iter()
+            .filter(|(n, _)| !n.as_str().starts_with("content-"));
+        tell_headers(&mut out, &kept.map(|(n, v)| (n.clone(), v.clone())).collect());
+    } else {
+        tell_headers(&mut out, &response.headers);
+        tell_body(&mut out, &response.body);
+    }
+    for (name, value) in context.variables.iter() {
+        write!(
+            out,
+            " ${name}={}",
+            value.to_text().unwrap_or_else(|| "null".into())
+        )
+        .unwrap();
+    }
+    out
 }

@@ -10,6 +10,7 @@ mod scan;
 mod text;
 
 pub use reader::{ReadError, read};
+pub(crate) use scan::starts_expression;
 pub use scan::{Unclosed, expression_end};
 pub(crate) use text::TextBuilder;
 pub use text::{Lines, Text};

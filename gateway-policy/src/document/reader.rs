@@ -6,7 +6,7 @@
 
 use super::{
     Attribute, DEPTH_MAX, DOCUMENT_BYTES_MAX, Document, Element, TextBuilder,
-    scan::{self, Unclosed, starts_expression},
+    scan::{self, starts_expression},
 };
 
 /// Why a document cannot be read.
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
             }
             if self.eat(">") {
                 element.inner = self.at..self.at;
-                self.open.push((element, TextBuilder::default()));
+                self.open.push((element, TextBuilder::at(self.at)));
                 return Ok(());
             }
             if self.rest().is_empty() {
@@ -334,17 +334,13 @@ impl<'a> Reader<'a> {
                 ),
             };
         }
-        let mut out = TextBuilder::default();
+        let mut out = TextBuilder::at(start);
         self.decode(start..end, &mut out)?;
         if is_expression {
             let decoded = out_str(&out);
             match scan::expression_end(decoded, 0) {
-                Err(why) => {
-                    let why = unclosed.unwrap_or(Raw::Unclosed(Unclosed {
-                        at: start + lead,
-                        ..why
-                    }));
-                    return expression_error(why, name);
+                Err(_) => {
+                    return expression_error(unclosed.unwrap_or(Raw::Unclosed(start + lead)), name);
                 }
                 // More after the closing bracket: by the raw rules that is literal text. In strict
                 // reading it is a sign that a bare quote ended the value too early.
@@ -361,7 +357,7 @@ impl<'a> Reader<'a> {
     /// Raw rule: the expression ends at its bracket, then white space and `terminator` must follow.
     /// Gives the terminator's place.
     fn raw_expression(&self, start: usize, terminator: char) -> Result<(usize, TextBuilder), Raw> {
-        let extent = scan::extent(self.text, start).map_err(Raw::Unclosed)?;
+        let extent = scan::extent(self.text, start).map_err(|_| Raw::Unclosed(start))?;
         let after = &self.text[extent.end..];
         let end = extent.end + (after.len() - after.trim_start().len());
         if !self.text[end..].starts_with(terminator) {
@@ -512,19 +508,17 @@ fn shown(rest: &str) -> String {
 /// Why a raw expression could not be taken as one.
 #[derive(Clone, Copy)]
 enum Raw {
-    Unclosed(Unclosed),
+    /// The expression that starts here has no end.
+    Unclosed(usize),
     /// Something other than the terminator follows the closing bracket.
     Trailing(usize),
 }
 
 fn expression_error<T>(why: Raw, place: &str) -> Read<T> {
     match why {
-        Raw::Unclosed(unclosed) => fail(
-            unclosed.at,
-            format!(
-                "the expression in `{place}` is not closed: this {} has no end",
-                unclosed.what
-            ),
+        Raw::Unclosed(at) => fail(
+            at,
+            format!("the expression in `{place}` is not closed"),
             "an expression ends at the bracket that matches its first one; brackets in strings and comments do not count",
         ),
         Raw::Trailing(at) => fail(
@@ -689,13 +683,13 @@ mod tests {
             ("x<a/>", 0, "text outside the root element"),
             (
                 r#"<a b="@(f(x["y"])"/>"#,
-                7,
-                "the expression in `b` is not closed: this bracket `(` has no end",
+                6,
+                "the expression in `b` is not closed",
             ),
             (
                 r#"<a>@{ if (x) { }</a>"#,
-                4,
-                "the expression in `text` is not closed: this brace `{` has no end",
+                3,
+                "the expression in `text` is not closed",
             ),
             (
                 r#"<a b="@(x["y"]) z"/>"#,

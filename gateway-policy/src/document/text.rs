@@ -10,6 +10,8 @@ pub struct Text {
     value: String,
     /// In order of `out`; empty for an empty text.
     runs: Vec<Run>,
+    /// Where an empty text would stand.
+    anchor: u32,
 }
 
 /// From `out` on, decoded bytes stand for the source from `source` on.
@@ -38,13 +40,13 @@ impl Text {
         match after.checked_sub(1).and_then(|i| self.runs.get(i)) {
             Some(run) if run.verbatim => run.source as usize + (offset - run.out as usize),
             Some(run) => run.source as usize,
-            None => 0,
+            None => self.anchor as usize,
         }
     }
 
     /// The same text with each `(range, replacement)` put in; ranges ascend and do not overlap.
     pub(crate) fn replace(&self, replacements: &[(std::ops::Range<usize>, &str)]) -> Text {
-        let mut out = TextBuilder::default();
+        let mut out = TextBuilder::at(self.anchor as usize);
         let mut done = 0;
         for (range, replacement) in replacements {
             out.copy(self, done..range.start);
@@ -61,6 +63,14 @@ impl Text {
 pub(crate) struct TextBuilder(Text);
 
 impl TextBuilder {
+    /// For a text that starts at `source`.
+    pub(crate) fn at(source: usize) -> Self {
+        Self(Text {
+            anchor: source as u32,
+            ..Text::default()
+        })
+    }
+
     /// Bytes that stand in the file exactly so, at `source`.
     pub(crate) fn push_verbatim(&mut self, piece: &str, source: usize) {
         self.push(piece, source, true);

@@ -1,0 +1,423 @@
+//! From a read document to instructions: checks every element against the tables, compiles expressions,
+//! lays control flow out flat, and gathers everything that is wrong instead of stopping at the first.
+
+mod check;
+mod finding;
+mod value;
+
+use std::sync::Arc;
+
+use gateway_expr::Needs;
+
+use crate::{
+    diagnostic::{Diagnostic, did_you_mean},
+    document::{self, Element, Lines},
+    names::Names,
+    policies::{self, ElementDef, Policy},
+    program::{Instruction, Op, Options, ScopeDoc, Site, Source},
+    scope::{Scope, Section},
+};
+
+pub(crate) use finding::Finding;
+
+/// The table of elements that take nothing but `id`.
+static ROOT: ElementDef = ElementDef::new("policies", "The root and the sections have no attributes.");
+
+pub(crate) fn compile(
+    source: &Source<'_>,
+    names: &Names,
+    options: &Options,
+) -> Result<(ScopeDoc, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut compiler = Compiler::new(source, names, options);
+    let sections = match document::read(source.text) {
+        Ok(document) => compiler.document(&document.root),
+        Err(error) => {
+            compiler.report(Finding::new("not-well-formed", error.at, error.message).help(error.help));
+            Default::default()
+        }
+    };
+    let Compiler {
+        file,
+        diagnostics,
+        sites,
+        secrets,
+        ..
+    } = compiler;
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(diagnostics);
+    }
+    Ok((
+        ScopeDoc {
+            path: file.path,
+            sections,
+            sites,
+            secrets,
+        },
+        diagnostics,
+    ))
+}
+
+/// An element together with the table it was checked against.
+#[derive(Clone, Copy)]
+pub(crate) struct Node<'e> {
+    pub(crate) element: &'e Element,
+    pub(crate) def: &'static ElementDef,
+}
+
+impl<'e> Node<'e> {
+    /// The children called `name`, each with its own table.
+    pub(crate) fn children(self, name: &'static str) -> impl Iterator<Item = Node<'e>> {
+        let def = self
+            .def
+            .children
+            .iter()
+            .find(|c| c.element.name == name)
+            .map(|c| c.element);
+        let found = self.element.children.iter().filter(move |c| c.name == name);
+        def.into_iter()
+            .flat_map(move |def| found.clone().map(move |element| Node { element, def }))
+    }
+
+    /// The first child called `name`.
+    pub(crate) fn child(self, name: &'static str) -> Option<Node<'e>> {
+        self.children(name).next()
+    }
+
+    pub(crate) fn has(self, attribute: &str) -> bool {
+        self.element.attribute(attribute).is_some()
+    }
+}
+
+struct File<'a> {
+    path: Arc<str>,
+    text: &'a str,
+    lines: Lines<'a>,
+}
+
+pub(crate) struct Compiler<'a> {
+    names: &'a Names,
+    options: &'a Options,
+    file: File<'a>,
+    scope: Option<Scope>,
+    /// `None` in a fragment checked on its own: it may be included anywhere.
+    section: Option<Section>,
+    diagnostics: Vec<Diagnostic>,
+    code: Vec<Instruction>,
+    sites: Vec<Site>,
+    secrets: Vec<Arc<str>>,
+    /// Enclosing control policies, `choose[3]`, `when[2]`.
+    path: Vec<String>,
+    /// Place of the statement being built.
+    current: u32,
+    /// Of the expressions compiled since the last instruction.
+    needs: Needs,
+    in_fragment: bool,
+    /// Set while a text may keep `{{…}}` that are not named values.
+    braces_are_content: bool,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(source: &Source<'a>, names: &'a Names, options: &'a Options) -> Self {
+        let file = File {
+            path: source.path.into(),
+            text: source.text,
+            lines: Lines::new(source.text),
+        };
+        Self {
+            names,
+            options,
+            file,
+            scope: source.scope,
+            section: None,
+            diagnostics: Vec::new(),
+            code: Vec::new(),
+            sites: Vec::new(),
+            secrets: Vec::new(),
+            path: Vec::new(),
+            current: 0,
+            needs: Needs::default(),
+            in_fragment: false,
+            braces_are_content: false,
+        }
+    }
+
+    fn document(&mut self, root: &Element) -> [Vec<Instruction>; 4] {
+        let mut sections: [Vec<Instruction>; 4] = Default::default();
+        match root.name.as_str() {
+            "policies" => {
+                self.attributes(root, &ROOT);
+                for element in &root.children {
+                    let Some(section) = Section::named(&element.name) else {
+                        self.unknown_section(element);
+                        continue;
+                    };
+                    if !self.no_text(root) {
+                        continue;
+                    }
+                    if root
+                        .children_named(&element.name)
+                        .next()
+                        .is_some_and(|first| first.at != element.at)
+                    {
+                        let message = format!("`<{section}>` occurs twice");
+                        self.report(Finding::on(element, "duplicate-section", message).help("merge the two"));
+                    }
+                    self.attributes(element, &ROOT);
+                    self.section = Some(section);
+                    self.block(element);
+                    sections[section as usize] = std::mem::take(&mut self.code);
+                }
+            }
+            "fragment" => {
+                self.attributes(root, &ROOT);
+                self.in_fragment = true;
+                self.block(root);
+                sections[Section::Inbound as usize] = std::mem::take(&mut self.code);
+            }
+            other => {
+                let message = format!("the root element is `<{other}>`");
+                let help = "a policy document starts with `<policies>`, a fragment with `<fragment>`";
+                self.report(Finding::on(root, "unknown-root", message).help(help));
+            }
+        }
+        sections
+    }
+
+    fn unknown_section(&mut self, element: &Element) {
+        let message = format!("`<policies>` has no section `<{}>`", element.name);
+        let near = did_you_mean(&element.name, Section::ALL.map(Section::name));
+        let help = match near {
+            Some(near) => format!("did you mean `<{near}>`?"),
+            None if policies::find(&element.name).is_some() => {
+                "put it into `<inbound>`, `<backend>`, `<outbound>` or `<on-error>`".into()
+            }
+            None => "the sections are `inbound`, `backend`, `outbound` and `on-error`".into(),
+        };
+        self.report(Finding::on(element, "unknown-section", message).help(help));
+    }
+
+    /// Compiles the statements between an element's tags.
+    pub(crate) fn block(&mut self, parent: &Element) {
+        if !self.no_text(parent) {
+            return;
+        }
+        for (i, element) in parent.children.iter().enumerate() {
+            let same = parent.children[..i]
+                .iter()
+                .filter(|e| e.name == element.name)
+                .count();
+            if element.name == "base" {
+                self.base(element, same);
+            } else {
+                self.statement(element, same + 1);
+            }
+        }
+    }
+
+    /// Goes into a branch, whose position becomes part of its statements' paths.
+    pub(crate) fn enter(&mut self, name: &str, index: usize) {
+        self.path.push(format!("{name}[{index}]"));
+    }
+
+    /// Leaves the branch.
+    pub(crate) fn leave(&mut self) {
+        self.path.pop();
+    }
+
+    fn base(&mut self, element: &Element, before: usize) {
+        self.attributes(element, &ROOT);
+        if self.in_fragment {
+            let message = "a fragment cannot contain `<base />`";
+            let help = "put it into the document that includes the fragment";
+            self.report(Finding::on(element, "not-allowed-here", message).help(help));
+        } else if before > 0 {
+            let message = "`<base />` occurs twice in one section";
+            self.report(Finding::on(element, "not-allowed-here", message).help("keep one of them"));
+        } else {
+            let site = self.site(element, "base");
+            self.emit(Op::Base, site);
+        }
+    }
+
+    fn statement(&mut self, element: &Element, index: usize) {
+        let Some(policy) = policies::find(&element.name) else {
+            return self.not_built(element);
+        };
+        self.placement(element, policy, index);
+        if !self.shape(element, &policy.element) {
+            return;
+        }
+        self.current = self.site(element, policy.element.name);
+        let depth = self.path.len();
+        if policy.element.is_container() {
+            self.path.push(format!("{}[{index}]", policy.element.name));
+        }
+        // `None` means that the reason was reported.
+        let _ = (policy.build)(
+            self,
+            Node {
+                element,
+                def: &policy.element,
+            },
+        );
+        self.path.truncate(depth);
+    }
+
+    /// A policy nobody here can run: skipped with a record, refused, or unknown.
+    fn not_built(&mut self, element: &Element) {
+        let name = element.name.as_str();
+        if let Some(known) = policies::NOT_ON_SELF_HOSTED.iter().find(|n| **n == name) {
+            let message = format!("`{name}` does not run on a self-hosted gateway");
+            let finding = Finding::on(element, "not-on-self-hosted", message);
+            if self.options.refuse_unsupported {
+                return self.report(finding.help("remove it; the settings refuse what would be skipped"));
+            }
+            self.report(
+                finding
+                    .warning()
+                    .help("it is skipped, as the original does; remove it"),
+            );
+            let site = self.site(element, known);
+            self.emit(Op::Skip, site);
+        } else if policies::NOT_BUILT.contains(&name) {
+            let message = format!("`{name}` is not supported by this gateway yet");
+            let help = "its scope refuses requests until the policy is removed or a newer version runs";
+            self.report(Finding::on(element, "unsupported-policy", message).help(help));
+        } else {
+            let known = policies::POLICIES.iter().map(|p| p.element.name);
+            let known = known.chain(policies::NOT_BUILT.iter().copied()).chain(["base"]);
+            let help = match did_you_mean(name, known) {
+                Some(near) => format!("did you mean `<{near}>`?"),
+                None => "docs/policies.md lists the policies".into(),
+            };
+            let message = format!("there is no policy `<{name}>`");
+            self.report(Finding::on(element, "unknown-element", message).help(help));
+        }
+    }
+
+    /// Inserts a fragment's statements where it is included. Its mistakes are reported in its own file.
+    pub(crate) fn include(&mut self, element: &Element, id: &str) {
+        let names = self.names;
+        let Some(fragment) = names.fragments.get(id) else {
+            let near = did_you_mean(id, names.fragments.keys().map(|k| &**k));
+            let message = format!("there is no policy fragment `{id}`");
+            let finding = Finding::on(element, "unknown-fragment", message);
+            return if self.options.missing_fragments_empty {
+                self.report(finding.warning().help("it is taken as empty"));
+            } else {
+                self.report(finding.help(near.map(|n| format!("did you mean `{n}`?")).unwrap_or_default()));
+            };
+        };
+        let inner = File {
+            path: Arc::clone(&fragment.path),
+            text: &fragment.text,
+            lines: Lines::new(&fragment.text),
+        };
+        let outer = std::mem::replace(&mut self.file, inner);
+        self.in_fragment = true;
+        match document::read(&fragment.text) {
+            Ok(document) if document.root.name == "fragment" => self.block(&document.root),
+            Ok(document) => {
+                let message = format!("the root element of a fragment is `<{}>`", document.root.name);
+                self.report(
+                    Finding::on(&document.root, "unknown-root", message).help("it must be `<fragment>`"),
+                );
+            }
+            Err(error) => {
+                self.report(Finding::new("not-well-formed", error.at, error.message).help(error.help));
+            }
+        }
+        self.in_fragment = false;
+        self.file = outer;
+    }
+
+    /// Adds a place for the statement `element`.
+    pub(crate) fn site(&mut self, element: &Element, policy: &'static str) -> u32 {
+        let id = element
+            .attribute("id")
+            .map(|a| Arc::from(self.substituted(element, &a.value).as_str()));
+        let path = if self.path.is_empty() {
+            policy.into()
+        } else {
+            self.path.join("/").into()
+        };
+        let (line, column) = self.file.lines.place(element.at);
+        self.sites.push(Site {
+            policy,
+            path,
+            id,
+            file: Arc::clone(&self.file.path),
+            line,
+            column,
+        });
+        (self.sites.len() - 1) as u32
+    }
+
+    /// Adds an instruction; it needs what the expressions compiled since the last one need.
+    pub(crate) fn emit(&mut self, op: Op, site: u32) -> usize {
+        let needs = std::mem::take(&mut self.needs);
+        self.code.push(Instruction { op, site, needs });
+        self.code.len() - 1
+    }
+
+    /// What the expressions compiled since the last instruction need; for policies of several instructions.
+    pub(crate) fn take_needs(&mut self) -> Needs {
+        std::mem::take(&mut self.needs)
+    }
+
+    /// Sets what the next instruction needs.
+    pub(crate) fn put_needs(&mut self, needs: Needs) {
+        self.needs = needs;
+    }
+
+    /// Adds a policy at the place of the statement being built.
+    pub(crate) fn policy(&mut self, policy: impl Policy + 'static) {
+        let site = self.current;
+        self.emit(Op::Policy(Box::new(policy)), site);
+    }
+
+    /// The position of the next instruction.
+    pub(crate) fn here(&self) -> usize {
+        self.code.len()
+    }
+
+    /// The instruction at `position`, to set a jump target that was not known when it was emitted.
+    pub(crate) fn op_mut(&mut self, position: usize) -> Option<&mut Op> {
+        self.code.get_mut(position).map(|i| &mut i.op)
+    }
+
+    /// The place of the statement being built.
+    pub(crate) fn current(&self) -> u32 {
+        self.current
+    }
+
+    /// True where message policies edit the request.
+    pub(crate) fn edits_request(&self) -> bool {
+        self.section.is_none_or(Section::edits_request)
+    }
+
+    /// The section being compiled; `None` in a fragment checked on its own.
+    pub(crate) fn section(&self) -> Option<Section> {
+        self.section
+    }
+
+    /// The scope being compiled; `None` when unknown.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        self.scope
+    }
+
+    /// True between the tags of a fragment.
+    pub(crate) fn in_fragment(&self) -> bool {
+        self.in_fragment
+    }
+
+    /// The running statement needs the message that its section edits, whole.
+    pub(crate) fn need_current_body(&mut self) {
+        if self.section.is_none() || self.edits_request() {
+            self.needs.request_body = true;
+        }
+        if !self.edits_request() {
+            self.needs.response_body = true;
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The registry: one file a policy, one line here.
+//!
+//! A policy's file holds its element and attribute tables with their documentation, how it is built from a
+//! checked element, how it runs, and its table of given → expected. The tables drive the checks at load
+//! (unknown and missing attributes, children, sections, scopes) and the generated documentation.
+
+use std::fmt::Debug;
+
+use crate::{
+    compile::{Compiler, Node},
+    context::Response,
+    effect::{Effect, Outcome},
+    exec::Run,
+    failure::Failure,
+    scope::{Scopes, Sections},
+};
+
+mod check_header;
+mod choose;
+mod cors;
+pub mod def;
+mod forward_request;
+mod include_fragment;
+mod ip_filter;
+pub(crate) mod limit_concurrency;
+mod mock_response;
+mod rate_limit;
+pub(crate) mod retry;
+mod return_response;
+mod rewrite_uri;
+mod set_backend_service;
+mod set_body;
+mod set_header;
+mod set_method;
+mod set_query_parameter;
+mod set_status;
+mod set_variable;
+mod trace;
+
+pub use def::{AttributeDef, Child, Content, ElementDef};
+
+/// A policy as documented and built.
+#[derive(Debug)]
+pub struct PolicyDef {
+    /// Element, attributes and children.
+    pub element: ElementDef,
+    /// Sections its reference page allows.
+    pub sections: Sections,
+    /// Sections where real documents use it although the page does not say so: accepted with a warning.
+    pub tolerated: Sections,
+    /// Scopes its reference page allows.
+    pub scopes: Scopes,
+    /// At most once in a section of a document.
+    pub once: bool,
+    /// Builds it; `None` after reporting why not.
+    pub(crate) build: fn(&mut Compiler<'_>, Node<'_>) -> Option<()>,
+}
+
+/// What a built policy does. It never acts itself: it changes the context or asks.
+pub(crate) trait Policy: Debug + Send + Sync {
+    /// Runs it.
+    fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure>;
+
+    /// Goes on after the effect it asked for.
+    fn resume(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
+        let _ = outcome;
+        Err(run.failure("the policy was resumed without having asked for anything"))
+    }
+
+    /// Runs it at the end of the exchange, if it asked for that with `Exchange::defer`.
+    fn finish(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        let _ = run;
+        Ok(Flow::Next)
+    }
+
+    /// Answers a CORS preflight, for the one policy that does.
+    fn preflight(&self, run: &mut Run<'_>) -> Option<Preflight> {
+        let _ = run;
+        None
+    }
+}
+
+/// What follows a policy.
+#[derive(Debug)]
+pub(crate) enum Flow {
+    /// The next statement.
+    Next,
+    /// Wait for this.
+    Ask(Effect),
+    /// Nothing more: the response of the context is the answer.
+    End,
+}
+
+/// What a `cors` policy says to a preflight request.
+#[derive(Debug)]
+pub(crate) enum Preflight {
+    /// This is the answer.
+    Answer(Response),
+    /// It does not match and lets the next policy decide.
+    Unmatched,
+}
+
+/// Every policy built here, by name.
+pub fn find(name: &str) -> Option<&'static PolicyDef> {
+    POLICIES.iter().find(|p| p.element.name == name).copied()
+}
+
+/// Every policy built here, in the order of the reference.
+pub static POLICIES: &[&PolicyDef] = &[
+    &choose::DEF,
+    &retry::DEF,
+    &limit_concurrency::DEF,
+    &include_fragment::DEF,
+    &return_response::DEF,
+    &mock_response::DEF,
+    &trace::DEF,
+    &check_header::DEF,
+    &ip_filter::DEF,
+    &cors::DEF,
+    &rate_limit::DEF,
+    &rate_limit::BY_KEY,
+    &set_header::DEF,
+    &set_query_parameter::DEF,
+    &rewrite_uri::DEF,
+    &set_backend_service::DEF,
+    &set_method::DEF,
+    &set_status::DEF,
+    &set_body::DEF,
+    &set_variable::DEF,
+    &forward_request::DEF,
+];
+
+/// Policies that the official self-hosted gateway does not run either.
+pub static NOT_ON_SELF_HOSTED: &[&str] = &[
+    "cosmosdb-data-source",
+    "get-authorization-context",
+    "http-data-source",
+    "publish-event",
+    "send-service-bus-message",
+    "sql-data-source",
+];
+
+/// Policies that Azure API Management knows and this gateway does not have yet: they refuse their scope.
+pub static NOT_BUILT: &[&str] = &[
+    "authentication-basic",
+    "authentication-certificate",
+    "authentication-managed-identity",
+    "authentication-token",
+    "authentication-token-store",
+    "azure-openai-emit-token-metric",
+    "azure-openai-semantic-cache-lookup",
+    "azure-openai-semantic-cache-store",
+    "azure-openai-token-limit",
+    "block",
+    "cache-lookup",
+    "cache-lookup-value",
+    "cache-remove-value",
+    "cache-store",
+    "cache-store-value",
+    "cache-value",
+    "cross-domain",
+    "emit-metric",
+    "find-and-replace",
+    "graphql-data-source",
+    "invoke-dapr-binding",
+    "invoke-request",
+    "json-to-xml",
+    "jsonp",
+    "llm-content-safety",
+    "llm-emit-token-metric",
+    "llm-semantic-cache-lookup",
+    "llm-semantic-cache-store",
+    "llm-token-limit",
+    "log-to-eventhub",
+    "proxy",
+    "publish-to-dapr",
+    "quota",
+    "quota-by-key",
+    "redirect-content-urls",
+    "send-one-way-request",
+    "send-request",
+    "set-request-metric-dimension-value",
+    "validate-azure-ad-token",
+    "validate-client-certificate",
+    "validate-content",
+    "validate-graphql-request",
+    "validate-headers",
+    "validate-jwt",
+    "validate-odata-request",
+    "validate-parameters",
+    "validate-status-code",
+    "wait",
+    "xml-to-json",
+    "xsl-transform",
+];

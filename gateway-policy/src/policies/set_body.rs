@@ -1,0 +1,210 @@
+//! `set-body`: replaces the body of the message its section edits.
+//!
+//! Source: "Set body" policy page; `policies.md` §7.7. `Content-Length` follows the new body,
+//! `Content-Type` does not change.
+
+use bytes::Bytes;
+use gateway_expr::Value;
+use http::{HeaderMap, header};
+
+use super::{
+    Flow, Policy, PolicyDef,
+    def::{Content, ElementDef, attr},
+};
+use crate::{
+    compile::{Compiler, Finding, Node},
+    context::Body,
+    exec::Run,
+    failure::Failure,
+    scope::{Scopes, Sections},
+    setting::{FromValue, Setting, keywords},
+};
+
+/// Also a child of `return-response` and `send-request`.
+pub(crate) static ELEMENT: ElementDef =
+    ElementDef::new("set-body", "Sets the body of the request or response.")
+        .attributes(&[
+            attr("template", "How the text is read.")
+                .default("none")
+                .words(Template::WORDS),
+            attr("xsi-nil", "How Liquid templates see elements with `xsi:nil`.").words(XsiNil::WORDS),
+            attr(
+                "parse-date",
+                "Whether Liquid templates see dates in the body as dates.",
+            )
+            .default("true"),
+            attr(
+                "html-decode-expression",
+                "Decode HTML entities in the expression's result.",
+            )
+            .default("false"),
+        ])
+        .content(Content::Anything);
+
+pub(crate) static DEF: PolicyDef = PolicyDef {
+    element: ELEMENT,
+    sections: Sections::I.and(Sections::B).and(Sections::O),
+    tolerated: Sections::ALL,
+    scopes: Scopes::ALL,
+    once: false,
+    build,
+};
+
+keywords! {
+    /// `template`
+    Template { None = "none", Liquid = "liquid" }
+}
+
+keywords! {
+    /// `xsi-nil`
+    XsiNil { Blank = "blank", Null = "null" }
+}
+
+fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
+    let policy = SetBody::build(compiler, node)?;
+    compiler.policy(policy);
+    Some(())
+}
+
+#[derive(Debug)]
+pub(crate) struct SetBody {
+    body: Setting<BodyValue>,
+}
+
+/// What an expression gives as a body: `byte[]` as it is, anything else as text.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyValue(Bytes);
+
+impl FromValue for BodyValue {
+    fn literal(text: &str) -> Result<Self, String> {
+        Ok(Self(Bytes::copy_from_slice(text.as_bytes())))
+    }
+
+    fn value(value: &Value) -> Result<Self, String> {
+        let bytes = value.as_bytes();
+        Ok(Self(
+            bytes.unwrap_or_else(|| value.to_text().unwrap_or_default().into()),
+        ))
+    }
+}
+
+impl SetBody {
+    pub(crate) fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Self> {
+        let template = compiler.literal::<Template>(node, "template");
+        let _: Option<XsiNil> = compiler.literal(node, "xsi-nil");
+        let _: Option<bool> = compiler.literal(node, "parse-date");
+        if compiler.literal(node, "html-decode-expression")? {
+            let message = "`html-decode-expression` is not supported by this gateway yet";
+            let help = "decode in the expression: `System.Net.WebUtility.HtmlDecode(…)`";
+            compiler.report(Finding::on(node.element, "unsupported-attribute", message).help(help));
+        }
+        if template? == Template::Liquid {
+            let message = "`set-body template=\"liquid\"` is not supported by this gateway yet";
+            let help = "build the body with an expression, `@{ … }`, meanwhile";
+            compiler.report(Finding::on(node.element, "unsupported-policy", message).help(help));
+            return None;
+        }
+        let body = compiler.keeping_braces(|c| c.content(node))?;
+        Some(Self { body })
+    }
+
+    pub(crate) fn evaluate(&self, run: &mut Run<'_>) -> Result<Bytes, Failure> {
+        let BodyValue(body) = self.body.get(run)?.into_owned();
+        run.detail("body", || {
+            String::from_utf8_lossy(&body[..body.len().min(TRACED_BYTES_MAX)]).into_owned()
+        });
+        Ok(body)
+    }
+}
+
+/// Bytes of a body shown in a trace: enough to recognise it.
+const TRACED_BYTES_MAX: usize = 1024;
+
+/// Puts a body in, with the headers that describe its length.
+pub(crate) fn put(body: &mut Body, bytes: Bytes) {
+    *body = Body::Buffered(bytes);
+}
+
+/// The framing headers for a body of `length` bytes.
+pub(crate) fn frame(headers: &mut HeaderMap, length: usize) {
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.insert(header::CONTENT_LENGTH, length.into());
+}
+
+impl Policy for SetBody {
+    fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        let bytes = self.evaluate(run)?;
+        frame(run.headers(), bytes.len());
+        put(run.body(), bytes);
+        Ok(Flow::Next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_support::{check, check_load, check_with};
+
+    #[test]
+    fn literal_text_is_the_body_as_it_stands() {
+        check(
+            "inbound",
+            "<set-body>a &amp; b</set-body>",
+            &[],
+            "forward content-length: 5 'a & b'; 200",
+        );
+        check(
+            "outbound",
+            "<set-body/>",
+            &["200 old"],
+            "forward; 200 content-length: 0 ''",
+        );
+        check(
+            "outbound",
+            "<set-body>\n<a x=\"1\">&amp;</a> </set-body>",
+            &[],
+            "forward; 200 content-length: 20 '\n<a x=\"1\">&amp;</a> '",
+        );
+        check(
+            "outbound",
+            "<set-body><![CDATA[{\"a\": \"<b>\"}]]></set-body>",
+            &[],
+            "forward; 200 content-length: 12 '{\"a\": \"<b>\"}'",
+        );
+    }
+
+    #[test]
+    fn braces_that_are_no_named_value_stay() {
+        check(
+            "outbound",
+            "<set-body>{{x}}</set-body>",
+            &[],
+            "forward; 200 content-length: 5 '{{x}}'",
+        );
+    }
+
+    #[test]
+    fn framing_follows_the_body() {
+        check_with(
+            "inbound",
+            "<set-body>abc</set-body>",
+            |context| {
+                context
+                    .request
+                    .headers
+                    .insert("transfer-encoding", "chunked".parse().unwrap());
+                context.request.body = crate::context::Body::Streaming;
+            },
+            &[],
+            "forward content-length: 3 'abc'; 200",
+        );
+    }
+
+    #[test]
+    fn liquid_is_refused_while_it_is_not_there() {
+        check_load(
+            "inbound",
+            "<set-body template='liquid'>{{body.x}}</set-body>",
+            "unsupported-policy: `set-body template=\"liquid\"` is not supported by this gateway yet",
+        );
+    }
+}
