@@ -3,8 +3,9 @@
 /// One terminated or just opened connection, as written to the ring buffer.
 ///
 /// Byte counts are payload: the sequence numbers that SYN and FIN take are subtracted, so they equal what the two
-/// applications wrote and read. Packet counts are the kernel's `segs_in` and `segs_out` (RFC 4898
-/// tcpEStatsPerfSegsIn, tcpEStatsPerfSegsOut): segments with and without data, after segmentation.
+/// applications wrote and read. Packet counts are segments on the wire, with and without data (RFC 4898
+/// tcpEStatsPerfSegsIn, tcpEStatsPerfSegsOut), those of the handshake included. What is sent by closing (a reset) leaves
+/// after the record was written and is not in it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnRecord {
@@ -129,8 +130,8 @@ pub struct ConnMark {
     pub flags: u32,
     /// Sequence number after the peer's FIN, valid with [`MARK_FIN_SEEN`].
     pub fin_end: u32,
-    /// Reserved, zero.
-    pub reserved: u32,
+    /// Segments of the handshake that were sent before the socket existed: the answers to the SYN.
+    pub handshake_out: u32,
 }
 
 const _: () = assert!(size_of::<ConnMark>() == 24 && align_of::<ConnMark>() == 8);

@@ -24,6 +24,16 @@ pub struct Figures {
     pub send_next: u32,
 }
 
+/// Segments that a connection sent before its socket existed. An accepted one answered the SYN, `retransmits` times more than
+/// once; its own count starts with the first segment after that. A connecting socket counts its SYN itself.
+#[inline(always)]
+pub fn handshake_out(flags: u32, retransmits: u32) -> u32 {
+    if flags & MARK_CONNECTED != 0 {
+        return 0;
+    }
+    retransmits.wrapping_add(1)
+}
+
 /// Flags after a change from `old` to `new`.
 #[inline(always)]
 pub fn transition(flags: u32, old: u32, new: u32) -> u32 {
@@ -143,6 +153,17 @@ mod tests {
             (99, 98),
         );
         check(&[ESTABLISHED, CLOSE], MARK_CONNECTED, None, 0, (100, 99));
+    }
+
+    #[test]
+    fn answers_to_the_syn() {
+        for (flags, retransmits, expected) in [(0, 0, 1), (0, 2, 3), (MARK_CONNECTED, 2, 0)] {
+            assert_eq!(
+                handshake_out(flags, retransmits),
+                expected,
+                "{flags} {retransmits}"
+            );
+        }
     }
 
     #[test]

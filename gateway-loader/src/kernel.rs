@@ -340,9 +340,9 @@ fn attach_accounting(ebpf: &mut Ebpf, plan: &AccountPlan) -> HookState {
         .map_err(|error| format!("{target}: {error}"))
         .and_then(|cgroup| {
             let program = loaded::<SockOps>(ebpf, NAME, SockOps::load)?;
-            // Others may have programs on the same cgroup: theirs run as well.
+            // A link always runs beside the programs of others; the kernel refuses the flag that says so for old attachments.
             program
-                .attach(cgroup, CgroupAttachMode::AllowMultiple)
+                .attach(cgroup, CgroupAttachMode::Single)
                 .map_err(|error| reason(&error))
         });
     match (attached, plan.warning) {

@@ -1,5 +1,6 @@
 //! Real connections through namespaces: addresses and ports nobody is bound to, steered to the gateway's listeners.
 
+#[cfg(test)]
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -10,6 +11,7 @@ use gateway_loader::{HookName, Options, Protocol, Steer, SteerError};
 use gateway_tests::lab::{Lab, Mode, VIP, VIP_PREFIX};
 use support::{DEADLINE, ask, counted, descriptors, listeners, load, serve};
 
+#[cfg(test)]
 fn steer(prefix: &str, low: u16, high: u16, group: gateway_loader::Group) -> Steer {
     Steer {
         prefix: prefix.parse().unwrap(),
@@ -20,6 +22,7 @@ fn steer(prefix: &str, low: u16, high: u16, group: gateway_loader::Group) -> Ste
 }
 
 /// Connects from the client and tells which local address the node saw, or the error.
+#[cfg(test)]
 fn reach(lab: &Lab, listener: &std::net::TcpListener, to: SocketAddr) -> std::io::Result<SocketAddr> {
     let stream = lab
         .client

@@ -77,6 +77,7 @@ fn opened(ctx: &SockOpsContext, ops: &bpf_sock_ops, flags: u32) {
     // SAFETY: no arguments.
     mark.opened_ns = unsafe { bpf_ktime_get_ns() };
     mark.flags = flags;
+    mark.handshake_out = acct::handshake_out(flags, ops.total_retrans);
     count_event(Counter::ConnOpened);
     if ctx
         .set_cb_flags((ops.bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32)
@@ -167,7 +168,7 @@ fn emit(ctx: &SockOpsContext, ops: &bpf_sock_ops, mark: &ConnMark, kind: u8, old
         local,
         remote,
         packets_in: ops.segs_in,
-        packets_out: ops.segs_out,
+        packets_out: ops.segs_out.wrapping_add(mark.handshake_out),
         retransmits: ops.total_retrans,
         srtt_us: ops.srtt_us >> 3,
         min_rtt_us: ops.rtt_min,
