@@ -9,8 +9,8 @@ pub const MAX_OFFSET: usize = 0x3fff;
 
 /// A frame, from the first byte of its Ethernet header.
 pub trait Packet {
-    /// Whether the frame has at least `length` bytes. A comparison and not a length, because the difference of two packet
-    /// pointers is a leak to the verifier: it would cost the agent CAP_PERFMON.
+    /// Whether the frame has at least `length` bytes. A comparison and not a length: the verifier follows comparisons of
+    /// packet pointers, their difference is an unknown number to it.
     fn holds(&self, length: usize) -> bool;
 
     /// `N` 16-bit words from `offset` on, `None` when the frame ends before or the offset is above [`MAX_OFFSET`].

@@ -136,13 +136,13 @@ pub(crate) fn reason(error: &ProgramError) -> String {
             }
             _ => {
                 let log = verifier_log.to_string();
-                let last = log
-                    .lines()
-                    .rev()
-                    .find(|line| !line.trim().is_empty() && !line.starts_with("processed"));
+                // The verifier's word for "the loading thread lacks CAP_PERFMON".
+                if log.contains("prohibited for !root") {
+                    return format!("not permitted ({io_error}): this program needs CAP_PERFMON too");
+                }
                 format!(
                     "the kernel's verifier refused the program ({io_error}): {}",
-                    last.unwrap_or("no log")
+                    verdict(&log)
                 )
             }
         };
@@ -152,6 +152,15 @@ pub(crate) fn reason(error: &ProgramError) -> String {
         Some(io) => format!("{error}: {io}"),
         None => error.to_string(),
     }
+}
+
+/// The line of a verifier log that says what is wrong: the last one that is not statistics.
+fn verdict(log: &str) -> &str {
+    const STATISTICS: [&str; 4] = ["processed ", "stack depth", "verification time", "mark_precise"];
+    let mut lines = log.lines().map(str::trim).rev();
+    lines
+        .find(|line| !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start)))
+        .unwrap_or("no log")
 }
 
 fn permission(error: &io::Error) -> String {
@@ -225,6 +234,19 @@ mod tests {
             );
             assert_eq!(state.reason.as_deref(), Some("no kernel here"));
             assert!(!name.fallback().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_verifier_is_quoted_where_it_says_what_is_wrong() {
+        let log = "0: (b7) r0 = 0\nR1 invalid mem access 'scalar'\nverification time 12 usec\nstack depth 40\n\
+            processed 9 insns (limit 1000000)\n";
+        for (log, expected) in [
+            (log, "R1 invalid mem access 'scalar'"),
+            ("", "no log"),
+            ("stack depth 4\n", "no log"),
+        ] {
+            assert_eq!(verdict(log), expected);
         }
     }
 

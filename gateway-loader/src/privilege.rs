@@ -15,11 +15,11 @@ pub struct Need {
     pub start_only: bool,
 }
 
-/// The smallest set for everything on kernel 5.8 and later. Before, CAP_SYS_ADMIN takes the place of CAP_BPF.
+/// The smallest set for everything on kernel 5.8 and later. Before, CAP_SYS_ADMIN takes the place of CAP_BPF and
+/// CAP_PERFMON.
 ///
-/// Absent on purpose: CAP_PERFMON (no program compares or subtracts packet pointers), CAP_SYS_ADMIN, CAP_SYS_RESOURCE
-/// (memory limits do not matter since 5.11), CAP_NET_RAW.
-pub const NEEDS: [Need; 3] = [
+/// Absent on purpose: CAP_SYS_ADMIN, CAP_SYS_RESOURCE (memory limits do not matter since 5.11), CAP_NET_RAW.
+pub const NEEDS: [Need; 4] = [
     Need {
         capability: Capability::CAP_BPF,
         purpose: "create maps and load programs",
@@ -31,6 +31,11 @@ pub const NEEDS: [Need; 3] = [
         start_only: true,
     },
     Need {
+        capability: Capability::CAP_PERFMON,
+        purpose: "edge_drop only: packet access at computed offsets (IP options, extension headers, VLAN tags)",
+        start_only: true,
+    },
+    Need {
         capability: Capability::CAP_NET_BIND_SERVICE,
         purpose: "bind ports below 1024",
         start_only: true,
@@ -39,8 +44,9 @@ pub const NEEDS: [Need; 3] = [
 
 /// Names of the capabilities for the kernel programs that the calling thread lacks.
 pub fn missing() -> Vec<String> {
-    NEEDS[..2]
+    NEEDS
         .iter()
+        .filter(|need| need.capability != Capability::CAP_NET_BIND_SERVICE)
         .filter(|need| !caps::has_cap(None, CapSet::Effective, need.capability).unwrap_or(false))
         .map(|need| need.capability.to_string())
         .collect()
@@ -107,7 +113,7 @@ mod tests {
             let left = caps::read(None, CapSet::Permitted).unwrap();
             assert_eq!(left.contains(&keep), had);
             assert!(left.iter().all(|capability| *capability == keep), "{left:?}");
-            assert_eq!(missing(), ["CAP_BPF", "CAP_NET_ADMIN"]);
+            assert_eq!(missing(), ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"]);
             assert!(caps::raise(None, CapSet::Permitted, Capability::CAP_SYS_ADMIN).is_err());
         });
     }
