@@ -86,7 +86,7 @@ impl AccessTable {
     ) -> (Self, Vec<KeyClash>) {
         let mut table = AccessTable::default();
         for entry in products {
-            let apis: HashSet<Arc<str>> = entry.apis.iter().map(|a| lower(a)).collect();
+            let apis: HashSet<Arc<str>> = entry.apis.iter().map(lower).collect();
             if !entry.product.subscription_required {
                 for api in &apis {
                     table

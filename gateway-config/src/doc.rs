@@ -18,6 +18,8 @@ const MAX_NODES: usize = 1_000_000;
 pub struct Node {
     /// First character of the value.
     pub place: Place,
+    /// The place is in the overlay that was merged into the document.
+    pub(crate) in_overlay: bool,
     /// The value.
     pub data: Data,
 }
@@ -49,12 +51,17 @@ pub struct Key {
 }
 
 impl Node {
+    pub(crate) fn new(place: Place, data: Data) -> Self {
+        Node {
+            place,
+            in_overlay: false,
+            data,
+        }
+    }
+
     /// An empty object without a place, for entities that a layer creates.
     pub fn empty_map() -> Self {
-        Node {
-            place: Place::default(),
-            data: Data::Map(Vec::new()),
-        }
+        Node::new(Place::default(), Data::Map(Vec::new()))
     }
 
     /// The member `name` of an object, exact case; `null` counts as absent.
@@ -150,6 +157,16 @@ impl Node {
         }
     }
 
+    /// Marks all places as being in the overlay.
+    pub(crate) fn mark_overlay(&mut self) {
+        self.in_overlay = true;
+        match &mut self.data {
+            Data::List(items) => items.iter_mut().for_each(Node::mark_overlay),
+            Data::Map(members) => members.iter_mut().for_each(|(_, value)| value.mark_overlay()),
+            _ => {}
+        }
+    }
+
     /// The value as JSON, for consumers that need no positions (examples of an operation).
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
@@ -218,7 +235,7 @@ pub fn text_of<'a>(path: &str, bytes: &'a [u8]) -> Result<&'a str, Problem> {
     std::str::from_utf8(bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() as u32 + 1;
         Problem::scope("not-utf8", path, "the file is not UTF-8 text; save it as UTF-8")
-            .at(Place { line, column: 0 })
+            .at(Place::new(line, 0))
     })
 }
 

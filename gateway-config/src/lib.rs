@@ -4,6 +4,7 @@
 //! file, line, column and remedy. Absent on purpose: IO, clocks, BPF, runtime.
 
 pub mod access;
+mod artifacts;
 pub mod doc;
 pub mod load;
 pub mod network;
@@ -13,6 +14,7 @@ pub mod routing;
 pub mod secret;
 pub mod settings;
 pub mod snapshot;
+mod spec;
 
 pub use access::Access;
 pub use load::{Input, Loaded, Summary, load};

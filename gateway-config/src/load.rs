@@ -1,14 +1,36 @@
-//! From files, overlay and settings to a snapshot.
+//! From files, overlay and settings to a snapshot: parse, merge, check, build; nothing is dropped in silence.
+//!
+//! A mistake refuses its own entity; only a broken overlay, a wrong folder or bad settings stop the whole. What did
+//! not change since the previous snapshot (by content hash) is taken from it, so that an edit of one operation costs
+//! about what one operation costs.
+
+mod apis;
+mod cache;
+mod diff;
+mod digest;
+mod engine;
+mod gateway;
+mod identities;
+mod operations;
+mod policies;
 
 use std::sync::Arc;
 
 use crate::{
-    overlay::OverlayFile,
-    problem::Problem,
+    access::AccessTable,
+    artifacts,
+    network::{HttpVersions, Listener, ListenerLimits},
+    overlay::{self, OverlayFile},
+    problem::{Problem, Severity},
     secret::SecretLookup,
     settings::Settings,
     snapshot::{FileTree, Snapshot},
 };
+
+pub(crate) use cache::Cache;
+pub use diff::{Diff, diff};
+pub use engine::Program;
+pub(crate) use policies::Programs;
 
 /// Everything a snapshot is made from.
 #[derive(Clone, Copy)]
@@ -64,10 +86,116 @@ pub struct Summary {
 }
 
 /// Loads a configuration. Never fails as a whole but for fatal problems; see [`Loaded`].
-pub fn load(_input: &Input<'_>) -> Loaded {
-    Loaded {
-        snapshot: Some(Arc::new(Snapshot::default())),
-        problems: Vec::new(),
-        summary: Summary::default(),
+pub fn load(input: &Input<'_>) -> Loaded {
+    let mut problems = Vec::new();
+    let mut artifacts = artifacts::read(input.tree, &mut problems);
+    let overlay = input
+        .overlay
+        .map(|file| overlay::read(file, &mut problems))
+        .unwrap_or_default();
+    overlay.apply(&mut artifacts, &mut problems);
+
+    let previous = input.previous.map(|p| &**p);
+    let named_values = identities::named_values(&artifacts, input.secrets, &mut problems);
+    let gateway = gateway::select(&artifacts, &overlay, input.settings, &mut problems);
+    let products = identities::products(&artifacts, &mut problems);
+    let subscriptions = identities::subscriptions(&artifacts, &overlay, input.secrets, &mut problems);
+    let backends = identities::backends(&artifacts, &named_values, &mut problems);
+    let mut apis = apis::build(&artifacts, &overlay, &gateway, previous, &mut problems);
+    identities::check_links(&products, &subscriptions, &artifacts, &mut problems);
+
+    let mut documents =
+        policies::Compiler::new(&artifacts, &named_values, input.settings, previous, &mut problems);
+    let programs = policies::compose(&mut documents, &artifacts, &apis, &products);
+    let (document_cache, counts) = documents.finish();
+    let (access, clashes) = AccessTable::build(&products, &subscriptions);
+    for clash in clashes {
+        let message = format!(
+            "subscriptions `{}` and `{}` have the same key; it opens what the first one opens",
+            clash.first, clash.second
+        );
+        problems.push(Problem::scope(
+            "same-key",
+            &format!("subscriptions/{}", clash.second),
+            message,
+        ));
     }
+
+    let digests = digest::of(input.tree, input.overlay);
+    let summary = Summary {
+        apis: apis.entries.len(),
+        refused_apis: apis.entries.iter().filter(|a| a.refused.is_some()).count(),
+        operations: apis.entries.iter().map(|a| a.operations.len()).sum(),
+        products: products.len(),
+        subscriptions: subscriptions.iter().filter(|s| identities::has_key(s)).count(),
+        keyless_subscriptions: subscriptions.iter().filter(|s| !identities::has_key(s)).count(),
+        backends: backends.len(),
+        policies: counts.documents,
+        refused_policies: counts.refused,
+        ..Summary::default()
+    };
+    let snapshot = Snapshot {
+        revision: digests.revision(&gateway.entity.id),
+        gateway: gateway.entity,
+        routes: std::mem::take(&mut apis.routes),
+        apis: apis.entries,
+        products,
+        backends,
+        access,
+        programs,
+        listeners: if overlay.listeners.is_empty() {
+            default_listeners(input.settings)
+        } else {
+            overlay.listeners
+        },
+        hostnames: overlay.hostnames,
+        kernel: overlay.kernel,
+        certificates: overlay.certificates,
+        digests: digests.entities,
+        cache: Cache {
+            operations: apis.cache,
+            documents: document_cache,
+        },
+    };
+    finish(snapshot, problems, summary)
+}
+
+fn finish(snapshot: Snapshot, mut problems: Vec<Problem>, mut summary: Summary) -> Loaded {
+    problems.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
+    problems.dedup();
+    summary.warnings = problems
+        .iter()
+        .filter(|p| p.severity == Severity::Warning)
+        .count();
+    summary.errors = problems.len() - summary.warnings;
+    let fatal = problems.iter().any(|p| p.severity == Severity::Fatal);
+    Loaded {
+        snapshot: (!fatal).then(|| Arc::new(snapshot)),
+        problems,
+        summary,
+    }
+}
+
+/// The two listeners of the settings `net.server.*`; a port of 0 turns one off.
+fn default_listeners(settings: &Settings) -> Vec<Listener> {
+    let server = &settings.server;
+    let listener = |name: &str, port: u16, tls: bool| Listener {
+        name: name.into(),
+        address: server.address,
+        port,
+        tls,
+        http: HttpVersions {
+            http1: true,
+            http2: true,
+            http3: tls && server.http3,
+        },
+        limits: ListenerLimits::default(),
+    };
+    [
+        listener("http", server.http_port, false),
+        listener("https", server.https_port, true),
+    ]
+    .into_iter()
+    .filter(|l| l.port != 0)
+    .collect()
 }

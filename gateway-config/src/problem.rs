@@ -104,6 +104,13 @@ pub struct Place {
     pub column: u32,
 }
 
+impl Place {
+    /// A line, and a column or 0.
+    pub fn new(line: u32, column: u32) -> Self {
+        Place { line, column }
+    }
+}
+
 /// The closest of `known` to `word`, when close enough to be a slip of the hand.
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
@@ -118,7 +125,7 @@ pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
 }
 
 /// The sentence of [`did_you_mean`], or the list of what is known.
-pub(crate) fn suggestion<'a>(word: &str, known: &[&'a str]) -> String {
+pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
     match did_you_mean(word, known.iter().copied()) {
         Some(k) => format!("did you mean `{k}`?"),
         None => format!("known here: {}", known.join(", ")),
@@ -162,8 +169,7 @@ mod tests {
 
     #[test]
     fn a_problem_reads_like_a_compiler_line() {
-        let p = Problem::scope("bad-url", "apis/a/apiInformation.json", "not a URL")
-            .at(Place { line: 3, column: 7 });
+        let p = Problem::scope("bad-url", "apis/a/apiInformation.json", "not a URL").at(Place::new(3, 7));
         assert_eq!(
             p.to_string(),
             "apis/a/apiInformation.json:3:7: refused: not a URL [bad-url]"

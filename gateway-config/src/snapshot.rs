@@ -9,7 +9,9 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
     access::{Access, AccessTable},
+    load::{Cache, Program, Programs},
     network::{Hostname, KernelOptions, Listener},
+    overlay::CertificateFile,
     routing::{Route, RouteTable},
 };
 
@@ -19,6 +21,8 @@ pub type FileTree = BTreeMap<String, Arc<[u8]>>;
 /// An API (one revision of it) with everything resolved.
 #[derive(Debug)]
 pub struct ApiEntry {
+    /// Position among the snapshot's APIs.
+    pub(crate) index: usize,
     /// Entity name without revision; what links and subscription scopes refer to.
     pub name: Arc<str>,
     /// `name` in lower case: entity names are unique without regard to case.
@@ -91,6 +95,8 @@ pub enum VersionPlace {
 /// An operation with everything resolved.
 #[derive(Debug, Default)]
 pub struct OperationEntry {
+    /// Position among the API's operations.
+    pub(crate) index: usize,
     /// What policies see.
     pub operation: Arc<context::Operation>,
     /// SOAP APIs: the action that chooses it.
@@ -99,8 +105,6 @@ pub struct OperationEntry {
     pub responses: Vec<ResponseEntry>,
     /// Query parameters the specification declares, by name (for `copy-unmatched-params`, validation).
     pub query_parameters: Vec<Arc<str>>,
-    /// Why it is refused, when its own policy did not load.
-    pub refused: Option<Arc<str>>,
 }
 
 /// A documented answer of an operation.
@@ -117,15 +121,15 @@ pub struct ResponseEntry {
 pub struct Representation {
     /// Media type as written.
     pub content_type: Arc<str>,
-    /// First example as text; objects as JSON.
+    /// First example as text, objects as JSON; without one, a sample generated from a JSON schema.
     pub example: Option<Arc<str>>,
-    /// Schema as JSON text, references resolved one level, for generated samples.
-    pub schema: Option<Arc<str>>,
 }
 
 /// A product.
 #[derive(Debug)]
 pub struct ProductEntry {
+    /// Position among the snapshot's products.
+    pub(crate) index: usize,
     /// What policies see; `id` is the entity name.
     pub product: Arc<context::Product>,
     /// Entity names of its APIs.
@@ -295,6 +299,12 @@ pub struct Snapshot {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) hostnames: Vec<Hostname>,
     pub(crate) kernel: KernelOptions,
+    pub(crate) certificates: Vec<CertificateFile>,
+    pub(crate) programs: Programs,
+    /// Content hash by entity, for the diff.
+    pub(crate) digests: BTreeMap<Arc<str>, [u8; 32]>,
+    /// What the next load may take over.
+    pub(crate) cache: Cache,
 }
 
 impl Snapshot {
@@ -306,6 +316,17 @@ impl Snapshot {
     /// Decides whether the request may use `api`, and as whom.
     pub fn authorize(&self, api: &ApiEntry, key: &RequestKey<'_>) -> Access {
         self.access.authorize(api, key)
+    }
+
+    /// The policy program of a request: global, product, API and operation documents composed. Without an API it is
+    /// the global document's, whose `on-error` runs when nothing matched.
+    pub fn program(
+        &self,
+        api: Option<&ApiEntry>,
+        operation: Option<&OperationEntry>,
+        product: Option<&ProductEntry>,
+    ) -> &Arc<Program> {
+        self.programs.get(api, operation, product)
     }
 
     /// The gateway entity served.
@@ -346,6 +367,11 @@ impl Snapshot {
     /// Host names with their certificates.
     pub fn hostnames(&self) -> &[Hostname] {
         &self.hostnames
+    }
+
+    /// Certificate entities and the files that hold them.
+    pub fn certificates(&self) -> &[CertificateFile] {
+        &self.certificates
     }
 
     /// What the kernel side is asked to do.

@@ -82,7 +82,7 @@ impl Reader<'_> {
                 "expected a value: an object, a list, text in double quotes, a number, true, false or null",
             )),
         };
-        Ok(Node { place, data })
+        Ok(Node::new(place, data))
     }
 
     fn object(&mut self, depth: usize) -> Result<Data, Malformed> {

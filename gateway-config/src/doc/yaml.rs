@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str, repeated: &mut Vec<Key>) -> Result<Node, Malform
         }
     }
     document.ok_or_else(|| Malformed {
-        place: Place { line: 1, column: 1 },
+        place: Place::new(1, 1),
         message: "the file is empty".into(),
     })
 }
@@ -83,17 +83,11 @@ impl<'a> Builder<'a, '_> {
                 };
                 let (node, size) = (node.clone(), *size);
                 self.count(size, span.start)?;
-                return Ok(Node {
-                    place: place(span.start),
-                    data: node.data,
-                });
+                return Ok(Node::new(place(span.start), node.data));
             }
             _ => return Err(malformed(span.start, "expected a value")),
         };
-        let node = Node {
-            place: place(span.start),
-            data,
-        };
+        let node = Node::new(place(span.start), data);
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), self.nodes - before));
         }
@@ -235,8 +229,8 @@ mod tests {
     fn places_are_one_based() {
         let node = parse("a:\n  b: x\n", &mut Vec::new()).unwrap();
         let (key, value) = &node.members()[0].1.members()[0];
-        assert_eq!(key.place, Place { line: 2, column: 3 });
-        assert_eq!(value.place, Place { line: 2, column: 6 });
+        assert_eq!(key.place, Place::new(2, 3));
+        assert_eq!(value.place, Place::new(2, 6));
     }
 
     #[test]

@@ -62,6 +62,10 @@ use Support::{Later, Never, Yes};
 
 type Apply = fn(&mut Settings, &str) -> Result<(), String>;
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one row of a table a call, in the order of its columns"
+)]
 const fn row(
     name: &'static str,
     aliases: &'static [&'static str],

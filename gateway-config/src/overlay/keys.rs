@@ -1,0 +1,462 @@
+//! Every key an overlay can have, with meaning and example: the check of unknown keys and `docs/overlay.md` both
+//! come from here.
+
+/// One key of an object.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// Meaning, with unit and default.
+    pub(crate) help: &'static str,
+    /// Example value as YAML on one line; empty when children follow.
+    pub(crate) example: &'static str,
+    /// Keys of the object, or of each object of the list.
+    pub(crate) children: &'static [Key],
+    /// It holds a list of objects.
+    pub(crate) list: bool,
+}
+
+const fn leaf(name: &'static str, example: &'static str, help: &'static str) -> Key {
+    Key {
+        name,
+        help,
+        example,
+        children: &[],
+        list: false,
+    }
+}
+
+const fn object(name: &'static str, children: &'static [Key], help: &'static str) -> Key {
+    Key {
+        name,
+        help,
+        example: "",
+        children,
+        list: false,
+    }
+}
+
+const fn list(name: &'static str, children: &'static [Key], help: &'static str) -> Key {
+    Key {
+        name,
+        help,
+        example: "",
+        children,
+        list: true,
+    }
+}
+
+pub(crate) const LISTENER: &[Key] = &[
+    leaf("name", "public", "for logs, metrics and steering rules; unique"),
+    leaf("address", "0.0.0.0", "IP address; default 0.0.0.0"),
+    leaf("port", "8081", "TCP port"),
+    leaf("tls", "true", "terminate TLS here; default false"),
+    leaf(
+        "http",
+        "[1.1, 2, 3]",
+        "protocol versions; default [1.1, 2], with TLS also 3",
+    ),
+    object(
+        "limits",
+        LISTENER_LIMITS,
+        "bounds of this listener; absent ones take the settings",
+    ),
+];
+
+pub(crate) const LISTENER_LIMITS: &[Key] = &[
+    leaf("connections", "10000", "client connections open at once"),
+    leaf("headerBytes", "64KiB", "header section of a request"),
+    leaf("headerTimeout", "15s", "time to send a header section"),
+    leaf("idleTimeout", "240s", "kept-alive connection without request"),
+];
+
+pub(crate) const HOSTNAME: &[Key] = &[
+    leaf(
+        "hostname",
+        "api.example.com",
+        "exact name, or *.example.com for one label",
+    ),
+    leaf(
+        "certificate",
+        "/etc/gateway/tls/api.pem",
+        "PEM file with the full chain, read again when it changes",
+    ),
+    leaf("key", "/etc/gateway/tls/api.key", "PEM file with the private key"),
+    leaf(
+        "negotiateClientCertificate",
+        "false",
+        "ask for a client certificate in the handshake; default false",
+    ),
+    leaf("http2", "true", "offer HTTP/2 by ALPN; default true"),
+];
+
+pub(crate) const KERNEL: &[Key] = &[
+    leaf(
+        "uplinks",
+        "[eth0]",
+        "interfaces on which denied addresses are dropped (XDP)",
+    ),
+    list(
+        "steer",
+        STEER,
+        "addresses and ports handed to a listener without binding each (sk_lookup)",
+    ),
+    leaf(
+        "deny",
+        "[192.0.2.0/24, 2001:db8::/32]",
+        "source prefixes dropped on the uplinks",
+    ),
+];
+
+pub(crate) const STEER: &[Key] = &[
+    leaf("prefix", "198.51.100.0/28", "destination addresses"),
+    leaf("ports", "\"443\"", "one port, or a range first-last"),
+    leaf(
+        "listener",
+        "public",
+        "name of the listener that gets the connections",
+    ),
+];
+
+pub(crate) const USER: &[Key] = &[
+    leaf(
+        "id",
+        "ada",
+        "what `ownerId: /users/ada` of a subscription refers to",
+    ),
+    leaf("firstName", "Ada", "`context.User.FirstName`"),
+    leaf("lastName", "Lovelace", "`context.User.LastName`"),
+    leaf("email", "ada@example.com", "`context.User.Email`"),
+    leaf("note", "partner", "`context.User.Note`"),
+    leaf(
+        "registrationDate",
+        "2026-01-31T00:00:00Z",
+        "`context.User.RegistrationDate`",
+    ),
+    leaf(
+        "groups",
+        "[developers]",
+        "group entity names; `context.User.Groups`",
+    ),
+    list("identities", IDENTITY, "`context.User.Identities`"),
+];
+
+pub(crate) const IDENTITY: &[Key] = &[
+    leaf("provider", "Aad", "identity provider"),
+    leaf("id", "8f6f…", "id there"),
+];
+
+pub(crate) const CERTIFICATE: &[Key] = &[
+    leaf(
+        "id",
+        "client-cert",
+        "certificate entity name, as policies and backends refer to it",
+    ),
+    leaf(
+        "certificate",
+        "/etc/gateway/certs/client.pem",
+        "PEM file with the chain",
+    ),
+    leaf(
+        "key",
+        "/etc/gateway/certs/client.key",
+        "PEM file with the private key; absent for a certificate without one",
+    ),
+];
+
+/// An override of an entity: `name`, `properties` and, for some kinds, children.
+const NAME: Key = leaf("name", "echo", "entity name, exactly as the folder is called");
+const PROPERTIES: Key = leaf(
+    "properties",
+    "{serviceUrl: \"https://backend.internal\"}",
+    "merged into the properties of the information file, object by object; lists and scalars are replaced",
+);
+
+pub(crate) const PLAIN: &[Key] = &[NAME, PROPERTIES];
+
+pub(crate) const OPERATION: &[Key] = &[
+    leaf(
+        "name",
+        "purge",
+        "operation name; one that is not in the specification is added",
+    ),
+    leaf(
+        "properties",
+        "{method: PURGE, urlTemplate: \"/items/{id}\", displayName: Purge}",
+        "method and urlTemplate, needed for an added operation; displayName",
+    ),
+    list("policies", POLICY, "replaces the operation's policy document"),
+];
+
+pub(crate) const POLICY: &[Key] = &[
+    leaf("name", "policy", "always `policy`"),
+    leaf(
+        "properties",
+        "{format: rawxml, value: \"<policies>…</policies>\"}",
+        "`value` replaces the document; `format` is rawxml",
+    ),
+];
+
+pub(crate) const API: &[Key] = &[
+    NAME,
+    PROPERTIES,
+    list(
+        "operations",
+        OPERATION,
+        "overrides and custom methods that OpenAPI cannot express",
+    ),
+    list("policies", POLICY, "replaces the API's policy document"),
+    leaf(
+        "diagnostics",
+        "[]",
+        "accepted for APIOps files; not used by a gateway",
+    ),
+    leaf(
+        "releases",
+        "[]",
+        "accepted for APIOps files; not used by a gateway",
+    ),
+];
+
+pub(crate) const PRODUCT: &[Key] = &[
+    NAME,
+    PROPERTIES,
+    list("policies", POLICY, "replaces the product's policy document"),
+];
+
+/// An entity kind of APIOps.
+pub(crate) struct EntityKind {
+    pub(crate) name: &'static str,
+    pub(crate) keys: &'static [Key],
+    /// Names of its properties (ARM), for warnings about slips; empty: not checked.
+    pub(crate) properties: &'static [&'static str],
+}
+
+pub(crate) const ENTITY_KINDS: &[EntityKind] = &[
+    EntityKind {
+        name: "namedValues",
+        keys: PLAIN,
+        properties: &["displayName", "value", "secret", "tags", "keyVault"],
+    },
+    EntityKind {
+        name: "subscriptions",
+        keys: PLAIN,
+        properties: &[
+            "displayName",
+            "scope",
+            "state",
+            "ownerId",
+            "allowTracing",
+            "primaryKey",
+            "secondaryKey",
+            "createdDate",
+            "startDate",
+            "endDate",
+            "expirationDate",
+            "notificationDate",
+            "stateComment",
+        ],
+    },
+    EntityKind {
+        name: "backends",
+        keys: PLAIN,
+        properties: &[
+            "title",
+            "description",
+            "url",
+            "protocol",
+            "type",
+            "resourceId",
+            "properties",
+            "credentials",
+            "proxy",
+            "tls",
+            "circuitBreaker",
+            "pool",
+        ],
+    },
+    EntityKind {
+        name: "apis",
+        keys: API,
+        properties: &[
+            "displayName",
+            "description",
+            "path",
+            "serviceUrl",
+            "protocols",
+            "type",
+            "apiType",
+            "apiRevision",
+            "apiRevisionDescription",
+            "isCurrent",
+            "isOnline",
+            "apiVersion",
+            "apiVersionDescription",
+            "apiVersionSetId",
+            "apiVersionSet",
+            "subscriptionRequired",
+            "subscriptionKeyParameterNames",
+            "authenticationSettings",
+            "sourceApiId",
+            "contact",
+            "license",
+            "termsOfServiceUrl",
+            "format",
+            "value",
+            "provisioningState",
+        ],
+    },
+    EntityKind {
+        name: "products",
+        keys: PRODUCT,
+        properties: &[
+            "displayName",
+            "description",
+            "terms",
+            "subscriptionRequired",
+            "approvalRequired",
+            "subscriptionsLimit",
+            "state",
+        ],
+    },
+    EntityKind {
+        name: "versionSets",
+        keys: PLAIN,
+        properties: &[
+            "displayName",
+            "description",
+            "versioningScheme",
+            "versionQueryName",
+            "versionHeaderName",
+        ],
+    },
+    EntityKind {
+        name: "gateways",
+        keys: PLAIN,
+        properties: &["description", "locationData"],
+    },
+    EntityKind {
+        name: "groups",
+        keys: PLAIN,
+        properties: &["displayName", "description", "type", "builtIn", "externalId"],
+    },
+    EntityKind {
+        name: "policyFragments",
+        keys: PLAIN,
+        properties: &["description", "format", "value"],
+    },
+    EntityKind {
+        name: "policies",
+        keys: POLICY,
+        properties: &["format", "value"],
+    },
+    EntityKind {
+        name: "loggers",
+        keys: PLAIN,
+        properties: &[],
+    },
+    EntityKind {
+        name: "diagnostics",
+        keys: PLAIN,
+        properties: &[],
+    },
+    EntityKind {
+        name: "tags",
+        keys: PLAIN,
+        properties: &[],
+    },
+    EntityKind {
+        name: "workspaces",
+        keys: PLAIN,
+        properties: &[],
+    },
+];
+
+/// The top of the file.
+pub(crate) const TOP: &[Key] = &[
+    leaf(
+        "apimServiceName",
+        "contoso",
+        "name of the APIM service; `context.Deployment.ServiceName`",
+    ),
+    list(
+        "listeners",
+        LISTENER,
+        "where to listen; without them the settings net.server.* make two listeners",
+    ),
+    list("hostnames", HOSTNAME, "host names with their certificates"),
+    object(
+        "kernel",
+        KERNEL,
+        "what the kernel side is asked to do; all of it is optional",
+    ),
+    list(
+        "certificates",
+        CERTIFICATE,
+        "client certificates towards backends and those that policies compare with",
+    ),
+    list("users", USER, "owners of subscriptions"),
+    list(
+        "subscriptions",
+        SUBSCRIPTION_EXAMPLE,
+        "keys of subscriptions; one that is not in the folder is created (`master` opens every API)",
+    ),
+    list(
+        "namedValues",
+        NAMED_VALUE_EXAMPLE,
+        "values of secret named values; `env` and `file` are read by the agent",
+    ),
+    list("apis", API, "APIs of the folder"),
+    list("products", PRODUCT, "products of the folder"),
+    list(
+        "backends",
+        BACKEND_EXAMPLE,
+        "backends; one that is not in the folder is created",
+    ),
+    list("versionSets", PLAIN, "version sets of the folder"),
+    list("gateways", PLAIN, "gateways of the folder"),
+    list("groups", PLAIN, "groups of the folder"),
+    list(
+        "policyFragments",
+        PLAIN,
+        "policy fragments of the folder; `value` replaces the document",
+    ),
+    list(
+        "policies",
+        POLICY,
+        "the global policy; `value` replaces the document",
+    ),
+    leaf("loggers", "[]", "accepted for APIOps files; not used yet"),
+    leaf("diagnostics", "[]", "accepted for APIOps files; not used yet"),
+    leaf("tags", "[]", "accepted for APIOps files; not used by a gateway"),
+    leaf(
+        "workspaces",
+        "[]",
+        "accepted for APIOps files; workspaces are not served by self-hosted gateways",
+    ),
+];
+
+const SUBSCRIPTION_EXAMPLE: &[Key] = &[
+    leaf("name", "partner-1", "entity name"),
+    leaf(
+        "properties",
+        "{scope: /products/starter, state: active, ownerId: /users/ada, primaryKey: {env: PARTNER_KEY}, secondaryKey: {file: /run/secrets/partner-2}}",
+        "a key is text, {env: NAME} or {file: PATH}",
+    ),
+];
+
+const NAMED_VALUE_EXAMPLE: &[Key] = &[
+    leaf("name", "backend-token", "entity name"),
+    leaf(
+        "properties",
+        "{value: {file: /run/secrets/backend-token}}",
+        "the value is text, {env: NAME} or {file: PATH}",
+    ),
+];
+
+const BACKEND_EXAMPLE: &[Key] = &[
+    leaf("name", "on-prem-api", "entity name"),
+    leaf(
+        "properties",
+        "{url: \"http://10.0.0.7:8080\"}",
+        "as in backendInformation.json",
+    ),
+];

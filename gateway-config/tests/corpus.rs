@@ -1,0 +1,114 @@
+//! The two real extracts load in place, and every problem they have is known by kind.
+//!
+//! Nothing of them is copied: they are read where they stand, and without them the test says that it skipped.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use gateway_config::{FileTree, Input, Loaded, Settings, load, settings};
+
+fn folder(name: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let found = root
+        .map(|a| a.join("shared/corpus/apiops").join(name).join("apimartifacts"))
+        .find(|p| p.is_dir());
+    if found.is_none() {
+        println!("SKIPPED: ../shared/corpus/apiops/{name} is not on this machine");
+    }
+    found
+}
+
+fn read(root: &Path) -> FileTree {
+    let mut tree = FileTree::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                tree.insert(name, Arc::from(std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    tree
+}
+
+fn load_tree(tree: &FileTree, settings: &Settings) -> Loaded {
+    let secrets = |_: &gateway_config::SecretRef| Err("none here".to_owned());
+    load(&Input {
+        tree,
+        overlay: None,
+        settings,
+        secrets: &secrets,
+        previous: None,
+    })
+}
+
+/// Problems that are not about policies (those are the policy crate's), counted by code.
+fn by_code(loaded: &Loaded) -> BTreeMap<&'static str, usize> {
+    let mut out = BTreeMap::new();
+    let ours =
+        |p: &&gateway_config::Problem| !p.path.ends_with("policy.xml") || p.code == "unknown-operation";
+    for p in loaded.problems.iter().filter(ours) {
+        *out.entry(p.code).or_default() += 1;
+    }
+    out
+}
+
+fn check(name: &str, gateway: Option<&str>, expected: &[(&str, usize)], apis: usize, refused: usize) {
+    let Some(root) = folder(name) else { return };
+    let tree = read(&root);
+    let (mut settings, _) = settings::parse(&[]);
+    settings.gateway_name = gateway.map(Into::into);
+    let loaded = load_tree(&tree, &settings);
+    for p in &loaded.problems {
+        println!("{p}");
+    }
+    println!("{:?}", loaded.summary);
+    let got = by_code(&loaded);
+    assert_eq!(got, expected.iter().copied().collect(), "{name}");
+    assert_eq!(
+        (loaded.summary.apis, loaded.summary.refused_apis),
+        (apis, refused),
+        "{name}"
+    );
+    assert!(loaded.snapshot.is_some());
+}
+
+#[test]
+fn a_large_extract_of_a_demo_service() {
+    let expected = [
+        ("bad-credential", 2),
+        ("no-keys", 1),
+        ("no-value", 17),
+        ("unknown-operation", 1),
+    ];
+    check("anotherRedbeard__apimdemo-environment", None, &expected, 20, 1);
+}
+
+#[test]
+fn an_extract_with_a_gateway() {
+    let expected = [("no-gateway-name", 1), ("no-keys", 1), ("no-value", 4)];
+    check("mitulashah__demo-integrationsvcs", None, &expected, 14, 0);
+    // Two revisions of the one API that is assigned to it.
+    check(
+        "mitulashah__demo-integrationsvcs",
+        Some("home-deployment"),
+        &expected[1..],
+        2,
+        0,
+    );
+    let expected = [("gateway-not-in-folder", 1), ("no-keys", 1), ("no-value", 4)];
+    check(
+        "mitulashah__demo-integrationsvcs",
+        Some("another"),
+        &expected,
+        14,
+        0,
+    );
+}
