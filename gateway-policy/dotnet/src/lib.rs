@@ -6,6 +6,8 @@
 
 pub mod crypto;
 mod error;
+pub mod guid;
+pub mod json;
 pub mod number;
 pub mod regex;
 pub mod text;

@@ -12,6 +12,7 @@ pub use builder::StringBuilder;
 pub use compare::{StringComparison, compare_nullable, unit_to_lower, unit_to_upper};
 pub use composite::{FormatArg, format};
 pub use edit::{Separators, parse_char};
+pub(crate) use str::utf16_len;
 pub use str::{Str, Units};
 
 /// Longest string anything here builds, in UTF-16 units. .NET allows about 2^30; a policy that needs

@@ -67,7 +67,6 @@ impl Str {
     }
 
     /// `String.Length`.
-    #[expect(clippy::len_without_is_empty, reason = "is_empty is right below")]
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Static(s) => s.len(),

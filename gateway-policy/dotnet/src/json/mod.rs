@@ -1,0 +1,36 @@
+//! Newtonsoft.Json 11: LINQ to JSON as a tree with identity, the reader, the writer, the conversions,
+//! JSONPath, comparison and merging.
+
+mod compare;
+mod convert;
+mod date;
+mod edit;
+mod path;
+mod path_parse;
+mod reader;
+mod scalar;
+mod token;
+mod walk;
+mod writer;
+
+pub use convert::{Target, cast, cast_nullable, change_type};
+pub use edit::{MergeArrays, MergeSettings};
+pub use path::{select_token, select_tokens};
+pub use reader::{deserialize, parse_array, parse_object, parse_token};
+pub use scalar::Scalar;
+pub use token::{Token, TokenType};
+pub use writer::{Formatting, JsonWriter, escape, float_text};
+
+/// Deepest nesting read, written, copied or compared. Newtonsoft 13 stops at 64; version 11 does not stop
+/// and dies of stack overflow instead.
+pub const MAX_DEPTH: usize = 512;
+
+/// Most nodes a `SelectTokens` call visits.
+pub const MAX_PATH_STEPS: usize = 1_000_000;
+
+/// Longest JSON integer: Newtonsoft's `MaximumJavascriptIntegerCharacterLength`.
+pub const MAX_INTEGER_DIGITS: usize = 380;
+
+pub(crate) fn too_deep() -> crate::Error {
+    crate::Error::budget("depth of JSON")
+}

@@ -1,0 +1,117 @@
+//! What a `JValue` holds.
+
+use std::rc::Rc;
+
+use num_bigint::BigInt;
+
+use super::TokenType;
+use crate::{
+    Str,
+    guid::Guid,
+    number::{Decimal, bool_to_text, decimal_to_text, double_to_text, single_to_text},
+    time::{DateTime, DateTimeOffset, TimeSpan},
+};
+
+/// The value of a `JValue`, by its .NET type.
+#[derive(Clone, Debug)]
+pub enum Scalar {
+    /// JSON null.
+    Null,
+    /// JavaScript's `undefined`.
+    Undefined,
+    /// `Boolean`
+    Bool(bool),
+    /// `Int64`, and what fits it.
+    Integer(i64),
+    /// `BigInteger`
+    Big(Rc<BigInt>),
+    /// `Double`
+    Float(f64),
+    /// `Single`
+    Single(f32),
+    /// `Decimal`
+    Decimal(Decimal),
+    /// `String`
+    String(Str),
+    /// `DateTime`
+    Date(DateTime),
+    /// `DateTimeOffset`
+    DateOffset(DateTimeOffset),
+    /// `Byte[]`
+    Bytes(Rc<[u8]>),
+    /// `Guid`
+    Guid(Guid),
+    /// `Uri`, as its original text.
+    Uri(Str),
+    /// `TimeSpan`
+    TimeSpan(TimeSpan),
+    /// A comment's text.
+    Comment(Str),
+    /// `JRaw`: text written as it is.
+    Raw(Str),
+}
+
+impl Scalar {
+    /// `JToken.Type`.
+    pub fn token_type(&self) -> TokenType {
+        match self {
+            Scalar::Null => TokenType::Null,
+            Scalar::Undefined => TokenType::Undefined,
+            Scalar::Bool(_) => TokenType::Boolean,
+            Scalar::Integer(_) | Scalar::Big(_) => TokenType::Integer,
+            Scalar::Float(_) | Scalar::Single(_) | Scalar::Decimal(_) => TokenType::Float,
+            Scalar::String(_) => TokenType::String,
+            Scalar::Date(_) | Scalar::DateOffset(_) => TokenType::Date,
+            Scalar::Bytes(_) => TokenType::Bytes,
+            Scalar::Guid(_) => TokenType::Guid,
+            Scalar::Uri(_) => TokenType::Uri,
+            Scalar::TimeSpan(_) => TokenType::TimeSpan,
+            Scalar::Comment(_) => TokenType::Comment,
+            Scalar::Raw(_) => TokenType::Raw,
+        }
+    }
+
+    /// Full .NET type name of the boxed value; `None` for null.
+    pub fn type_name(&self) -> Option<&'static str> {
+        Some(match self {
+            Scalar::Null | Scalar::Undefined => return None,
+            Scalar::Bool(_) => "System.Boolean",
+            Scalar::Integer(_) => "System.Int64",
+            Scalar::Big(_) => "System.Numerics.BigInteger",
+            Scalar::Float(_) => "System.Double",
+            Scalar::Single(_) => "System.Single",
+            Scalar::Decimal(_) => "System.Decimal",
+            Scalar::String(_) | Scalar::Comment(_) | Scalar::Raw(_) => "System.String",
+            Scalar::Date(_) => "System.DateTime",
+            Scalar::DateOffset(_) => "System.DateTimeOffset",
+            Scalar::Bytes(_) => "System.Byte[]",
+            Scalar::Guid(_) => "System.Guid",
+            Scalar::Uri(_) => "System.Uri",
+            Scalar::TimeSpan(_) => "System.TimeSpan",
+        })
+    }
+
+    /// Whether `JValue.Value` is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Scalar::Null | Scalar::Undefined)
+    }
+
+    /// `JValue.ToString()`: invariant text, empty for null.
+    pub fn to_text(&self) -> Str {
+        match self {
+            Scalar::Null | Scalar::Undefined => Str::EMPTY,
+            Scalar::Bool(b) => Str::from_static(bool_to_text(*b)),
+            Scalar::Integer(i) => Str::from(i.to_string()),
+            Scalar::Big(b) => Str::from(b.to_string()),
+            Scalar::Float(f) => Str::from(double_to_text(*f)),
+            Scalar::Single(f) => Str::from(single_to_text(*f)),
+            Scalar::Decimal(d) => Str::from(decimal_to_text(*d)),
+            Scalar::String(s) | Scalar::Uri(s) | Scalar::Comment(s) | Scalar::Raw(s) => s.clone(),
+            Scalar::Date(d) => Str::from(d.to_text()),
+            Scalar::DateOffset(d) => Str::from(d.to_text()),
+            Scalar::Bytes(_) => Str::from_static("System.Byte[]"),
+            Scalar::Guid(g) => Str::from(g.to_text()),
+            Scalar::TimeSpan(t) => Str::from(t.to_text()),
+        }
+    }
+}
