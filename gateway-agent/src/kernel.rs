@@ -1,26 +1,72 @@
-//! The kernel side as the agent sees it: which hooks are attached, and what they count.
+//! The kernel side as the agent sees it: which hooks are attached, what they are asked, what they count.
+//!
+//! Every hook stands alone. One that cannot be attached is named with its reason in log, `/status` and
+//! metric, and its work is done in userspace: see [`Gate`].
 
-use std::net::SocketAddr;
+mod accounts;
+mod gate;
+mod side;
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use gateway_loader::{
+    HookName, HookState,
+    common::{ConnRecord, conn},
+};
 use serde::Serialize;
 
-/// One hook.
+pub use accounts::Accounts;
+pub use gate::{Account, Gate};
+pub use side::{Side, Wanted};
+
+/// One hook on one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hook {
-    /// `sk_lookup`, `sk_reuseport`, `sock_ops`, `xdp`.
-    pub name: String,
+    /// The kernel's name of the hook: `xdp`, `sk_lookup`, `sk_reuseport`, `sock_ops`.
+    pub name: &'static str,
+    /// Name of the program.
+    pub program: &'static str,
+    /// Interface, namespace or cgroup.
+    pub target: String,
     /// It works in the kernel.
     pub attached: bool,
-    /// `link`, `native`, `generic`, …; `userspace` when the function runs there instead.
+    /// `native`, `generic`, `link`, …; `userspace` when the function runs there instead, `off` when nobody
+    /// asked for it.
     pub mode: String,
-    /// Why it is not attached.
+    /// Why it is not attached, or a warning about how it is.
     pub reason: Option<String>,
+    /// What does its work meanwhile; absent when it is attached.
+    pub instead: Option<&'static str>,
+}
+
+/// The kernel's name of a hook.
+fn hook_name(name: HookName) -> &'static str {
+    match name {
+        HookName::EdgeDrop => "xdp",
+        HookName::VipLookup => "sk_lookup",
+        HookName::PickWorker => "sk_reuseport",
+        HookName::ConnAcct => "sock_ops",
+    }
+}
+
+impl From<&HookState> for Hook {
+    fn from(state: &HookState) -> Self {
+        Self {
+            name: hook_name(state.name),
+            program: state.name.as_str(),
+            target: state.target.clone(),
+            attached: state.attached,
+            mode: state.mode.to_owned(),
+            reason: state.reason.clone(),
+            instead: (!state.attached).then(|| state.name.fallback()),
+        }
+    }
 }
 
 /// All hooks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KernelState {
-    /// In a fixed order.
+    /// In the order a packet meets them.
     pub hooks: Vec<Hook>,
 }
 
@@ -35,7 +81,7 @@ impl KernelState {
     }
 }
 
-/// One closed connection.
+/// One closed connection, as `/connections` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(
     missing_docs,
@@ -46,9 +92,106 @@ pub struct ConnectionRecord {
     pub remote: SocketAddr,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    pub packets_in: u64,
-    pub packets_out: u64,
-    pub retransmits: u64,
-    pub srtt_us: u64,
+    pub packets_in: u32,
+    pub packets_out: u32,
+    pub retransmits: u32,
+    pub srtt_us: u32,
     pub duration_ms: u64,
+    /// TCP state at close, RFC 9293 names.
+    pub state: &'static str,
+    /// `accepted` or `connected`.
+    pub direction: &'static str,
+    /// `kernel` (exact) or `userspace` (as far as the socket knew just before it was closed).
+    pub source: &'static str,
+}
+
+impl ConnectionRecord {
+    fn of(record: &ConnRecord, source: &'static str) -> Self {
+        Self {
+            local: address(record.local, record.local_port),
+            remote: address(record.remote, record.remote_port),
+            bytes_in: record.bytes_in,
+            bytes_out: record.bytes_out,
+            packets_in: record.packets_in,
+            packets_out: record.packets_out,
+            retransmits: record.retransmits,
+            srtt_us: record.srtt_us,
+            duration_ms: record.duration_ns() / 1_000_000,
+            state: conn::state_name(record.state),
+            direction: if record.direction == conn::DIRECTION_CONNECTED {
+                "connected"
+            } else {
+                "accepted"
+            },
+            source,
+        }
+    }
+}
+
+/// IPv4 addresses come mapped.
+fn address(bytes: [u8; 16], port: u16) -> SocketAddr {
+    let ip = Ipv6Addr::from(bytes);
+    SocketAddr::new(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_print_the_contract() {
+        let record = ConnRecord {
+            opened_ns: 1_000_000,
+            closed_ns: 6_500_000,
+            bytes_in: 120,
+            bytes_out: 3_000,
+            packets_in: 7,
+            packets_out: 8,
+            retransmits: 1,
+            srtt_us: 250,
+            local: gateway_loader::common::v4_mapped([10, 0, 0, 1]),
+            remote: gateway_loader::common::v4_mapped([10, 0, 0, 2]),
+            local_port: 8080,
+            remote_port: 40_000,
+            kind: conn::KIND_CLOSE,
+            state: conn::state::LAST_ACK as u8,
+            direction: conn::DIRECTION_ACCEPTED,
+            ..ConnRecord::default()
+        };
+        let json = serde_json::to_value(ConnectionRecord::of(&record, "kernel")).unwrap();
+        let expected = serde_json::json!({
+            "local": "10.0.0.1:8080", "remote": "10.0.0.2:40000", "bytes_in": 120, "bytes_out": 3000,
+            "packets_in": 7, "packets_out": 8, "retransmits": 1, "srtt_us": 250, "duration_ms": 5,
+            "state": "LAST-ACK", "direction": "accepted", "source": "kernel"
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn addresses_of_both_families_read_well() {
+        for (bytes, expected) in [
+            (gateway_loader::common::v4_mapped([192, 0, 2, 1]), "192.0.2.1:1"),
+            (Ipv6Addr::LOCALHOST.octets(), "[::1]:1"),
+        ] {
+            assert_eq!(address(bytes, 1).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_mode_follows_the_hooks() {
+        let mut state = KernelState {
+            hooks: HookState::all_failed("no").iter().map(Hook::from).collect(),
+        };
+        assert_eq!(state.mode(), "userspace");
+        assert!(
+            state
+                .hooks
+                .iter()
+                .all(|h| h.instead.is_some() && h.mode == "userspace")
+        );
+        let names: Vec<_> = state.hooks.iter().map(|h| h.name).collect();
+        assert_eq!(names, ["xdp", "sk_lookup", "sk_reuseport", "sock_ops"]);
+        state.hooks[3].attached = true;
+        assert_eq!(state.mode(), "kernel");
+    }
 }

@@ -1,5 +1,7 @@
 //! The command line as a process: exit statuses, streams, what each command prints.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is the report")]
+
 mod support;
 
 use support::{Scratch, free_port, run};

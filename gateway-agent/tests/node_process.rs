@@ -1,5 +1,7 @@
 //! The node as a process: start, readiness, reload, drain, and every way to start wrongly.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is the report")]
+
 mod support;
 
 use std::{fs, os::unix::fs::symlink, process::Stdio};
