@@ -17,7 +17,8 @@ use serde::Serialize;
 
 pub use accounts::Accounts;
 pub use gate::{Account, Gate};
-pub use side::{Side, Wanted};
+pub(crate) use side::drop_privileges;
+pub use side::{Side, Wanted, read_connections};
 
 /// One hook on one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

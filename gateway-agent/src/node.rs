@@ -23,6 +23,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Statuses of backend failures, where the documentation leaves a choice.
     pub statuses: BackendStatuses,
+    /// Denied sources, and accounts without the kernel's help.
+    pub gate: Arc<crate::kernel::Gate>,
     /// Believe the scheme in `X-Forwarded-Proto` (`net.server.http.forwarded.proto.enabled`).
     pub forwarded_proto: bool,
     /// This node (`context.Deployment.Gateway.InstanceId`).

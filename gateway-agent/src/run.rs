@@ -1,7 +1,8 @@
 //! `gateway-agent run`: bind first, then build, then run; everything ends against one deadline.
 //!
-//! Traffic has its own threads, one runtime each; administration, synchronisation and telemetry share a
-//! small runtime beside them, so that neither can starve the other.
+//! The order is the point. Sockets and kernel programs come first, on one thread; then capabilities are given
+//! up; only then do threads start. Traffic has its own threads, one runtime each; administration,
+//! synchronisation and telemetry share a small runtime beside them, so that neither can starve the other.
 
 mod certificates;
 mod drain;
@@ -14,22 +15,21 @@ use std::{
     sync::Arc,
 };
 
-use arc_swap::ArcSwap;
 use gateway_config::{Problem, Settings, Severity};
 
 use crate::{
     admin::{self, Endpoint},
     cli::{Exit, RunArgs},
-    kernel::KernelState,
+    kernel::{self, Accounts, Gate},
     listen::{self, Bound},
     node::Node,
-    ready::Readiness,
+    ready::{Guard, Readiness},
     settings::{self, Gathered},
     sync,
     telemetry::{
-        LogWriter, Metrics, Recent,
+        Metrics, Recent,
         clock::Timestamp,
-        events::{self, FATAL, LevelHandle},
+        events::{FATAL, Log},
     },
     worker::{self, Workers},
 };
@@ -51,6 +51,8 @@ enum StartError {
     System { what: &'static str, source: io::Error },
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    #[error("{0}; grant what is missing, or set kernel.mode to `auto`")]
+    Kernel(String),
     #[error(
         "no configuration source: set config.artifacts.path to an APIOps folder, or config.service.endpoint and \
          config.service.auth"
@@ -65,27 +67,23 @@ pub fn main(args: &RunArgs) -> Exit {
     let logs = &gathered.settings.logs;
     // The default is for people who look; a file or a pipe gets colour only when the setting was given.
     let colour = logs.color && (io::stdout().is_terminal() || gathered.is_given("telemetry.logs.std.color"));
-    let (log, level) = match events::install(setup::format(logs.std), setup::threshold(logs.level), colour) {
-        Ok(installed) => installed,
+    let mut log = match Log::install(setup::format(logs.std), setup::threshold(logs.level), colour) {
+        Ok(log) => log,
         Err(error) => {
             // Without a log this is the only place left.
             crate::cli::complain(&format!("the log cannot be started: {error}"));
             return Exit::Problem;
         }
     };
-    let exit = start_and_serve(gathered, started, log.clone(), level);
-    if let Some(log) = log {
-        log.flush();
+    let exit = start_and_serve(gathered, started, &mut log);
+    if let Err(error) = log.start() {
+        crate::cli::complain(&format!("the log cannot be written: {error}"));
     }
+    log.flush();
     exit
 }
 
-fn start_and_serve(
-    gathered: Gathered,
-    started: Timestamp,
-    log: Option<LogWriter>,
-    level: LevelHandle,
-) -> Exit {
+fn start_and_serve(gathered: Gathered, started: Timestamp, log: &mut Log) -> Exit {
     tracing::info!(
         event = "GatewayStartup",
         version = env!("CARGO_PKG_VERSION"),
@@ -93,12 +91,12 @@ fn start_and_serve(
         settings_file = gathered.file.as_ref().map(|f| f.display().to_string()),
         "starting"
     );
-    log_setting_problems(&gathered.problems);
+    gathered.problems.iter().for_each(log_setting_problem);
     if gathered.is_fatal() {
         tracing::error!(target: FATAL, event = "GatewayStartup", "the settings named above must be corrected first");
         return Exit::Problem;
     }
-    match Parts::build(gathered, started, log, level).and_then(Parts::serve) {
+    match Parts::build(gathered, started, log).and_then(Parts::serve) {
         Ok(exit) => exit,
         Err(error) => {
             tracing::error!(target: FATAL, event = "GatewayStartup", "{error}");
@@ -107,30 +105,68 @@ fn start_and_serve(
     }
 }
 
-fn log_setting_problems(problems: &[Problem]) {
-    for p in problems {
-        let setting = p.element.as_deref().unwrap_or("");
-        if p.severity == Severity::Warning {
-            tracing::warn!(
-                event = "SettingProblem",
-                code = p.code,
-                origin = p.path,
-                line = p.line,
-                setting,
-                "{}",
-                p.message
-            );
-        } else {
-            tracing::error!(
-                event = "SettingProblem",
-                code = p.code,
-                origin = p.path,
-                line = p.line,
-                setting,
-                "{}",
-                p.message
-            );
-        }
+fn log_setting_problem(p: &Problem) {
+    let setting = p.element.as_deref().unwrap_or("");
+    let (code, origin, line) = (p.code, &p.path, p.line);
+    if p.severity == Severity::Warning {
+        tracing::warn!(
+            event = "SettingProblem",
+            code,
+            origin,
+            line,
+            setting,
+            "{}",
+            p.message
+        );
+    } else {
+        tracing::error!(
+            event = "SettingProblem",
+            code,
+            origin,
+            line,
+            setting,
+            "{}",
+            p.message
+        );
+    }
+}
+
+/// What needs privileges, and what must exist before any thread: sockets and kernel programs.
+struct Ground {
+    bound: Vec<Bound>,
+    endpoints: Vec<Endpoint>,
+    metrics: Arc<Metrics>,
+    gate: Arc<Gate>,
+    side: Arc<kernel::Side>,
+    records: Option<gateway_loader::Connections>,
+}
+
+impl Ground {
+    fn prepare(settings: &Settings) -> Result<Self, StartError> {
+        let first = load::First::read(settings);
+        // Bind first: a client that comes now waits in the backlog instead of being refused.
+        let bound = setup::bind(settings, &first)?;
+        let endpoints = setup::bind_admin(settings);
+        let metrics = Metrics::new()?;
+        let gate = Arc::new(Gate::default());
+        let wanted = kernel::Wanted {
+            mode: settings.kernel,
+            options: &first.kernel,
+            names: &first.names,
+            bound: &bound,
+        };
+        let (side, records) = kernel::Side::start(&wanted, Arc::clone(&gate), Arc::clone(&metrics))
+            .map_err(StartError::Kernel)?;
+        kernel::drop_privileges();
+        setup::return_memory();
+        Ok(Self {
+            bound,
+            endpoints,
+            metrics,
+            gate,
+            side: Arc::new(side),
+            records,
+        })
     }
 }
 
@@ -140,51 +176,53 @@ struct Parts {
     bound: Vec<Bound>,
     endpoints: Vec<Endpoint>,
     node: Arc<Node>,
-    metrics: Arc<Metrics>,
     state: Arc<admin::State>,
     sync: sync::Task,
+    records: Option<gateway_loader::Connections>,
+    accounts: Accounts,
     /// Dropped when the workers run.
-    workers_step: crate::ready::Guard,
+    workers_step: Guard,
 }
 
 impl Parts {
-    fn build(
-        gathered: Gathered,
-        started: Timestamp,
-        log: Option<LogWriter>,
-        level: LevelHandle,
-    ) -> Result<Self, StartError> {
+    fn build(gathered: Gathered, started: Timestamp, log: &mut Log) -> Result<Self, StartError> {
         let masked = gathered.masked();
         let settings = Arc::new(gathered.settings);
-        if settings.config.artifacts_path.is_none()
-            && settings.config.overlay_path.is_none()
-            && settings.config.endpoint.is_none()
-        {
+        let config = &settings.config;
+        if config.artifacts_path.is_none() && config.overlay_path.is_none() && config.endpoint.is_none() {
             return Err(StartError::NoSource);
         }
+        let Ground {
+            bound,
+            endpoints,
+            metrics,
+            gate,
+            side,
+            records,
+        } = Ground::prepare(&settings)?;
+        log.start().map_err(|source| StartError::System {
+            what: "the log cannot be written",
+            source,
+        })?;
         let readiness = Readiness::default();
         let workers_step = readiness.step("workers");
-        // Bind first: a client that comes now waits in the backlog instead of being refused.
-        let bound = setup::bind(&settings)?;
-        let endpoints = setup::bind_admin(&settings);
-        let metrics = Metrics::new()?;
         let requests = Arc::new(Recent::new(settings.admin.requests as usize));
         let connections = Arc::new(Recent::new(settings.admin.connections as usize));
-        let sink = sink::Sink::new(log.clone(), &settings, Arc::clone(&requests));
-        let node = Node::new(
-            setup::node_settings(&settings, setup::workers(&bound)),
-            Arc::clone(&metrics),
-            Arc::new(sink),
-        )
-        .map_err(|source| StartError::System {
-            what: "TLS cannot be set up",
-            source,
+        let accounts = Accounts::new(Arc::clone(&metrics), Arc::clone(&connections));
+        gate.set_accounts(&accounts, !side.accounts_in_kernel());
+        let sink = sink::Sink::new(log.writer.clone(), &settings, Arc::clone(&requests));
+        let node_settings = setup::node_settings(&settings, setup::workers(&bound), gate);
+        let node = Node::new(node_settings, Arc::clone(&metrics), Arc::new(sink)).map_err(|source| {
+            StartError::System {
+                what: "TLS cannot be set up",
+                source,
+            }
         })?;
         let handle = sync::Handle::default();
         let load = load::FolderLoad::new(
             Arc::clone(&settings),
             Arc::clone(&node),
-            Arc::clone(&metrics),
+            Arc::clone(&side),
             &bound,
         );
         let sync = sync::Task::new(
@@ -193,17 +231,16 @@ impl Parts {
             Arc::clone(&metrics),
             handle.clone(),
         );
-        metrics.workers.set(setup::workers(&bound) as i64);
         let state = Arc::new(admin::State {
             node: Arc::clone(&node),
-            metrics: Arc::clone(&metrics),
+            metrics,
             sync: handle,
             readiness,
-            level,
-            log,
+            level: log.level.clone(),
+            log: log.writer.clone(),
             requests,
             connections,
-            kernel: Arc::new(ArcSwap::from_pointee(KernelState::default())),
+            kernel: side,
             started,
             listeners: bound.iter().map(setup::view).collect(),
             workers: setup::workers(&bound),
@@ -215,9 +252,10 @@ impl Parts {
             bound,
             endpoints,
             node,
-            metrics,
             state,
             sync,
+            records,
+            accounts,
             workers_step,
         })
     }
@@ -239,17 +277,20 @@ impl Parts {
         })?;
         drop(self.workers_step);
         tracing::info!(event = "WorkersStarted", workers = self.state.workers, "serving");
+        if let Some(records) = self.records {
+            side.spawn(kernel::read_connections(records, self.accounts));
+        }
+        let grace = self.settings.limits.drain_timeout;
         let panicked = side.block_on(supervise(
-            Arc::clone(&self.node),
+            self.node,
             self.state,
             self.endpoints,
             self.sync,
             workers,
-            self.settings.limits.drain_timeout,
+            grace,
         ));
         // Tasks of the side runtime hold nothing that must be finished.
         side.shutdown_background();
-        drop(self.metrics);
         Ok(if panicked == 0 { Exit::Ok } else { Exit::Problem })
     }
 }
@@ -263,16 +304,19 @@ async fn supervise(
     workers: Workers,
     grace: std::time::Duration,
 ) -> usize {
-    let stop = Stop::default();
+    let (sync_stop, admin_stop) = (Stop::default(), Stop::default());
     let handle = state.sync.clone();
-    tokio::spawn(sync.run(stop.waiter()));
-    tokio::spawn(admin::server::serve(endpoints, state, stop.waiter()));
+    tokio::spawn(sync.run(sync_stop.waiter()));
+    tokio::spawn(admin::server::serve(endpoints, state, admin_stop.waiter()));
     drain::until_asked(&node, &handle, grace).await;
-    stop.ring();
-    drain::finish(node, workers, grace).await
+    // What is being served stays as it is; whoever watches can still ask until the end.
+    sync_stop.ring();
+    let panicked = drain::finish(node, workers, grace).await;
+    admin_stop.ring();
+    panicked
 }
 
-/// Tells the side tasks to end.
+/// Tells a side task to end.
 #[derive(Clone, Debug, Default)]
 struct Stop(tokio::sync::watch::Sender<bool>);
 
@@ -284,7 +328,7 @@ impl Stop {
     fn waiter(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut seen = self.0.subscribe();
         async move {
-            // An error means that the bell is gone, which ends the tasks as well.
+            // An error means that the bell is gone, which ends the task as well.
             let _ = seen.wait_for(|stopped| *stopped).await;
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn home(state: &State) -> String {
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("state", ready.to_owned()),
         ("configuration", format!("{revision} from {}", sync.source)),
-        ("mode", state.kernel.load().mode().to_owned()),
+        ("mode", state.kernel.state().mode().to_owned()),
     ];
     out.push_str("<h1>gateway-agent</h1>\n<table>\n");
     for (name, value) in rows {

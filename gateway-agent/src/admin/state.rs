@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    kernel::{ConnectionRecord, KernelState},
+    kernel::{ConnectionRecord, Side},
     node::Node,
     ready::Readiness,
     sync,
@@ -47,7 +46,7 @@ pub struct State {
     /// The last closed connections.
     pub connections: Arc<Recent<ConnectionRecord>>,
     /// Kernel hooks.
-    pub kernel: Arc<ArcSwap<KernelState>>,
+    pub kernel: Arc<Side>,
     /// When the process started.
     pub started: Timestamp,
     /// What was bound.
@@ -105,7 +104,7 @@ impl State {
 
     /// The whole of `/status`.
     pub fn report(&self) -> Value {
-        let kernel = self.kernel.load();
+        let kernel = self.kernel.state();
         let sync = self.sync.status();
         let age = sync
             .active
@@ -154,6 +153,7 @@ impl State {
 
     /// Brings the metrics that are read rather than counted up to date; called before each scrape.
     pub fn refresh(&self) {
+        self.kernel.refresh();
         self.metrics.ready.set(i64::from(self.is_ready()));
         self.metrics
             .draining

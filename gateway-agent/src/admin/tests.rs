@@ -2,13 +2,13 @@
 
 use std::{net::TcpStream, os::unix::net::UnixStream, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
+use gateway_config::{network::KernelOptions, settings::KernelMode};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::{routes::respond, *};
 use crate::{
-    kernel::{Hook, KernelState},
+    kernel::{Side, Wanted},
     node::{NoSink, Node, Settings},
     ready::Readiness,
     sync::{self, scratch::Scratch},
@@ -16,13 +16,14 @@ use crate::{
 };
 
 fn state() -> Arc<State> {
-    let hook = Hook {
-        name: "sock_ops".to_owned(),
-        attached: false,
-        mode: "userspace".to_owned(),
-        reason: Some("CAP_BPF is missing".to_owned()),
-    };
     let metrics = Metrics::new().unwrap();
+    let wanted = Wanted {
+        mode: KernelMode::Off,
+        options: &KernelOptions::default(),
+        names: &[],
+        bound: &[],
+    };
+    let (side, _) = Side::start(&wanted, Arc::default(), Arc::clone(&metrics)).unwrap();
     Arc::new(State {
         node: Node::new(Settings::default(), Arc::clone(&metrics), Arc::new(NoSink)).unwrap(),
         metrics,
@@ -32,7 +33,7 @@ fn state() -> Arc<State> {
         log: None,
         requests: Arc::new(Recent::new(2)),
         connections: Arc::new(Recent::new(2)),
-        kernel: Arc::new(ArcSwap::from_pointee(KernelState { hooks: vec![hook] })),
+        kernel: Arc::new(side),
         started: Timestamp::now(),
         listeners: vec![ListenerView {
             address: "127.0.0.1:1".to_owned(),
@@ -63,7 +64,7 @@ fn the_table_answers() {
     check(&state, Method::GET, "/healthz", 200, "ok");
     check(&state, Method::HEAD, "/healthz", 200, "");
     check(&state, Method::GET, "/metrics", 200, "gateway_build_info");
-    check(&state, Method::GET, "/status", 200, "CAP_BPF is missing");
+    check(&state, Method::GET, "/status", 200, "kernel.mode is `off`");
     check(&state, Method::GET, "/config_dump", 200, "hidden");
     check(&state, Method::GET, "/listeners", 200, "127.0.0.1:1");
     check(&state, Method::GET, "/nothing", 404, "/help");

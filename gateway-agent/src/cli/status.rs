@@ -62,8 +62,11 @@ fn endpoint(args: &StatusArgs) -> Option<String> {
 
 /// One GET over HTTP/1.0, so that the body ends with the connection.
 fn get(admin: &str, path: &str) -> io::Result<String> {
-    if admin.contains('/') {
-        let stream = UnixStream::connect(admin)?;
+    let path_of_socket = admin
+        .strip_prefix("unix:")
+        .or_else(|| admin.contains('/').then_some(admin));
+    if let Some(socket) = path_of_socket {
+        let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         return exchange(stream, path);
     }
@@ -337,6 +340,7 @@ https  4.0
         let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert_eq!(main(&args(&unused.to_string())), Exit::Unreachable);
         assert_eq!(main(&args("/nonexistent/admin.sock")), Exit::Unreachable);
+        assert_eq!(main(&args("unix:nonexistent.sock")), Exit::Unreachable);
     }
 
     #[test]

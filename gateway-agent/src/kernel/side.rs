@@ -37,7 +37,7 @@ pub struct Wanted<'a> {
 /// The kernel side of a running node, or its absence.
 pub struct Side {
     kernel: Mutex<Option<Kernel>>,
-    state: Arc<ArcSwap<KernelState>>,
+    state: ArcSwap<KernelState>,
     /// Listener name to its sockets: TCP, and UDP when HTTP/3 is on.
     groups: HashMap<Arc<str>, (Group, Option<Group>)>,
     /// Uplinks are attached once; others in a later overlay wait for a restart.
@@ -75,10 +75,9 @@ impl Side {
             connections = kernel.take_connections();
             hooks = kernel.hooks().to_vec();
         }
-        let state = Arc::new(ArcSwap::from_pointee(KernelState::default()));
         let side = Self {
             kernel: Mutex::new(kernel),
-            state,
+            state: ArcSwap::from_pointee(KernelState::default()),
             groups,
             uplinks: wanted.options.uplinks.clone(),
             gate,
@@ -101,8 +100,8 @@ impl Side {
     }
 
     /// The hooks, for `/status`.
-    pub fn state(&self) -> Arc<ArcSwap<KernelState>> {
-        Arc::clone(&self.state)
+    pub fn state(&self) -> Arc<KernelState> {
+        self.state.load_full()
     }
 
     /// Whether connections are accounted by the kernel.
@@ -361,7 +360,7 @@ mod tests {
     #[test]
     fn switched_off_every_hook_is_named_with_the_reason() {
         let (side, _, metrics) = start(KernelMode::Off, &KernelOptions::default()).unwrap();
-        let state = side.state().load_full();
+        let state = side.state();
         assert_eq!(state.mode(), "userspace");
         assert_eq!(state.hooks.len(), 4);
         assert!(

@@ -8,11 +8,11 @@ use http::StatusCode;
 
 use super::certificates;
 use crate::{
+    kernel::Side,
     listen::{Bound, Listener},
     node::Node,
     settings,
     sync::{Load, Loaded, Rejected, tree},
-    telemetry::Metrics,
     tls::ClientCertificates,
 };
 
@@ -23,22 +23,17 @@ const OVERLAY_BYTES: u64 = 32 << 20;
 pub(super) struct FolderLoad {
     settings: Arc<Settings>,
     node: Arc<Node>,
-    metrics: Arc<Metrics>,
+    side: Arc<Side>,
     /// What is bound; other listeners in a later overlay wait for a restart, and say so.
     bound: Vec<Listener>,
 }
 
 impl FolderLoad {
-    pub(super) fn new(
-        settings: Arc<Settings>,
-        node: Arc<Node>,
-        metrics: Arc<Metrics>,
-        bound: &[Bound],
-    ) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, node: Arc<Node>, side: Arc<Side>, bound: &[Bound]) -> Self {
         Self {
             settings,
             node,
-            metrics,
+            side,
             bound: bound.iter().map(|one| one.listener).collect(),
         }
     }
@@ -92,10 +87,16 @@ impl Load for FolderLoad {
         })
     }
 
-    fn activate(&self, loaded: &Loaded) -> Result<(), String> {
+    fn activate(&self, loaded: &mut Loaded) -> Result<(), String> {
+        let path = self.settings.config.overlay_path.as_deref().unwrap_or("settings");
+        for warning in self.side.apply(loaded.snapshot.kernel()) {
+            loaded
+                .problems
+                .push(Problem::warning("kernel-option", path, warning).on("kernel"));
+        }
         self.node.publish(Arc::clone(&loaded.snapshot));
         let snapshot = &loaded.snapshot;
-        self.metrics.retain_routes(|api, operation| {
+        self.node.metrics.retain_routes(|api, operation| {
             snapshot.apis().iter().any(|entry| {
                 &*entry.name == api && entry.operations.iter().any(|o| &*o.operation.id == operation)
             })
@@ -124,34 +125,51 @@ impl FolderLoad {
     }
 }
 
-/// The listeners to bind before anything is loaded: the overlay's, or the two of the settings.
-///
-/// A broken overlay is no reason to be absent: its mistakes are reported by the first load, and the node
-/// answers (503 on its readiness path) on the listeners of the settings meanwhile.
-pub(super) fn first_listeners(settings: &Settings) -> Vec<Listener> {
-    let empty = FileTree::new();
-    let overlay = read_overlay(settings).unwrap_or_default();
-    let loaded = load(&gateway_config::Input {
-        tree: &empty,
-        overlay: overlay.as_ref().map(|(path, bytes)| OverlayFile { path, bytes }),
-        settings,
-        secrets: &settings::secret,
-        previous: None,
-    });
-    let named: Vec<Listener> = loaded
-        .snapshot
-        .iter()
-        .flat_map(|s| s.listeners())
-        .map(listener)
-        .collect();
-    if named.is_empty() {
-        of_settings(settings)
-    } else {
-        named
+/// What has to be known before anything is loaded: the overlay's listeners (or the two of the settings), and
+/// what it asks of the kernel.
+#[derive(Debug, Default)]
+pub(super) struct First {
+    /// To be bound, in order.
+    pub(super) listeners: Vec<Listener>,
+    /// Their names.
+    pub(super) names: Vec<Arc<str>>,
+    /// Uplinks, destinations, denied sources.
+    pub(super) kernel: network::KernelOptions,
+}
+
+impl First {
+    /// Reads the overlay alone.
+    ///
+    /// A broken overlay is no reason to be absent: its mistakes are reported by the first load, and the node
+    /// answers (503 on its readiness path) on the listeners of the settings meanwhile.
+    pub(super) fn read(settings: &Settings) -> Self {
+        let empty = FileTree::new();
+        let overlay = read_overlay(settings).unwrap_or_default();
+        let loaded = load(&gateway_config::Input {
+            tree: &empty,
+            overlay: overlay.as_ref().map(|(path, bytes)| OverlayFile { path, bytes }),
+            settings,
+            secrets: &settings::secret,
+            previous: None,
+        });
+        let mut named = Vec::new();
+        let mut kernel = network::KernelOptions::default();
+        if let Some(snapshot) = &loaded.snapshot {
+            named = snapshot.listeners().to_vec();
+            kernel = snapshot.kernel().clone();
+        }
+        if named.is_empty() {
+            named = of_settings(settings);
+        }
+        Self {
+            listeners: named.iter().map(listener).collect(),
+            names: named.into_iter().map(|one| one.name).collect(),
+            kernel,
+        }
     }
 }
 
-fn of_settings(settings: &Settings) -> Vec<Listener> {
+fn of_settings(settings: &Settings) -> Vec<network::Listener> {
     let server = &settings.server;
     let mut out = Vec::new();
     for (name, port, tls) in [
@@ -164,14 +182,14 @@ fn of_settings(settings: &Settings) -> Vec<Listener> {
                 http2: true,
                 http3: tls && server.http3,
             };
-            out.push(listener(&network::Listener {
+            out.push(network::Listener {
                 name: name.into(),
                 address: server.address,
                 port,
                 tls,
                 http,
                 limits: network::ListenerLimits::default(),
-            }));
+            });
         }
     }
     out

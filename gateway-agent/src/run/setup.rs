@@ -10,6 +10,7 @@ use gateway_config::{
 use super::{StartError, certificates, load};
 use crate::{
     admin::{Audience, Endpoint, ListenerView},
+    kernel::Gate,
     limits::Limits,
     listen::{self, Bound, Listener},
     node,
@@ -48,18 +49,17 @@ fn worker_count(settings: &Settings) -> usize {
     }
 }
 
-/// Listeners of the overlay, or the two of the settings.
-pub(super) fn bind(settings: &Settings) -> Result<Vec<Bound>, StartError> {
-    let wanted = load::first_listeners(settings);
-    if wanted.is_empty() {
+/// Binds the first listeners.
+pub(super) fn bind(settings: &Settings, first: &load::First) -> Result<Vec<Bound>, StartError> {
+    if first.listeners.is_empty() {
         return Err(StartError::NoListener);
     }
-    let bound = listen::bind(&wanted, worker_count(settings))?;
-    for one in &bound {
+    let bound = listen::bind(&first.listeners, worker_count(settings))?;
+    for (one, name) in bound.iter().zip(&first.names) {
         let Listener {
             address, tls, http3, ..
         } = one.listener;
-        tracing::info!(event = "ListenerStarted", %address, tls, http3, "listening");
+        tracing::info!(event = "ListenerStarted", listener = %name, %address, tls, http3, "listening");
     }
     Ok(bound)
 }
@@ -128,7 +128,7 @@ pub(super) fn source(settings: &Settings) -> sync::Source {
     }
 }
 
-pub(super) fn node_settings(settings: &Settings, workers: usize) -> node::Settings {
+pub(super) fn node_settings(settings: &Settings, workers: usize, gate: Arc<Gate>) -> node::Settings {
     let limits = &settings.limits;
     node::Settings {
         limits: Limits {
@@ -146,6 +146,7 @@ pub(super) fn node_settings(settings: &Settings, workers: usize) -> node::Settin
             ..Limits::default()
         },
         statuses: load::statuses(settings),
+        gate,
         forwarded_proto: settings.server.forwarded_proto,
         instance_id: instance_id().into(),
         backend_authorities: certificates::authorities(&settings.client),
@@ -157,5 +158,13 @@ fn instance_id() -> String {
     match std::fs::read_to_string("/proc/sys/kernel/hostname") {
         Ok(name) => name.trim().to_owned(),
         Err(_) => "unknown".to_owned(),
+    }
+}
+
+/// Lets the allocator give memory back from a thread of its own. Called when capabilities are gone, because
+/// that thread would inherit them.
+pub(super) fn return_memory() {
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::debug!("memory is given back by the threads that freed it: {error}");
     }
 }

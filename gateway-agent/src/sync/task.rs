@@ -28,11 +28,11 @@ pub trait Load: Send + Sync + 'static {
     /// All mistakes together, when nothing usable can be built.
     fn load(&self, tree: FileTree) -> Result<Loaded, Rejected>;
 
-    /// Makes it the configuration of every request from now on.
+    /// Makes it the configuration of every request from now on. May add warnings.
     ///
     /// # Errors
     /// Why it cannot be (a listener cannot be bound, a route has no metrics).
-    fn activate(&self, loaded: &Loaded) -> Result<(), String>;
+    fn activate(&self, loaded: &mut Loaded) -> Result<(), String>;
 }
 
 /// A configuration that can serve.
@@ -240,8 +240,8 @@ impl Task {
     async fn judge(&mut self, tree: FileTree, files: usize, at: Timestamp, began: Instant) {
         let load = Arc::clone(&self.load);
         let result = tokio::task::spawn_blocking(move || {
-            let loaded = load.load(tree)?;
-            let activated = load.activate(&loaded);
+            let mut loaded = load.load(tree)?;
+            let activated = load.activate(&mut loaded);
             Ok((loaded, activated))
         })
         .await;

@@ -62,7 +62,7 @@ impl Load for Checker {
         })
     }
 
-    fn activate(&self, loaded: &Loaded) -> Result<(), String> {
+    fn activate(&self, loaded: &mut Loaded) -> Result<(), String> {
         if self.refuse_activation {
             return Err("port 1 is taken".to_owned());
         }

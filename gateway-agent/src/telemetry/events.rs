@@ -20,7 +20,11 @@ use tracing_subscriber::{
     reload,
 };
 
-use super::{clock::Timestamp, record::clean, writer::LogWriter};
+use super::{
+    clock::Timestamp,
+    record::clean,
+    writer::{LogWriter, Pending},
+};
 
 /// Target of events that end the process; the only ones shown at level `fatal`.
 pub const FATAL: &str = "fatal";
@@ -151,22 +155,56 @@ where
     (Registry::default().with(layer), LevelHandle { set })
 }
 
-/// Starts the process-wide log on standard output. Returns its writer (none with `none`) and level handle.
-///
-/// # Errors
-/// No thread could be started, or a log was set already.
-pub fn install(
-    format: Format,
-    level: Threshold,
-    color: bool,
-) -> io::Result<(Option<LogWriter>, LevelHandle)> {
-    if format == Format::None {
-        return Ok((None, LevelHandle::none()));
+/// The process-wide log.
+#[derive(Debug)]
+pub struct Log {
+    /// Its writer; `None` with `telemetry.logs.std: none`.
+    pub writer: Option<LogWriter>,
+    /// Changes its level.
+    pub level: LevelHandle,
+    pending: Option<Pending>,
+}
+
+impl Log {
+    /// Makes the log of this process. Events wait in memory until [`Log::start`].
+    ///
+    /// # Errors
+    /// A log was made already.
+    pub fn install(format: Format, level: Threshold, color: bool) -> io::Result<Self> {
+        if format == Format::None {
+            return Ok(Self {
+                writer: None,
+                level: LevelHandle::none(),
+                pending: None,
+            });
+        }
+        let (writer, pending) = LogWriter::prepare();
+        let (subscriber, level) = subscriber(format, level, color, writer.clone());
+        tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
+        Ok(Self {
+            writer: Some(writer),
+            level,
+            pending: Some(pending),
+        })
     }
-    let writer = LogWriter::start(io::stdout())?;
-    let (subscriber, handle) = subscriber(format, level, color, writer.clone());
-    tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
-    Ok((Some(writer), handle))
+
+    /// Starts writing to standard output; a second call does nothing.
+    ///
+    /// # Errors
+    /// When the operating system refuses another thread.
+    pub fn start(&mut self) -> io::Result<()> {
+        match self.pending.take() {
+            Some(pending) => pending.start(io::stdout()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is queued, at the end of the process.
+    pub fn flush(&self) {
+        if let Some(writer) = &self.writer {
+            writer.flush();
+        }
+    }
 }
 
 /// Formats one event as one line.

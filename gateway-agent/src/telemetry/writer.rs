@@ -42,9 +42,30 @@ impl Stream {
 /// Lines dropped, by stream.
 type Dropped = Arc<[AtomicU64; Stream::ALL.len()]>;
 
+#[derive(Debug)]
 enum Job {
     Line(Stream, Vec<u8>),
     Flush(SyncSender<()>),
+}
+
+/// The thread that is still to be started: threads inherit capabilities, so it waits until they are dropped.
+#[derive(Debug)]
+pub struct Pending {
+    jobs: Receiver<Job>,
+    dropped: Dropped,
+}
+
+impl Pending {
+    /// Starts the thread that writes to `sink` (standard output in the agent, a buffer in tests).
+    ///
+    /// # Errors
+    /// When the operating system refuses another thread.
+    pub fn start(self, sink: impl Write + Send + 'static) -> io::Result<()> {
+        thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || write_all(sink, &self.jobs, &self.dropped))?;
+        Ok(())
+    }
 }
 
 /// A handle to the writer thread. Cheap to clone; lines of one handle keep their order.
@@ -55,22 +76,29 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// Starts the thread that writes to `sink` (standard output in the agent, a buffer in tests).
+    /// A writer whose lines wait until [`Pending::start`].
+    pub fn prepare() -> (Self, Pending) {
+        Self::with_capacity(QUEUE_LINES)
+    }
+
+    /// Starts the thread that writes to `sink` at once.
     ///
     /// # Errors
     /// When the operating system refuses another thread.
     pub fn start(sink: impl Write + Send + 'static) -> io::Result<Self> {
-        Self::with_capacity(sink, QUEUE_LINES)
+        let (writer, pending) = Self::prepare();
+        pending.start(sink)?;
+        Ok(writer)
     }
 
-    fn with_capacity(sink: impl Write + Send + 'static, lines: usize) -> io::Result<Self> {
+    fn with_capacity(lines: usize) -> (Self, Pending) {
         let (queue, jobs) = sync_channel(lines);
         let dropped = Dropped::default();
-        let counters = Arc::clone(&dropped);
-        thread::Builder::new()
-            .name("log-writer".to_owned())
-            .spawn(move || write_all(sink, &jobs, &counters))?;
-        Ok(Self { queue, dropped })
+        let pending = Pending {
+            jobs,
+            dropped: Arc::clone(&dropped),
+        };
+        (Self { queue, dropped }, pending)
     }
 
     /// Queues one line, its newline included. Never waits; a full queue drops the line and counts it.
@@ -244,7 +272,8 @@ pub(crate) mod tests {
     fn a_stuck_reader_costs_lines_and_not_time() {
         let (open, gate) = sync_channel(1);
         let sink = Shared::default();
-        let writer = LogWriter::with_capacity(Stuck(gate, sink.clone()), 4).unwrap();
+        let (writer, pending) = LogWriter::with_capacity(4);
+        pending.start(Stuck(gate, sink.clone())).unwrap();
         for _ in 0..100 {
             // Longer than the writer's buffer, so that the first one is stuck already.
             writer.line(Stream::Requests, vec![b'x'; 16 * 1024]);
