@@ -126,14 +126,11 @@ fn a_service_without_sockets_is_dropped_and_not_leaked() {
     let mut kernel = load(&lab.node, &Options::default());
     let own = listeners(&lab.node, Ipv4Addr::LOCALHOST.into(), 2);
     let group = kernel.register_workers(&descriptors(&own)).unwrap();
-    kernel.steer(&[steer(VIP_PREFIX, 8080, 8080, group)]).unwrap();
-    let to = SocketAddr::new(VIP.into(), 8080);
     // Somebody else listens on every address: the traffic must not end there.
-    let other = lab
-        .node
-        .enter(|| std::net::TcpListener::bind("0.0.0.0:8080"))
-        .unwrap()
-        .unwrap();
+    let other = listeners(&lab.node, Ipv4Addr::UNSPECIFIED.into(), 1).remove(0);
+    let port = other.local_addr().unwrap().port();
+    kernel.steer(&[steer(VIP_PREFIX, port, port, group)]).unwrap();
+    let to = SocketAddr::new(VIP.into(), port);
     drop(own);
     assert!(reach(&lab, &other, to).is_err(), "leaked to another listener");
     assert_eq!(counted(&kernel, Counter::SteerNoSocket), 1);

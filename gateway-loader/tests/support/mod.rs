@@ -1,5 +1,5 @@
 //! What the tests with a real kernel share: the reason to skip, sockets on the node, waiting for records.
-#![allow(dead_code, reason = "each test file uses its own part of this module")]
+#![expect(dead_code, reason = "each test file uses its own part of this module")]
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
