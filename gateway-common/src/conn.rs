@@ -1,5 +1,7 @@
 //! Connection accounting: what the kernel keeps per socket and what it writes to the ring buffer.
 
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 /// One terminated or just opened connection, as written to the ring buffer.
 ///
 /// Byte counts are payload: the sequence numbers that SYN and FIN take are subtracted, so they equal what the two
@@ -67,6 +69,16 @@ impl ConnRecord {
         self.closed_ns.saturating_sub(self.opened_ns)
     }
 
+    /// Local address and port, IPv4 as IPv4.
+    pub fn local_address(&self) -> SocketAddr {
+        address(self.local, self.local_port)
+    }
+
+    /// Remote address and port, IPv4 as IPv4.
+    pub fn remote_address(&self) -> SocketAddr {
+        address(self.remote, self.remote_port)
+    }
+
     /// Reads a record from the bytes of a ring-buffer item. `None` when the length is not [`ConnRecord::SIZE`].
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != Self::SIZE {
@@ -96,6 +108,10 @@ impl ConnRecord {
         record.remote.copy_from_slice(&bytes[56..72]);
         Some(record)
     }
+}
+
+fn address(octets: [u8; 16], port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::from(octets)).to_canonical(), port)
 }
 
 fn ne_u64(bytes: &[u8], at: usize) -> Option<u64> {
@@ -234,6 +250,16 @@ mod tests {
         let record = sample();
         assert_eq!(ConnRecord::from_bytes(&as_memory(&record)), Some(record));
         assert_eq!(record.duration_ns(), 3_500);
+    }
+
+    #[test]
+    fn addresses_for_people() {
+        extern crate std;
+        use std::string::ToString as _;
+        let mut record = sample();
+        assert_eq!(record.local_address().to_string(), "10.0.0.1:8443");
+        record.remote = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+        assert_eq!(record.remote_address().to_string(), "[2001:db8::9]:40000");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use gateway_common::Counter;
 
+use crate::parse::MAX_EXTENSION_HEADERS;
+
 /// IPv4 prefix that the table expects to be denied.
 pub const DENIED_V4: ([u8; 4], u32) = ([198, 51, 100, 0], 24);
 /// IPv6 prefix that the table expects to be denied.
@@ -192,7 +194,8 @@ fn passes() -> Vec<Fixture> {
         verdict: ok,
         noticed: Some(noticed),
     };
-    let deep = [(60u8, 0u8, 0u16); 6];
+    let deep = [(60u8, 0u8, 0u16); MAX_EXTENSION_HEADERS + 1];
+    let deepest = &deep[..MAX_EXTENSION_HEADERS];
     vec![
         pass("TCP SYN over IPv4", frame4(&plain4(GOOD_V4, &syn))),
         pass(
@@ -232,6 +235,7 @@ fn passes() -> Vec<Fixture> {
             "IPv6 hop-by-hop, routing, destination options",
             chain6(&[(0, 0, 0), (43, 2, 0), (60, 1, 0)], &syn),
         ),
+        pass("as many extension headers as are walked", chain6(deepest, &syn)),
         pass("IPv6 authentication header", chain6(&[(51, 4, 0)], &syn)),
         pass("IPv6 atomic fragment", chain6(&[(44, 0, 0)], &syn)),
         pass(
@@ -244,7 +248,11 @@ fn passes() -> Vec<Fixture> {
             ethernet(&[0x88a8, 0x8100, 0x8100], 0x0800, &plain4(GOOD_V4, &syn)),
             Counter::EdgeDeep,
         ),
-        seen("six extension headers", chain6(&deep, &syn), Counter::EdgeDeep),
+        seen(
+            "too many extension headers",
+            chain6(&deep, &syn),
+            Counter::EdgeDeep,
+        ),
         seen(
             "first IPv4 fragment",
             frame4(&ipv4(GOOD_V4, NODE_V4, TCP, 0x2000, &[], &syn)),

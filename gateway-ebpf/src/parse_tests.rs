@@ -102,7 +102,7 @@ proptest! {
         tags in prop::collection::vec(prop_oneof![Just(0x8100u16), Just(0x88a8)], 0..=2),
         source in any::<[u8; 16]>(),
         destination in any::<[u8; 16]>(),
-        headers in prop::collection::vec((prop_oneof![Just(0u8), Just(43), Just(60), Just(51)], 0u8..5), 0..=5),
+        headers in prop::collection::vec((prop_oneof![Just(0u8), Just(43), Just(60), Just(51)], 0u8..5), 0..=MAX_EXTENSION_HEADERS),
         payload in prop::collection::vec(any::<u8>(), 0..64),
     ) {
         let headers: Vec<_> = headers.into_iter().map(|(kind, units)| (kind, units, 0)).collect();

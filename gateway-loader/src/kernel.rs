@@ -1,28 +1,25 @@
 //! The kernel side as one value: load, attach each hook on its own, update, read, detach by dropping.
 
-use std::fs::File;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
 
 use aya::maps::{MapData, PerCpuArray};
-use aya::programs::{CgroupAttachMode, SkLookup, SkReuseport, SockOps, Xdp};
+use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfLoader};
 use gateway_common::CounterValue;
-use gateway_common::config::{
-    ACCOUNT_CGROUP, ACCOUNT_OPEN_EVENTS, EDGE_DROP_MALFORMED, GLOBAL_ACCOUNT, GLOBAL_EDGE,
-};
+use gateway_common::config::{EDGE_DROP_MALFORMED, GLOBAL_ACCOUNT, GLOBAL_EDGE};
 use ipnet::IpNet;
 use socket2::SockRef;
 
+use crate::attach::{self, AccountPlan};
 use crate::conns::{Connections, Marker};
 use crate::counters::{self, Reading};
 use crate::denied::Denied;
 use crate::error::{DeniedError, LoadError, SteerError, WorkersError};
 use crate::hook::{self, HookName, HookState, reason};
-use crate::options::{Accounting, Options};
+use crate::object;
+use crate::options::Options;
 use crate::steer::{Applied, Steer};
 use crate::workers::{Group, Groups};
-use crate::{cgroup, interface, object};
 
 /// The loaded programs. Dropping it detaches every hook; registered sockets and connections live on.
 pub struct Kernel {
@@ -64,11 +61,7 @@ impl Kernel {
         if let Err(error) = aya_log::EbpfLogger::init(&mut ebpf) {
             tracing::warn!(%error, "the kernel object has no log: it was built without the feature `log`");
         }
-        let mut hooks = attach_uplinks(&mut ebpf, options);
-        hooks.push(attach_lookup(&mut ebpf, options));
-        hooks.push(load_choice(&mut ebpf, options));
-        hooks.push(attach_accounting(&mut ebpf, &account));
-        report(&hooks);
+        let hooks = attach::all(&mut ebpf, options, &account);
         let groups = Groups::new(
             take(&mut ebpf, "SOCKETS")?,
             take(&mut ebpf, "GROUPS")?,
@@ -229,146 +222,6 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// Where `conn_acct` goes and what it records, decided before the object is loaded because the flags are constants in it.
-struct AccountPlan {
-    cgroup: Result<PathBuf, String>,
-    flags: u32,
-    mode: &'static str,
-    warning: Option<&'static str>,
-}
-
-impl AccountPlan {
-    fn new(options: &Options) -> Self {
-        const ROOT: &str = "the agent runs in the root cgroup, where whole-cgroup accounting would record every connection \
-             of the machine: only marked listeners are recorded";
-        let open = if options.open_records {
-            ACCOUNT_OPEN_EVENTS
-        } else {
-            0
-        };
-        let own = match &options.cgroup {
-            Some(path) => Ok((path.clone(), false)),
-            None => cgroup::own().map(|own| (own.path, own.is_root)),
-        };
-        let is_root = matches!(own, Ok((_, true)));
-        let (flags, mode, warning) = match options.accounting {
-            Accounting::Off => (0, "off", None),
-            Accounting::Listeners => (open, "listeners", None),
-            Accounting::Cgroup if is_root => (open, "listeners", Some(ROOT)),
-            Accounting::Cgroup => (open | ACCOUNT_CGROUP, "cgroup", None),
-        };
-        Self {
-            cgroup: own.map(|(path, _)| path),
-            flags,
-            mode,
-            warning,
-        }
-    }
-}
-
-fn attach_uplinks(ebpf: &mut Ebpf, options: &Options) -> Vec<HookState> {
-    if options.uplinks.is_empty() {
-        return vec![HookState::off(HookName::EdgeDrop)];
-    }
-    let program = match loaded::<Xdp>(ebpf, HookName::EdgeDrop, Xdp::load) {
-        Ok(program) => program,
-        Err(why) => {
-            let failed = |interface: &str| HookState::failed(HookName::EdgeDrop, interface, why.clone());
-            return options
-                .uplinks
-                .iter()
-                .map(|uplink| failed(&uplink.interface))
-                .collect();
-        }
-    };
-    options
-        .uplinks
-        .iter()
-        .map(|uplink| interface::attach(program, uplink))
-        .collect()
-}
-
-fn attach_lookup(ebpf: &mut Ebpf, options: &Options) -> HookState {
-    const NAME: HookName = HookName::VipLookup;
-    if !options.steering {
-        return HookState::off(NAME);
-    }
-    // The thread's namespace and not the process': a test or a tool may have entered another one.
-    let path = options
-        .netns
-        .as_deref()
-        .unwrap_or(Path::new("/proc/thread-self/ns/net"));
-    let target = path.display().to_string();
-    let attached = File::open(path)
-        .map_err(|error| format!("{target}: {error}"))
-        .and_then(|netns| {
-            let program = loaded::<SkLookup>(ebpf, NAME, SkLookup::load)?;
-            program.attach(netns).map_err(|error| reason(&error))
-        });
-    match attached {
-        Ok(_) => HookState::attached(NAME, target, "link"),
-        Err(why) => HookState::failed(NAME, target, why),
-    }
-}
-
-fn load_choice(ebpf: &mut Ebpf, options: &Options) -> HookState {
-    const NAME: HookName = HookName::PickWorker;
-    if !options.worker_choice {
-        return HookState::off(NAME);
-    }
-    match loaded::<SkReuseport>(ebpf, NAME, SkReuseport::load) {
-        Ok(_) => HookState::failed(
-            NAME,
-            "",
-            "no group of sockets with SO_REUSEPORT is registered yet",
-        ),
-        Err(why) => HookState::failed(NAME, "", why),
-    }
-}
-
-fn attach_accounting(ebpf: &mut Ebpf, plan: &AccountPlan) -> HookState {
-    const NAME: HookName = HookName::ConnAcct;
-    if plan.mode == "off" {
-        return HookState::off(NAME);
-    }
-    let path = match &plan.cgroup {
-        Ok(path) => path,
-        Err(why) => return HookState::failed(NAME, "", why.clone()),
-    };
-    let target = path.display().to_string();
-    let attached = File::open(path)
-        .map_err(|error| format!("{target}: {error}"))
-        .and_then(|cgroup| {
-            let program = loaded::<SockOps>(ebpf, NAME, SockOps::load)?;
-            // A link always runs beside the programs of others; the kernel refuses the flag that says so for old attachments.
-            program
-                .attach(cgroup, CgroupAttachMode::Single)
-                .map_err(|error| reason(&error))
-        });
-    match (attached, plan.warning) {
-        (Ok(_), None) => HookState::attached(NAME, target, plan.mode),
-        (Ok(_), Some(warning)) => HookState::attached(NAME, target, plan.mode).with_warning(warning),
-        (Err(why), _) => HookState::failed(NAME, target, why),
-    }
-}
-
-/// The program of a hook, loaded into the kernel.
-fn loaded<'a, P>(
-    ebpf: &'a mut Ebpf,
-    name: HookName,
-    load: fn(&mut P) -> Result<(), aya::programs::ProgramError>,
-) -> Result<&'a mut P, String>
-where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = aya::programs::ProgramError>,
-{
-    let program = ebpf
-        .program_mut(name.as_str())
-        .ok_or("the object has no such program")?;
-    let program: &mut P = program.try_into().map_err(|error| reason(&error))?;
-    load(program).map_err(|error| reason(&error))?;
-    Ok(program)
-}
-
 fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, LoadError>
 where
     M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
@@ -377,21 +230,6 @@ where
         .take_map(name)
         .ok_or_else(|| LoadError::Object(format!("there is no map {name}")))?;
     M::try_from(map).map_err(|error| LoadError::Object(format!("map {name}: {error}")))
-}
-
-fn report(hooks: &[HookState]) {
-    for state in hooks {
-        let (hook, target, mode, reason) = (state.name.as_str(), &state.target, state.mode, &state.reason);
-        match (state.attached, reason) {
-            (true, None) => tracing::info!(hook, %target, mode, "hook attached"),
-            (true, Some(reason)) => tracing::warn!(hook, %target, mode, %reason, "hook attached"),
-            (false, _) if mode == "off" => tracing::debug!(hook, "hook not asked for"),
-            (false, reason) => {
-                let reason = reason.as_deref().unwrap_or_default();
-                tracing::warn!(hook, %target, reason, instead = state.name.fallback(), "hook not attached");
-            }
-        }
-    }
 }
 
 /// Before 5.11 maps count against RLIMIT_MEMLOCK. Failure is not fatal: newer kernels do not look at it, and on older ones

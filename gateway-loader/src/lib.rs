@@ -7,6 +7,7 @@
 //! Threads: interfaces, the network namespace and capabilities are those of the *calling thread*. Load before worker
 //! threads start, drop privileges ([`privilege::drop_to`]) after loading and before they start.
 
+mod attach;
 mod cgroup;
 mod conns;
 mod counters;
