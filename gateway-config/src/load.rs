@@ -8,7 +8,6 @@ mod apis;
 mod cache;
 mod diff;
 mod digest;
-mod engine;
 mod gateway;
 mod identities;
 mod operations;
@@ -29,7 +28,6 @@ use crate::{
 
 pub(crate) use cache::Cache;
 pub use diff::{Diff, diff};
-pub use engine::Program;
 pub(crate) use policies::Programs;
 
 /// Everything a snapshot is made from.

@@ -8,11 +8,15 @@
 //!
 //! The look-up walks one hash per segment: its cost does not depend on the number of APIs.
 
+#[cfg(test)]
+mod naive;
 mod operations;
 pub(crate) mod path;
 mod query;
 mod select;
 pub(crate) mod template;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::{
     collections::HashMap,

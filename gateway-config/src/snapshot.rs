@@ -4,12 +4,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use gateway_policy::context;
+use gateway_policy::{Program, context};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
     access::{Access, AccessTable},
-    load::{Cache, Program, Programs},
+    load::{Cache, Programs},
     network::{Hostname, KernelOptions, Listener},
     overlay::CertificateFile,
     routing::{Route, RouteTable},
@@ -377,5 +377,16 @@ impl Snapshot {
     /// What the kernel side is asked to do.
     pub fn kernel(&self) -> &KernelOptions {
         &self.kernel
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_shared_between_workers() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Snapshot>();
     }
 }

@@ -5,10 +5,11 @@ use std::{
     sync::Arc,
 };
 
+use gateway_policy::{Fragment, NamedValue, Names, Options, Program, Scope, ScopeDoc, Source};
+
 use super::{
     apis::Apis,
     digest::{Digest, of_parts},
-    engine::{Fragment, NamedValue, Names, Options, Program, Scope, ScopeDoc, Source},
     identities::NamedValues,
 };
 use crate::{
@@ -205,7 +206,7 @@ fn problem(d: gateway_policy::Diagnostic) -> Problem {
 }
 
 /// Programs by API, operation and product.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Programs {
     /// Without any API: what runs when nothing matched.
     global: Arc<Program>,
@@ -213,7 +214,7 @@ pub(crate) struct Programs {
     apis: Vec<ApiPrograms>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ApiPrograms {
     api: ByProduct,
     /// Operations with a document of their own, by operation index.
@@ -221,10 +222,19 @@ struct ApiPrograms {
 }
 
 /// The program without product, and those of the products the API is in. Few, so a list beats a map.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ByProduct {
     none: Arc<Program>,
     products: Vec<(usize, Arc<Program>)>,
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        Programs {
+            global: Arc::new(Program::compose(Default::default())),
+            apis: Vec::new(),
+        }
+    }
 }
 
 impl ByProduct {
