@@ -12,6 +12,7 @@ pub mod number;
 pub mod regex;
 pub mod text;
 pub mod time;
+pub mod xml;
 
 pub use error::{Error, ExceptionKind};
 pub use text::Str;
