@@ -36,7 +36,8 @@ pub struct Source<'a> {
 /// How documents are compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Stands for named values that do not exist; `None`: they are errors.
+    /// Stands for named values that do not exist; `None`: they are errors. For checking lone documents: one
+    /// that needs the real value to compile (`calls="{{limit}}"`) passes but refuses requests.
     pub named_value_default: Option<Arc<str>>,
     /// Fragments that do not exist are taken as empty, with a warning; else they are errors.
     pub missing_fragments_empty: bool,

@@ -41,10 +41,14 @@ pub(crate) fn compile(
         diagnostics,
         sites,
         secrets,
+        incomplete,
         ..
     } = compiler;
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(diagnostics);
+    }
+    if incomplete {
+        return Ok((ScopeDoc::refusing(&file.path), diagnostics));
     }
     Ok((
         ScopeDoc {
@@ -112,6 +116,9 @@ pub(crate) struct Compiler<'a> {
     /// Of the expressions compiled since the last instruction.
     needs: Needs,
     in_fragment: bool,
+    /// A policy was left out because a named value's stand-in did not fit: the document can be checked so,
+    /// but not run.
+    incomplete: bool,
     /// Set while a text may keep `{{…}}` that are not named values.
     braces_are_content: bool,
 }
@@ -137,6 +144,7 @@ impl<'a> Compiler<'a> {
             current: 0,
             needs: Needs::default(),
             in_fragment: false,
+            incomplete: false,
             braces_are_content: false,
         }
     }

@@ -77,6 +77,11 @@ impl Compiler<'_> {
         match self.kind(element, text, place)? {
             Kind::Literal(literal) => match T::literal(literal) {
                 Ok(value) => Some(Setting::Literal(value)),
+                Err(_) if self.stands_in(text) => {
+                    // The real value is not known here, so neither is whether it fits.
+                    self.incomplete = true;
+                    None
+                }
                 Err(expected) => {
                     let message = format!("`{}` of `{}` must be {expected}", place, element.name);
                     let finding = Finding::new("bad-value", source, message);
@@ -180,6 +185,16 @@ impl Compiler<'_> {
             }
         }
         replaced.unwrap_or_else(|| text.clone())
+    }
+
+    /// The default for named values stands in this text.
+    fn stands_in(&self, text: &Text) -> bool {
+        let default = self
+            .options
+            .named_value_default
+            .as_deref()
+            .filter(|d| !d.is_empty());
+        default.is_some_and(|d| text.is_replaced() && text.as_str().contains(d))
     }
 
     fn unknown_name(&mut self, element: &Element, text: &Text, range: std::ops::Range<usize>) {

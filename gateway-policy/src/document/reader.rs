@@ -324,7 +324,10 @@ impl<'a> Reader<'a> {
                 "add the closing quote",
             );
         };
-        if let Some(i) = self.text[start..end].find('<') {
+        if let Some(i) = self.text[start..end]
+            .find('<')
+            .filter(|_| !self.is_one_value(start..end))
+        {
             return match unclosed {
                 Some(unclosed) => expression_error(unclosed, name),
                 None => fail(
@@ -352,6 +355,15 @@ impl<'a> Reader<'a> {
         }
         self.at = end + 1;
         Ok(out.finish())
+    }
+
+    /// Raw rule: a literal value may hold `<` (`value="--> here <--"`) when it stands on one line and what
+    /// follows its quote fits; else the quote before it is the likelier mistake.
+    fn is_one_value(&self, value: std::ops::Range<usize>) -> bool {
+        let after = self.text[value.end..].chars().nth(1);
+        !self.strict
+            && !self.text[value].contains('\n')
+            && after.is_some_and(|c| c.is_whitespace() || matches!(c, '/' | '>' | '?'))
     }
 
     /// Raw rule: the expression ends at its bracket, then white space and `terminator` must follow.
@@ -651,6 +663,7 @@ mod tests {
 
     #[test]
     fn a_value_that_only_contains_an_expression_is_literal() {
+        check(r#"<a b="--> here <--"/>"#, "a(b=--> here <--)");
         check(r#"<a b="x @(y)">t @(y)</a>"#, "a(b=x @(y))'t @(y)'");
         check(r#"<a><b>@(y) z</b></a>"#, "a[b'@(y) z']");
     }
@@ -668,7 +681,7 @@ mod tests {
             ("<a b='1' b='2'/>", 9, "`<a>` has the attribute `b` twice"),
             ("<a b='1'c='2'/>", 8, "unexpected `c` in the tag `<a`"),
             ("<a b=\"1/>", 5, "the value of `b` is never closed"),
-            ("<a b=\"1><c d=\"2\"/></a>", 8, "`<` in the value of `b`"),
+            ("<a b=\"1>\n<c d=\"2\"/></a>", 9, "`<` in the value of `b`"),
             (
                 "<a>1 < 2</a>",
                 6,

@@ -34,6 +34,11 @@ impl Text {
         self.value.trim().is_empty()
     }
 
+    /// True when something other than the file's own bytes is in it.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.runs.iter().any(|r| !r.verbatim)
+    }
+
     /// The file offset behind the decoded offset.
     pub fn source_offset(&self, offset: usize) -> usize {
         let after = self.runs.partition_point(|r| r.out as usize <= offset);

@@ -1,0 +1,203 @@
+//! Real documents: every one is read, a ratchet counts those that compile whole, and mutations of them
+//! never make reader or scanner panic.
+//!
+//! The corpus is read in place and is not part of the project; without it the tests say so and do nothing.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use gateway_policy::{CheckOptions, Options, check_document, document};
+
+/// Documents that compiled when this was last raised. It only goes up.
+const COMPILED_MIN: usize = 199;
+
+/// Documents of the corpus that no reader accepts, each with its reason.
+const UNREADABLE: &[(&str, &str)] = &[];
+
+struct CorpusDocument {
+    path: String,
+    text: String,
+}
+
+fn corpus() -> Option<Vec<CorpusDocument>> {
+    let shared = ["/../../shared/corpus", "/../../../shared/corpus"];
+    let root = shared
+        .iter()
+        .map(|s| PathBuf::from(format!("{}{s}", env!("CARGO_MANIFEST_DIR"))));
+    let Some(root) = root.into_iter().find(|r| r.join("index.tsv").is_file()) else {
+        println!("SKIPPED: ../shared/corpus is not there");
+        return None;
+    };
+    let index = fs::read_to_string(root.join("index.tsv")).unwrap();
+    let paths = index.lines().skip(1).filter_map(|line| line.split('\t').next());
+    let documents = paths.map(|path| {
+        let text = fs::read_to_string(root.join(path)).unwrap();
+        CorpusDocument {
+            path: path.to_owned(),
+            text,
+        }
+    });
+    Some(documents.collect())
+}
+
+#[test]
+fn every_document_is_read() {
+    let Some(documents) = corpus() else { return };
+    assert!(documents.len() > 300, "the corpus shrank to {}", documents.len());
+    for document in &documents {
+        let known = UNREADABLE.iter().any(|(path, _)| document.path.ends_with(path));
+        let result = document::read(&document.text);
+        assert_eq!(result.is_err(), known, "{}: {:?}", document.path, result.err());
+    }
+}
+
+#[test]
+fn most_documents_compile_and_the_rest_say_why_not() {
+    let Some(documents) = corpus() else { return };
+    let options = CheckOptions {
+        options: Options {
+            named_value_default: Some("value".into()),
+            missing_fragments_empty: true,
+            ..Options::default()
+        },
+        ..CheckOptions::default()
+    };
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    let mut compiled = 0;
+    for document in &documents {
+        let report = check_document(&document.path, &document.text, &options);
+        compiled += usize::from(report.ok);
+        let mut own: Vec<String> = report
+            .diagnostics
+            .iter()
+            .filter(|d| d.is_error())
+            .map(|d| format!("{}: {}", d.code, d.message.chars().take(100).collect::<String>()))
+            .collect();
+        if std::env::var_os("CORPUS_VERBOSE").is_some() {
+            for d in report
+                .diagnostics
+                .iter()
+                .filter(|d| d.is_error() && !d.code.starts_with("unsupported"))
+            {
+                println!("{}", d.render());
+            }
+        }
+        own.sort();
+        own.dedup();
+        for reason in own {
+            *reasons.entry(reason).or_default() += 1;
+        }
+    }
+    let mut reasons: Vec<_> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (reason, count) in reasons.iter().take(60) {
+        println!("{count:4} {reason}");
+    }
+    println!("{compiled} of {} documents compile", documents.len());
+    assert!(
+        compiled >= COMPILED_MIN,
+        "{compiled} documents compile, {COMPILED_MIN} did before"
+    );
+}
+
+/// A small generator of its own: the same mutations every time, so that a failure can be seen again.
+struct Lcg(u64);
+
+impl Lcg {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound.max(1)
+    }
+}
+
+/// What hostile or careless hands put into documents.
+const PIECES: &[&str] = &[
+    "\"",
+    "'",
+    "<",
+    ">",
+    "&",
+    "@(",
+    "@{",
+    ")",
+    "}",
+    "{",
+    "$\"",
+    "@\"",
+    "$@\"{",
+    "/*",
+    "//",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "]]>",
+    "</",
+    "/>",
+    "&quot;",
+    "&#x1F600;",
+    "&#xD800;",
+    "{{",
+    "}}",
+    "\\",
+    "\u{feff}",
+    "\r\n",
+    "ä",
+    "\0",
+];
+
+fn mutate(text: &str, random: &mut Lcg) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len());
+        match random.below(4) {
+            0 => bytes.truncate(at),
+            1 => {
+                let end = (at + random.below(40)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            2 => {
+                let piece = PIECES[random.below(PIECES.len())];
+                bytes.splice(at..at, piece.bytes());
+            }
+            _ => {
+                let end = (at + random.below(200)).min(bytes.len());
+                let copy = bytes[at..end].to_vec();
+                bytes.splice(at..at, copy);
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn mutated_documents_never_panic() {
+    let Some(documents) = corpus() else { return };
+    /// Mutations of each document: enough to reach odd corners, few enough for every run.
+    const MUTATIONS: usize = 12;
+    let mut random = Lcg(42);
+    let options = CheckOptions::default();
+    let mut read = 0;
+    for document in &documents {
+        for _ in 0..MUTATIONS {
+            let text = mutate(&document.text, &mut random);
+            read += usize::from(document::read(&text).is_ok());
+            let report = check_document("mutated", &text, &options);
+            for diagnostic in &report.diagnostics {
+                assert!(!diagnostic.render().is_empty());
+            }
+            if let Some(at) = text.find("@(") {
+                let _ = document::expression_end(&text, at);
+            }
+        }
+    }
+    println!(
+        "{read} of {} mutated documents were readable",
+        documents.len() * MUTATIONS
+    );
+    assert!(
+        read > 0,
+        "the mutations are too rough to test anything but the first error"
+    );
+}
