@@ -19,6 +19,7 @@ pub mod policies;
 mod program;
 pub mod scope;
 mod setting;
+pub mod simulate;
 #[cfg(test)]
 mod test_support;
 pub mod trace;
