@@ -12,6 +12,7 @@ use crate::{
     counters::Counters,
     drain::Drain,
     limits::Limits,
+    permits::Permits,
     telemetry::{Metrics, RequestRecord, RouteMetrics},
     tls,
 };
@@ -66,6 +67,8 @@ pub struct Node {
     pub tls: tls::Server,
     /// Rate limits and quotas.
     pub counters: Counters,
+    /// `limit-concurrency`.
+    pub(crate) permits: Permits,
     pub(crate) sink: Arc<dyn RequestSink>,
     pub(crate) backend_roots: Arc<RootCertStore>,
     pub(crate) schemes: Schemes,
@@ -135,6 +138,7 @@ impl Node {
         Ok(Arc::new(Self {
             active: ArcSwapOption::empty(),
             drain: Drain::default(),
+            permits: Permits::default(),
             counters: Counters::new(settings.limits.counter_keys),
             tls: tls::Server::new(tls::provider())?,
             settings,

@@ -1,11 +1,53 @@
 //! The workers: one thread, one current-thread runtime and one set of sockets each. Nothing is shared
 //! between workers but the [`Node`].
 
-use std::{io, num::NonZeroUsize, sync::Arc, thread};
+use std::{io, num::NonZeroUsize, rc::Rc, sync::Arc, task::Poll, thread, time::Duration};
 
-use tokio::{runtime, task::LocalSet};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioTimer;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::Semaphore,
+    task::LocalSet,
+    time::MissedTickBehavior,
+};
 
-use crate::{listen::Bound, node::Node};
+use crate::{
+    executor::LocalExecutor,
+    h3,
+    http::{
+        conn::{Connections, SWEEP},
+        serve,
+    },
+    limits::Limits,
+    listen::{Bound, Listener},
+    node::Node,
+    pipeline::world::Machine,
+    tls,
+    upstream::{Dial, Pool, tls::ClientTls},
+};
+
+/// Threads for name resolution, per worker: `getaddrinfo` blocks. More than this many names at once wait.
+const BLOCKING_THREADS: usize = 4;
+/// Pause after `accept` failed for want of descriptors or memory: retrying at once would only burn the CPU
+/// that could close something.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A vanished peer is noticed after about two minutes without traffic.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
+/// HTTP/2 windows towards clients: an upload of 100 Mbit/s over 20 ms, and what one client can make us hold.
+const H2_STREAM_WINDOW: u32 = 256 * 1024;
+const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Response bytes one HTTP/2 stream may queue.
+const H2_SEND_BUFFER: usize = 64 * 1024;
+/// Streams this side resets for the client's errors before the connection is closed.
+const H2_ERROR_RESETS: usize = 256;
+
+/// `send-one-way-request` calls under way on one worker: nobody waits for them, so nothing else bounds them.
+const ONE_WAY_CALLS: usize = 256;
 
 /// One worker per CPU this process may run on.
 pub fn default_count() -> NonZeroUsize {
@@ -38,11 +80,11 @@ impl Workers {
 /// A thread or a runtime could not be made (limits of processes or open files).
 pub fn start(node: &Arc<Node>, bound: Vec<Bound>) -> io::Result<Workers> {
     let count = bound.iter().map(|one| one.tcp.len()).max().unwrap_or(0);
-    let mut sockets: Vec<Vec<Socket>> = (0..count).map(|_| Vec::new()).collect();
+    let mut sockets: Vec<Vec<Sockets>> = (0..count).map(|_| Vec::new()).collect();
     for one in bound {
         let mut udp = one.udp.into_iter();
         for (worker, tcp) in one.tcp.into_iter().enumerate() {
-            sockets[worker].push(Socket {
+            sockets[worker].push(Sockets {
                 listener: one.listener,
                 tcp,
                 udp: udp.next(),
@@ -52,7 +94,10 @@ pub fn start(node: &Arc<Node>, bound: Vec<Bound>) -> io::Result<Workers> {
     let mut threads = Vec::with_capacity(count);
     for (id, sockets) in sockets.into_iter().enumerate() {
         let node = Arc::clone(node);
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
         threads.push(
             thread::Builder::new()
                 .name(format!("worker-{id}"))
@@ -67,13 +112,227 @@ pub fn start(node: &Arc<Node>, bound: Vec<Bound>) -> io::Result<Workers> {
 
 /// One listener's sockets on one worker.
 #[derive(Debug)]
-struct Socket {
-    listener: crate::listen::Listener,
+struct Sockets {
+    listener: Listener,
     tcp: std::net::TcpListener,
     udp: Option<std::net::UdpSocket>,
 }
 
-async fn run(_id: usize, node: Arc<Node>, _sockets: Vec<Socket>) {
+/// What lives on one worker. Never leaves its thread.
+pub(crate) struct Worker {
+    pub(crate) id: usize,
+    pub(crate) node: Arc<Node>,
+    pub(crate) connections: Rc<Connections>,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) machine: Machine,
+    one_way: Rc<Semaphore>,
+    pub(crate) http1: http1::Builder,
+    pub(crate) http2: http2::Builder<LocalExecutor>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(id: usize, node: Arc<Node>, dial: Dial) -> Rc<Self> {
+        let limits = &node.settings.limits;
+        let client_tls = ClientTls::new(tls::provider(), Arc::clone(&node.backend_roots));
+        Rc::new(Self {
+            id,
+            connections: Connections::new(),
+            pool: Pool::new(limits, Arc::clone(&node.metrics), client_tls, dial),
+            machine: Machine::new(),
+            one_way: Rc::new(Semaphore::new(ONE_WAY_CALLS)),
+            http1: http1_builder(limits),
+            http2: http2_builder(limits),
+            node,
+        })
+    }
+
+    /// The right to one more `send-one-way-request` under way; `None` when there are too many.
+    pub(crate) fn one_way(&self) -> Option<OneWay> {
+        let slots = Rc::clone(&self.one_way);
+        slots.try_acquire().ok()?.forget();
+        Some(OneWay { slots })
+    }
+
+    /// Keeps every limit that is not kept by a timer of its own.
+    pub(crate) async fn sweep(self: Rc<Self>) {
+        let mut tick = tokio::time::interval(SWEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            for cut in self.connections.sweep(&self.node.settings.limits) {
+                self.node
+                    .metrics
+                    .connections
+                    .refused
+                    .with_label_values(&[cut.reason()])
+                    .inc();
+            }
+            self.pool.sweep();
+        }
+    }
+}
+
+/// A place among the one-way requests under way.
+#[derive(Debug)]
+pub(crate) struct OneWay {
+    slots: Rc<Semaphore>,
+}
+
+impl Drop for OneWay {
+    fn drop(&mut self) {
+        self.slots.add_permits(1);
+    }
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The library's buffer grows to 400 KiB and never shrinks; ours stays at what a head may have.
+    builder.max_buf_size(limits.head_bytes.max(8 * 1024));
+    builder.max_header_size(limits.head_bytes);
+    if limits.headers != crate::limits::HEADERS {
+        // Only when it differs: a number set by hand is allocated for every request.
+        builder.max_headers(limits.headers);
+    }
+    // Header and idle timeouts are kept by the sweep: a timer per request costs more than all of them.
+    builder.header_read_timeout(None);
+    builder
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(limits.head_bytes as u32)
+        .max_pending_accept_reset_streams(limits.pending_resets)
+        .max_local_error_reset_streams(H2_ERROR_RESETS)
+        .initial_stream_window_size(H2_STREAM_WINDOW)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .max_send_buf_size(H2_SEND_BUFFER);
+    builder
+}
+
+async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>) {
     let mut watch = node.drain.watch();
+    let worker = Worker::new(id, node, Dial::Tcp);
+    worker.node.metrics.workers.inc();
+    let sweeper = tokio::task::spawn_local(Rc::clone(&worker).sweep());
+    for one in sockets {
+        match TcpListener::from_std(one.tcp) {
+            Ok(listener) => {
+                tokio::task::spawn_local(accept(Rc::clone(&worker), listener, one.listener));
+            }
+            Err(error) => tracing::error!(%error, address = %one.listener.address, "listener lost"),
+        }
+        if let Some(udp) = one.udp {
+            tokio::task::spawn_local(h3::serve(Rc::clone(&worker), udp, one.listener));
+        }
+    }
     watch.begun().await;
+    worker.connections.drain();
+    let left = async {
+        while worker.connections.len() > 0 {
+            worker.connections.freed.notified().await;
+        }
+    };
+    tokio::select! {
+        () = left => {}
+        () = watch.expired() => {
+            let cut = worker.connections.cut_all();
+            if !cut.is_empty() {
+                tracing::warn!(worker = id, connections = cut.len(), "the drain's deadline passed: connections cut");
+            }
+            // One turn of the loop lets the cut connections go.
+            tokio::task::yield_now().await;
+        }
+    }
+    sweeper.abort();
+    worker.node.metrics.workers.dec();
+}
+
+/// Accepts until the drain begins, then takes what the kernel had queued already.
+async fn accept(worker: Rc<Worker>, listener: TcpListener, spec: Listener) {
+    let mut watch = worker.node.drain.watch();
+    let name = spec.address.to_string();
+    let limit = worker.node.settings.limits.connections_per_worker;
+    loop {
+        if worker.connections.len() >= limit {
+            // New clients wait in the kernel's backlog until a slot is free.
+            tokio::select! {
+                () = worker.connections.freed.notified() => continue,
+                _ = watch.begun() => break,
+            }
+        }
+        let accepted = tokio::select! {
+            biased;
+            _ = watch.begun() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => begin(&worker, &spec, &name, stream, peer),
+            Err(error) => accept_failed(&worker, &error).await,
+        }
+    }
+    while let Poll::Ready(Ok((stream, peer))) =
+        listener.poll_accept(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    {
+        begin(&worker, &spec, &name, stream, peer);
+    }
+}
+
+fn begin(worker: &Rc<Worker>, spec: &Listener, name: &str, stream: TcpStream, peer: std::net::SocketAddr) {
+    let metrics = &worker.node.metrics.connections;
+    metrics.accepted.with_label_values(&[name]).inc();
+    let active = metrics.active.with_label_values(&[name]);
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%error, %peer, "socket options not set");
+    }
+    let local = stream.local_addr().unwrap_or(spec.address);
+    let alt_svc = (spec.tls && spec.http3)
+        .then(|| h3::alt_svc(spec.address.port()))
+        .flatten();
+    let held = worker.connections.register(peer, local, spec.tls, alt_svc);
+    let worker = Rc::clone(worker);
+    active.inc();
+    tokio::task::spawn_local(async move {
+        serve::tcp(worker, held, stream).await;
+        active.dec();
+    });
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// A connection that broke between the kernel's handshake and `accept` is nobody's problem; anything else
+/// (no descriptors, no memory) passes, and accepting goes on.
+async fn accept_failed(worker: &Worker, error: &io::Error) {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    ) {
+        return;
+    }
+    worker
+        .node
+        .metrics
+        .connections
+        .refused
+        .with_label_values(&["accept_error"])
+        .inc();
+    tracing::warn!(%error, "accept failed; raise the limit of open files if this repeats");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
 }

@@ -279,6 +279,13 @@ impl ResponseBody {
         }
     }
 
+    /// Gives a body that is still empty its bytes.
+    pub(crate) fn fill(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.source = ResponseSource::Full(bytes);
+        }
+    }
+
     /// Adds what happens at the end.
     pub(crate) fn with_tail(mut self, tail: Tail) -> Self {
         self.tail = Some(tail);

@@ -14,13 +14,18 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderValue;
 use tokio::time::Instant;
 
-use crate::limits::Limits;
+use crate::{limits::Limits, tunnel::Upgraded};
 
 /// How often connections are looked at. Every limit of a connection is met within one sweep more than it
 /// says.
 pub(crate) const SWEEP: Duration = Duration::from_millis(500);
+
+/// While draining, an HTTP/1.1 connection that has been idle this long is closed. A client that has just
+/// got a response may be sending the next request already.
+const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +85,8 @@ pub(crate) struct Conn {
     pub(crate) local: SocketAddr,
     /// The listener speaks TLS.
     pub(crate) secure: bool,
+    /// `Alt-Svc` of its responses: where HTTP/3 is served.
+    pub(crate) alt_svc: Option<HeaderValue>,
     pub(crate) tls: OnceCell<TlsFacts>,
     phase: Cell<Phase>,
     since: Cell<Instant>,
@@ -93,6 +100,9 @@ pub(crate) struct Conn {
     stalled_since: Cell<Instant>,
     cut: Cell<Option<Cut>>,
     draining: Cell<bool>,
+    close: Cell<bool>,
+    tunnel: RefCell<Option<Upgraded>>,
+    last_host: RefCell<Option<Arc<str>>>,
     waker: RefCell<Option<Waker>>,
     clock: Rc<Cell<Instant>>,
 }
@@ -182,6 +192,34 @@ impl Conn {
         self.draining.get()
     }
 
+    /// The drain has begun and the connection has been idle for a while since: it can be closed without
+    /// racing a request that is already on its way.
+    pub(crate) fn should_close(&self) -> bool {
+        self.close.get()
+    }
+
+    /// What the connection becomes when its last response is a `101`.
+    pub(crate) fn set_tunnel(&self, upstream: Upgraded) {
+        *self.tunnel.borrow_mut() = Some(upstream);
+    }
+
+    pub(crate) fn take_tunnel(&self) -> Option<Upgraded> {
+        self.tunnel.borrow_mut().take()
+    }
+
+    /// `host` as shared text; a client asks for the same host again and again.
+    pub(crate) fn host(&self, host: &str) -> Arc<str> {
+        let mut last = self.last_host.borrow_mut();
+        match &*last {
+            Some(known) if **known == *host => Arc::clone(known),
+            _ => {
+                let fresh: Arc<str> = host.into();
+                *last = Some(Arc::clone(&fresh));
+                fresh
+            }
+        }
+    }
+
     /// The limit this connection is past, if any.
     fn overdue(&self, limits: &Limits, now: Instant) -> Option<Cut> {
         let past = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
@@ -256,12 +294,14 @@ impl Connections {
         peer: SocketAddr,
         local: SocketAddr,
         secure: bool,
+        alt_svc: Option<HeaderValue>,
     ) -> Registration {
         let now = self.clock.get();
         let conn = Rc::new(Conn {
             peer,
             local,
             secure,
+            alt_svc,
             tls: OnceCell::new(),
             phase: Cell::new(Phase::Handshake),
             since: Cell::new(now),
@@ -271,6 +311,9 @@ impl Connections {
             stalled_since: Cell::new(now),
             cut: Cell::new(None),
             draining: Cell::new(self.draining.get()),
+            close: Cell::new(false),
+            tunnel: RefCell::new(None),
+            last_host: RefCell::new(None),
             waker: RefCell::new(None),
             clock: Rc::clone(&self.clock),
         });
@@ -288,6 +331,9 @@ impl Connections {
     pub(crate) fn sweep(&self, limits: &Limits) -> Vec<Cut> {
         let now = Instant::now();
         self.clock.set(now);
+        if self.draining.get() {
+            self.close_idle(now);
+        }
         self.cut_where(|conn| conn.overdue(limits, now))
     }
 
@@ -297,6 +343,16 @@ impl Connections {
         for conn in self.open.borrow().values() {
             conn.draining.set(true);
             conn.wake();
+        }
+    }
+
+    fn close_idle(&self, now: Instant) {
+        for conn in self.open.borrow().values() {
+            let idle = conn.phase.get() == Phase::Idle;
+            if idle && now.saturating_duration_since(conn.since.get()) >= DRAIN_IDLE {
+                conn.close.set(true);
+                conn.wake();
+            }
         }
     }
 
@@ -344,7 +400,7 @@ mod tests {
         };
         let table = Connections::new();
         let address = "127.0.0.1:1".parse().unwrap();
-        let held = table.register(address, address, false);
+        let held = table.register(address, address, false, None);
         act(&held.conn);
         let (last, early) = waits.split_last().unwrap();
         for wait in early {
@@ -427,7 +483,7 @@ mod tests {
     async fn dropping_the_registration_frees_the_slot() {
         let table = Connections::new();
         let address = "127.0.0.1:1".parse().unwrap();
-        let held = table.register(address, address, false);
+        let held = table.register(address, address, false, None);
         assert_eq!(table.len(), 1);
         drop(held);
         assert_eq!(table.len(), 0);

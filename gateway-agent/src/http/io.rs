@@ -11,7 +11,10 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{conn::Conn, guard::Guard};
+use super::{
+    conn::Conn,
+    guard::{END_OF_HEAD, Guard},
+};
 use crate::transport::Transport;
 
 /// A client's transport under the HTTP server.
@@ -55,8 +58,10 @@ impl AsyncRead for ClientIo {
         let fresh = &mut buf.filled_mut()[before..];
         if !fresh.is_empty() {
             this.conn.read(this.guard.is_some());
-            if let Some(guard) = &mut this.guard {
-                guard.inspect(fresh);
+            if let Some(guard) = &mut this.guard
+                && guard.inspect(fresh)
+            {
+                this.prefix = Bytes::from_static(END_OF_HEAD);
             }
         }
         Poll::Ready(Ok(()))

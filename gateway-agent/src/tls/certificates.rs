@@ -20,7 +20,7 @@ use rustls::{
 /// A host name with the PEM texts of its chain and key.
 #[derive(Clone)]
 pub struct HostCertificate {
-    /// Exact name, or `*.example.com` for one label. Lower case.
+    /// Exact name, `*.example.com` for one label, or `*` for whatever nothing else fits. Lower case.
     pub name: Arc<str>,
     /// Where the chain came from, for messages.
     pub chain_source: Arc<str>,
@@ -121,7 +121,8 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let keys = hello.server_name().and_then(|name| self.keys(name));
+        let named = hello.server_name().and_then(|name| self.keys(name));
+        let keys = named.or_else(|| self.by_name.get("*"));
         let Some(keys) = keys else {
             self.misses.fetch_add(1, Ordering::Relaxed);
             return self.fallback.clone();

@@ -4,6 +4,7 @@ mod certificates;
 mod server;
 
 pub use certificates::{CertificateProblem, Certificates, HostCertificate};
+pub(crate) use server::TLS_BUFFER_BYTES;
 pub use server::{ClientCertificates, Server};
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -15,7 +15,10 @@ use super::{
     h1::H1,
     host::{InFlight, Lease},
 };
-use crate::http::body::{BodyError, ClientBody, Patience, chain};
+use crate::{
+    http::body::{BodyError, ClientBody, Patience, chain},
+    transport::Transport,
+};
 
 /// A request body on its way to a backend.
 #[derive(Debug, Default)]
@@ -114,8 +117,18 @@ impl UpstreamBody {
         }
     }
 
+    /// Gives the connection of an empty body back at once.
+    pub(crate) fn release_now(&mut self) {
+        self.release_if_done(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// After a `101`: the byte stream, with what followed the head.
+    pub(crate) fn into_stream(self) -> Option<(Transport, Bytes)> {
+        self.h1.map(|(h1, _)| h1.into_stream())
+    }
+
     /// Gives the connection back if the whole body has been read.
-    pub(crate) fn release_if_done(&mut self, cx: &mut Context<'_>) {
+    fn release_if_done(&mut self, cx: &mut Context<'_>) {
         if self.incoming.is_end_stream()
             && let Some((mut h1, lease)) = self.h1.take()
         {

@@ -4,7 +4,6 @@ use std::{
     fmt,
     future::Future,
     net::SocketAddr,
-    pin::Pin,
     task::{Context, Poll, Waker},
 };
 

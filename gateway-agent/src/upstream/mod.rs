@@ -10,11 +10,14 @@ mod error;
 mod h1;
 mod host;
 mod pool;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 
 pub(crate) use body::{OutBody, UpstreamBody};
+pub(crate) use connect::Dial;
 pub(crate) use error::UpstreamError;
-pub(crate) use pool::{Head, Pool, Sent};
+pub(crate) use pool::{Pool, Sent};
 
 use std::sync::Arc;
 

@@ -1,0 +1,254 @@
+//! Performing what policies ask for.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use gateway_config::snapshot::OperationEntry;
+use gateway_policy::{
+    Context, Failure,
+    context::Body as ContextBody,
+    effect::{Effect, Example, Message, Outcome, OutgoingRequest, SelectedBackend},
+};
+use http::request::Parts;
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use super::{forward, ledger::Ledger, setup::Prepared};
+use crate::{
+    http::{
+        body::{BodyError, ClientBody},
+        conn::Conn,
+    },
+    node::Active,
+    upstream::UpstreamBody,
+    worker::Worker,
+};
+
+/// What the agent holds for one request beside the context: the bodies on the wire.
+pub(super) struct Exchange {
+    pub(super) worker: Rc<Worker>,
+    pub(super) conn: Rc<Conn>,
+    pub(super) active: Arc<Active>,
+    pub(super) operation: Option<Arc<OperationEntry>>,
+    /// The request body while it is on the wire.
+    pub(super) body: Option<ClientBody>,
+    /// The response body while it is on the wire.
+    pub(super) upstream: Option<Box<UpstreamBody>>,
+    pub(super) websocket: bool,
+    /// The client takes trailers (gRPC needs the backend to know).
+    pub(super) te_trailers: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        worker: Rc<Worker>,
+        conn: &Rc<Conn>,
+        active: Arc<Active>,
+        body: ClientBody,
+        prepared: &Prepared,
+        parts: &Parts,
+    ) -> Self {
+        let te_trailers = parts
+            .headers
+            .get(http::header::TE)
+            .is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+        Self {
+            worker,
+            conn: Rc::clone(conn),
+            active,
+            operation: prepared.operation.clone(),
+            body: Some(body),
+            upstream: None,
+            websocket: prepared.websocket,
+            te_trailers,
+        }
+    }
+
+    /// Does one thing and tells what came of it.
+    pub(super) async fn perform(
+        &mut self,
+        effect: Effect,
+        context: &mut Context,
+        ledger: &mut Ledger,
+    ) -> Outcome {
+        match effect {
+            Effect::ReadBody(Message::Request) => self.read_request().await,
+            Effect::ReadBody(Message::Response) => self.read_response().await,
+            Effect::Forward(how) => match Box::pin(forward::forward(self, &how, context, ledger)).await {
+                Ok(response) => Outcome::Response(response),
+                Err(failure) => Outcome::Failed(failure),
+            },
+            Effect::Send(request) => self.send(*request, ledger).await,
+            Effect::Count(count) => Outcome::Counted(self.worker.node.counters.count(&count)),
+            Effect::Delay(time) => {
+                tokio::time::sleep(time).await;
+                Outcome::Elapsed
+            }
+            Effect::SelectBackend(id) => self.select_backend(&id),
+            Effect::Example {
+                status,
+                content_type,
+                index,
+            } => Outcome::Example(self.example(status, content_type.as_deref(), index)),
+            // Without an external cache these policies do nothing, as documented for self-hosted gateways.
+            Effect::Cache(_) => Outcome::Cached(None),
+            Effect::Enter { key, max_count } => {
+                Outcome::Permit(self.worker.node.permits.enter(&key, max_count))
+            }
+            Effect::Token(_) => unsupported("a managed identity's token"),
+            other => unsupported(&format!("{other:?}")),
+        }
+    }
+
+    /// Reads the request body whole.
+    pub(super) async fn read_request(&mut self) -> Outcome {
+        let limit = self.worker.node.settings.limits.buffered_body_bytes;
+        match self.body.take() {
+            None => Outcome::Body(Bytes::new()),
+            Some(body) => match read_whole(body, limit).await {
+                Ok(bytes) => Outcome::Body(bytes),
+                Err(failure) => Outcome::Failed(failure),
+            },
+        }
+    }
+
+    async fn read_response(&mut self) -> Outcome {
+        let limit = self.worker.node.settings.limits.buffered_body_bytes;
+        match self.upstream.take() {
+            None => Outcome::Body(Bytes::new()),
+            Some(body) => match read_whole(body, limit).await {
+                Ok(bytes) => Outcome::Body(bytes),
+                Err(failure) => Outcome::Failed(failure),
+            },
+        }
+    }
+
+    fn select_backend(&self, id: &str) -> Outcome {
+        match self.active.snapshot.backend(id) {
+            None => Outcome::Failed(Failure::Unavailable(format!("there is no backend entity `{id}`"))),
+            Some(entry) => match &entry.refused {
+                Some(reason) => Outcome::Failed(Failure::PolicyNotLoaded {
+                    scope: Arc::clone(reason),
+                }),
+                None => Outcome::Backend(SelectedBackend {
+                    backend: Arc::clone(&entry.backend),
+                    url: entry.url.clone(),
+                }),
+            },
+        }
+    }
+
+    fn example(&self, status: http::StatusCode, content_type: Option<&str>, index: usize) -> Option<Example> {
+        let response = self
+            .operation
+            .as_ref()?
+            .responses
+            .iter()
+            .find(|response| response.status == status)?;
+        let mut fitting = response
+            .representations
+            .iter()
+            .filter(|one| content_type.is_none_or(|wanted| one.content_type.eq_ignore_ascii_case(wanted)));
+        let chosen = fitting.nth(index)?;
+        let body = chosen.example.as_deref().unwrap_or_default();
+        Some(Example {
+            content_type: Some(Arc::clone(&chosen.content_type)),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        })
+    }
+
+    async fn send(&mut self, request: OutgoingRequest, ledger: &mut Ledger) -> Outcome {
+        if request.one_way {
+            let (worker, active) = (Rc::clone(&self.worker), Arc::clone(&self.active));
+            let Some(permit) = worker.one_way() else {
+                return Outcome::Failed(Failure::Unavailable(
+                    "too many one-way requests are under way".to_owned(),
+                ));
+            };
+            tokio::task::spawn_local(async move {
+                let limit = worker.node.settings.limits.buffered_body_bytes;
+                if let Err(failure) = forward::call(&worker, &active, request, limit).await {
+                    tracing::debug!(?failure, "one-way request failed");
+                }
+                drop(permit);
+            });
+            return Outcome::Elapsed;
+        }
+        let limit = self.worker.node.settings.limits.buffered_body_bytes;
+        let begun = tokio::time::Instant::now();
+        let called = Box::pin(forward::call(&self.worker, &self.active, request, limit)).await;
+        ledger.backend_time(begun.elapsed());
+        match called {
+            Ok(response) => Outcome::Response(response),
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+}
+
+fn unsupported(what: &str) -> Outcome {
+    Outcome::Failed(Failure::Unavailable(format!(
+        "this gateway cannot provide {what} yet"
+    )))
+}
+
+/// Gathers a body up to `limit` bytes. Trailers are dropped: policies cannot see them.
+///
+/// # Errors
+/// The body's own failure, or [`Failure::BodyTooLarge`], known early when the length is announced.
+pub(super) async fn read_whole<B>(body: B, limit: usize) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
+{
+    let mut body = body;
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Failure::BodyTooLarge { limit });
+    }
+    let mut first = Bytes::new();
+    let mut all: Option<BytesMut> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(body_failure)?.into_data() else {
+            continue;
+        };
+        let held = all.as_ref().map_or(first.len(), BytesMut::len);
+        if held + data.len() > limit {
+            return Err(Failure::BodyTooLarge { limit });
+        }
+        match &mut all {
+            Some(all) => all.extend_from_slice(&data),
+            // One piece is the common case and needs no copy.
+            None if first.is_empty() => first = data,
+            None => {
+                let mut joined = BytesMut::with_capacity((first.len() + data.len()) * 2);
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&data);
+                all = Some(joined);
+            }
+        }
+    }
+    Ok(all.map_or(first, BytesMut::freeze))
+}
+
+/// A broken body as the failure table knows it.
+pub(super) fn body_failure(error: BodyError) -> Failure {
+    match error {
+        BodyError::Client(_) => Failure::BadRequest("the request body is malformed or incomplete".to_owned()),
+        BodyError::ClientTimeout(_) => Failure::ClientConnection(error.to_string()),
+        BodyError::Upstream(_) | BodyError::UpstreamTimeout(_) => {
+            Failure::BackendConnection(error.to_string())
+        }
+    }
+}
+
+/// A context body that a policy made or the agent read.
+pub(super) fn buffered(bytes: Bytes) -> ContextBody {
+    if bytes.is_empty() {
+        ContextBody::None
+    } else {
+        ContextBody::Buffered(bytes)
+    }
+}
+
+/// The time left of `limit` since `begun`; zero when it has passed.
+pub(super) fn left(limit: Duration, begun: tokio::time::Instant) -> Duration {
+    limit.saturating_sub(begun.elapsed())
+}

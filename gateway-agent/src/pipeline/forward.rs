@@ -1,0 +1,506 @@
+//! `forward-request` and `send-request`: from the request of the context to an exchange with a backend.
+
+use std::{sync::Arc, time::Duration};
+
+use gateway_config::snapshot::{BackendEntry, PoolMember};
+use gateway_policy::{
+    Context, Failure, World,
+    context::{Body as ContextBody, Response, Url},
+    effect::{BackendHttpVersion, Forward, Outcome, OutgoingRequest},
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri};
+use http_body::Body;
+use tokio::time::{Instant, timeout};
+
+use super::{
+    effects::{Exchange, buffered, left, read_whole},
+    ledger::Ledger,
+};
+use crate::{
+    http::headers::{append_forwarded_for, copy_request, strip_response},
+    node::Active,
+    tunnel::Upgraded,
+    upstream::{OutBody, Protocol, Sent, Target, UpstreamError},
+    worker::Worker,
+};
+
+/// Redirects followed by one `forward-request follow-redirects="true"`. .NET's default is 50; ten hops are
+/// a loop for all practical purposes.
+const REDIRECTS_MAX: usize = 10;
+/// Room for the fields the gateway adds: Host, Content-Length, X-Forwarded-For, TE, credentials.
+const ADDED_FIELDS: usize = 6;
+
+/// Where a request goes and how its connection is secured.
+struct Destination<'a> {
+    url: &'a Url,
+    entry: Option<&'a BackendEntry>,
+}
+
+/// Sends the request of the context to its backend and returns the response, its body still on the wire.
+///
+/// # Errors
+/// The failure of the table: no connection, timeout, a broken request body.
+pub(super) async fn forward(
+    exchange: &mut Exchange,
+    how: &Forward,
+    context: &mut Context,
+    ledger: &mut Ledger,
+) -> Result<Response, Failure> {
+    exchange.upstream = None;
+    if how.buffer_request_body && matches!(context.request.body, ContextBody::Streaming) {
+        match exchange.read_request().await {
+            Outcome::Body(bytes) => context.request.body = buffered(bytes),
+            Outcome::Failed(failure) => return Err(failure),
+            _ => {}
+        }
+    }
+    let active = Arc::clone(&exchange.active);
+    let entry = backend_entry(exchange, &active, context)?;
+    let begun = Instant::now();
+    ledger.backend_begins(begun, context);
+    let mut redirected: Option<Url> = None;
+    for _ in 0..=REDIRECTS_MAX {
+        let destination = Destination {
+            url: redirected.as_ref().unwrap_or(&context.request.url),
+            entry: entry.as_deref(),
+        };
+        let body = request_body(exchange, &context.request.body);
+        let limit = left(how.timeout, begun);
+        let result = timeout(limit, one(exchange, how, context, &destination, body)).await;
+        let sent = match result {
+            Err(_) => {
+                ledger.backend_time(begun.elapsed());
+                return Err(Failure::BackendTimeout);
+            }
+            Ok(Err(error)) => {
+                ledger.backend_time(begun.elapsed());
+                return Err(error.failure(&ledger.traffic));
+            }
+            Ok(Ok(sent)) => sent,
+        };
+        ledger.backend_answered(&sent);
+        let target = how
+            .follow_redirects
+            .then(|| redirect(&sent, destination.url, &context.request.method))
+            .flatten();
+        match target {
+            Some(next) => redirected = Some(next),
+            None => return Ok(received(exchange, sent)),
+        }
+    }
+    Err(Failure::BackendConnection(format!(
+        "more than {REDIRECTS_MAX} redirects"
+    )))
+}
+
+/// The backend entity that policies chose, resolved to a member when it is a pool.
+fn backend_entry(
+    exchange: &Exchange,
+    active: &Arc<Active>,
+    context: &mut Context,
+) -> Result<Option<Arc<BackendEntry>>, Failure> {
+    let Some(chosen) = &context.backend else {
+        return Ok(None);
+    };
+    let missing = |id: &str| Failure::BackendConnection(format!("the backend entity `{id}` does not exist"));
+    let mut entry = active
+        .snapshot
+        .backend(&chosen.id)
+        .ok_or_else(|| missing(&chosen.id))?;
+    if !entry.pool.is_empty() {
+        let member = choose(&entry.pool, exchange.worker.machine.random());
+        entry = active
+            .snapshot
+            .backend(&member.id)
+            .ok_or_else(|| missing(&member.id))?;
+        if let Some(url) = &entry.url {
+            context.request.url = rebase(&context.request.url, url);
+        }
+    }
+    if let Some(reason) = &entry.refused {
+        return Err(Failure::PolicyNotLoaded {
+            scope: Arc::clone(reason),
+        });
+    }
+    Ok(Some(Arc::clone(entry)))
+}
+
+/// One of the members with the best priority, in proportion to the weights.
+fn choose(pool: &[PoolMember], random: u64) -> &PoolMember {
+    let best = pool.iter().map(|member| member.priority).min().unwrap_or(0);
+    let group = || pool.iter().filter(|member| member.priority == best);
+    let total: u64 = group().map(|member| u64::from(member.weight)).sum();
+    // Members without any weight share equally.
+    let weight = |member: &PoolMember| if total == 0 { 1 } else { u64::from(member.weight) };
+    let mut ticket = random % group().map(weight).sum::<u64>().max(1);
+    for member in group() {
+        match ticket.checked_sub(weight(member)) {
+            Some(rest) => ticket = rest,
+            None => return member,
+        }
+    }
+    &pool[0]
+}
+
+/// `url` with the scheme, authority and base path of `base`.
+fn rebase(url: &Url, base: &Url) -> Url {
+    let prefix = base.path.strip_suffix('/').unwrap_or(&base.path);
+    Url {
+        scheme: Arc::clone(&base.scheme),
+        host: Arc::clone(&base.host),
+        port: base.port,
+        path: format!("{prefix}{}", url.path),
+        query: url.query.clone(),
+    }
+}
+
+fn request_body(exchange: &mut Exchange, body: &ContextBody) -> OutBody {
+    match body {
+        ContextBody::None | ContextBody::Consumed => OutBody::Empty,
+        ContextBody::Buffered(bytes) => OutBody::Full(bytes.clone()),
+        ContextBody::Streaming => match exchange.body.take() {
+            Some(body) if !body.is_end_stream() => OutBody::Client(body),
+            _ => OutBody::Empty,
+        },
+    }
+}
+
+/// Idempotent methods may be sent twice (RFC 9110 §9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
+}
+
+fn target(
+    url: &Url,
+    entry: Option<&BackendEntry>,
+    version: BackendHttpVersion,
+) -> Result<Target, UpstreamError> {
+    let secure = match &*url.scheme {
+        "https" | "wss" => true,
+        "http" | "ws" => false,
+        other => {
+            return Err(UpstreamError::Unsendable(format!(
+                "the scheme `{other}` is not http or https"
+            )));
+        }
+    };
+    if url.host.is_empty() {
+        return Err(UpstreamError::Unsendable(
+            "the API has no service URL and no policy chose a backend".to_owned(),
+        ));
+    }
+    Ok(Target {
+        secure,
+        host: Arc::clone(&url.host),
+        port: if url.port == 0 {
+            default_port(secure)
+        } else {
+            url.port
+        },
+        version: version.into(),
+        validate_chain: entry.is_none_or(|entry| entry.validate_chain),
+        validate_name: entry.is_none_or(|entry| entry.validate_name),
+    })
+}
+
+fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
+
+async fn one(
+    exchange: &Exchange,
+    how: &Forward,
+    context: &Context,
+    destination: &Destination<'_>,
+    body: OutBody,
+) -> Result<Sent, UpstreamError> {
+    let request = &context.request;
+    let version = if exchange.websocket {
+        BackendHttpVersion::Http1
+    } else {
+        how.http_version
+    };
+    let target = target(destination.url, destination.entry, version)?;
+    let peer = exchange.conn.peer.ip();
+    let length = content_length(&request.headers, &body);
+    let head = |protocol: Protocol| {
+        let mut headers = copy_request(&request.headers, ADDED_FIELDS);
+        append_forwarded_for(&mut headers, peer);
+        if let Some(length) = length {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if exchange.te_trailers && protocol == Protocol::Http2 {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if exchange.websocket {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        let query = match destination.entry {
+            Some(entry) => credentials(entry, &mut headers, &destination.url.query),
+            None => None,
+        };
+        let query = query.as_deref().unwrap_or(&destination.url.query);
+        build(
+            &target,
+            protocol,
+            request.method.clone(),
+            destination.url,
+            query,
+            headers,
+        )
+    };
+    exchange
+        .worker
+        .pool
+        .send(&target, &head, body, is_idempotent(&request.method))
+        .await
+}
+
+/// The length to announce: known, and either not zero or announced by the client too.
+fn content_length(headers: &HeaderMap, body: &OutBody) -> Option<u64> {
+    match body.size_hint().exact() {
+        Some(0) if !headers.contains_key(header::CONTENT_LENGTH) => None,
+        exact => exact,
+    }
+}
+
+/// Adds the credentials of a backend entity; returns the query with its parameters, if it has any.
+fn credentials(entry: &BackendEntry, headers: &mut HeaderMap, query: &str) -> Option<String> {
+    for (name, value) in &entry.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    if entry.query.is_empty() {
+        return None;
+    }
+    let mut out = query.to_owned();
+    for (name, value) in &entry.query {
+        if !out.is_empty() {
+            out.push('&');
+        }
+        escape(name, &mut out);
+        out.push('=');
+        escape(value, &mut out);
+    }
+    Some(out)
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
+fn escape(text: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+/// The request head for one protocol.
+fn build(
+    target: &Target,
+    protocol: Protocol,
+    method: Method,
+    url: &Url,
+    query: &str,
+    mut headers: HeaderMap,
+) -> Result<Request<()>, UpstreamError> {
+    let unsendable = |what: &str| UpstreamError::Unsendable(format!("{what} of `{}`", url.path));
+    let path = if url.path.is_empty() { "/" } else { &url.path };
+    let path_and_query = match query {
+        "" => uri::PathAndQuery::try_from(path),
+        query => uri::PathAndQuery::try_from([path, "?", query].concat()),
+    }
+    .map_err(|_| unsendable("path or query"))?;
+    let authority = authority(target);
+    let (uri, version) = match protocol {
+        Protocol::Http1 => {
+            headers.insert(
+                header::HOST,
+                HeaderValue::try_from(authority).map_err(|_| unsendable("host"))?,
+            );
+            (Uri::from(path_and_query), Version::HTTP_11)
+        }
+        Protocol::Http2 => {
+            let scheme = if target.secure {
+                uri::Scheme::HTTPS
+            } else {
+                uri::Scheme::HTTP
+            };
+            let uri = Uri::builder()
+                .scheme(scheme)
+                .authority(authority)
+                .path_and_query(path_and_query)
+                .build()
+                .map_err(|_| unsendable("host"))?;
+            (uri, Version::HTTP_2)
+        }
+    };
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = version;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn authority(target: &Target) -> String {
+    let host = if target.host.contains(':') {
+        format!("[{}]", target.host)
+    } else {
+        target.host.to_string()
+    };
+    if target.port == default_port(target.secure) {
+        host
+    } else {
+        format!("{host}:{}", target.port)
+    }
+}
+
+/// Where a redirect leads, if it may be followed: the method must stay the same or become GET.
+fn redirect(sent: &Sent, from: &Url, method: &Method) -> Option<Url> {
+    let safe = matches!(*method, Method::GET | Method::HEAD);
+    if !matches!(sent.status.as_u16(), 301 | 302 | 303 | 307 | 308) || !safe {
+        return None;
+    }
+    let location = sent.headers.get(header::LOCATION)?.to_str().ok()?;
+    resolve(from, location)
+}
+
+/// `location` seen from `from` (RFC 3986 §5.2, without dot segments, which servers send in no redirects).
+fn resolve(from: &Url, location: &str) -> Option<Url> {
+    let split = |target: &str| match target.split_once('?') {
+        Some((path, query)) => (path.to_owned(), query.to_owned()),
+        None => (target.to_owned(), String::new()),
+    };
+    let location = location.split('#').next().unwrap_or_default();
+    if let Ok(uri) = location.parse::<Uri>()
+        && let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host())
+    {
+        let secure = scheme.eq_ignore_ascii_case("https");
+        return Some(Url {
+            scheme: scheme.to_ascii_lowercase().into(),
+            host: host.trim_start_matches('[').trim_end_matches(']').into(),
+            port: uri.port_u16().unwrap_or(default_port(secure)),
+            path: uri.path().to_owned(),
+            query: uri.query().unwrap_or_default().to_owned(),
+        });
+    }
+    let (path, query) = match location {
+        "" => return None,
+        absolute if absolute.starts_with('/') && !absolute.starts_with("//") => split(absolute),
+        relative if !relative.starts_with("//") => {
+            let parent = from.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+            split(&format!("{parent}/{relative}"))
+        }
+        _ => return None,
+    };
+    Some(Url {
+        path,
+        query,
+        ..from.clone()
+    })
+}
+
+/// Takes a response over: a tunnel, or a body on the wire.
+fn received(exchange: &mut Exchange, mut sent: Sent) -> Response {
+    let switched = sent.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    if switched && exchange.websocket {
+        if let Some((transport, first)) = sent.body.into_stream() {
+            exchange.conn.set_tunnel(Upgraded { transport, first });
+        }
+        // The handshake's own fields belong to both ends of the tunnel.
+        sent.headers
+            .insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        sent.headers
+            .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        return Response {
+            status: sent.status,
+            reason: sent.reason,
+            headers: sent.headers,
+            body: ContextBody::None,
+        };
+    }
+    strip_response(&mut sent.headers);
+    let body = if sent.body.is_end_stream() {
+        sent.body.release_now();
+        ContextBody::None
+    } else {
+        exchange.upstream = Some(sent.body);
+        ContextBody::Streaming
+    };
+    Response {
+        status: sent.status,
+        reason: sent.reason,
+        headers: sent.headers,
+        body,
+    }
+}
+
+/// A call of a policy's own (`send-request`): the answer comes whole.
+///
+/// # Errors
+/// The failure of the table.
+pub(super) async fn call(
+    worker: &Worker,
+    active: &Active,
+    request: OutgoingRequest,
+    limit: usize,
+) -> Result<Response, Failure> {
+    let OutgoingRequest {
+        method,
+        url,
+        headers,
+        body,
+        timeout: time,
+        ..
+    } = request;
+    let entry = active
+        .snapshot
+        .backends()
+        .find(|entry| entry.url.as_ref() == Some(&url))
+        .cloned();
+    let exchange = async {
+        let target = target(&url, entry.as_deref(), BackendHttpVersion::Http1)
+            .map_err(|error| Failure::BackendConnection(error.to_string()))?;
+        let body = if body.is_empty() {
+            OutBody::Empty
+        } else {
+            OutBody::Full(body)
+        };
+        let length = content_length(&headers, &body);
+        let head = |protocol: Protocol| {
+            let mut headers = copy_request(&headers, ADDED_FIELDS);
+            if let Some(length) = length {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            build(&target, protocol, method.clone(), &url, &url.query, headers)
+        };
+        let mut sent = worker
+            .pool
+            .send(&target, &head, body, is_idempotent(&method))
+            .await
+            .map_err(|error| Failure::BackendConnection(error.to_string()))?;
+        strip_response(&mut sent.headers);
+        let bytes = read_whole(sent.body, limit).await?;
+        Ok(Response {
+            status: sent.status,
+            reason: sent.reason,
+            headers: sent.headers,
+            body: buffered(bytes),
+        })
+    };
+    within(time, exchange).await
+}
+
+async fn within<T>(time: Duration, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match timeout(time, future).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::BackendTimeout),
+    }
+}

@@ -1,0 +1,326 @@
+//! What is written down about a request: metrics always, a record when somebody wants records.
+//!
+//! The ledger is opened with the request and closed when the response is over, however it ends: it rides on
+//! the response body, and when the request is given up before there is one, dropping it closes it too.
+
+use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
+
+use gateway_config::snapshot::ApiEntry;
+use gateway_policy::{Context, Execution, Failure, failure::BackendStatuses};
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use super::{Protocol, effects::Exchange, setup};
+use crate::{
+    http::{
+        body::{Finish, ResponseBody, Tail, Traffic},
+        conn::Conn,
+    },
+    telemetry::{ErrorRecord, RequestRecord, RouteMetrics, clock::Timestamp, record::masked, route::Sample},
+    upstream::Sent,
+    worker::Worker,
+};
+
+/// The status under which a request is counted whose client went away before the answer. Not sent to anyone;
+/// nginx's well-known number.
+const CLIENT_CLOSED: u16 = 499;
+
+/// The book of one request.
+pub(super) struct Ledger {
+    pub(super) traffic: Rc<Traffic>,
+    page: Option<Box<Page>>,
+}
+
+/// Its only page; boxed because it travels with the response body.
+struct Page {
+    worker: Rc<Worker>,
+    conn: Rc<Conn>,
+    traffic: Rc<Traffic>,
+    begun: Instant,
+    request_id: [u8; 16],
+    route: Arc<RouteMetrics>,
+    status: Option<StatusCode>,
+    /// When the current backend exchange began, while its body may still be on the wire.
+    backend_begun: Option<Instant>,
+    /// Backend time of calls that are over.
+    backend: Option<Duration>,
+    /// `None` when nobody wants records.
+    record: Option<Box<RequestRecord>>,
+}
+
+impl Ledger {
+    pub(super) fn open(
+        worker: &Rc<Worker>,
+        conn: &Rc<Conn>,
+        traffic: Rc<Traffic>,
+        protocol: Protocol,
+    ) -> Self {
+        worker.node.metrics.requests_active.inc();
+        let record = worker.node.sink.wants_records().then(|| {
+            Box::new(RequestRecord {
+                time_generated: Timestamp::now(),
+                caller_ip_address: Some(conn.peer.ip().to_canonical()),
+                client_protocol: protocol.name(),
+                client_tls_version: conn.tls.get().map(|tls| tls.version),
+                worker: Some(worker.id),
+                ..RequestRecord::default()
+            })
+        });
+        let page = Page {
+            worker: Rc::clone(worker),
+            conn: Rc::clone(conn),
+            traffic: Rc::clone(&traffic),
+            begun: Instant::now(),
+            request_id: [0; 16],
+            route: worker.node.metrics.unmatched(),
+            status: None,
+            backend_begun: None,
+            backend: None,
+            record,
+        };
+        Self {
+            traffic,
+            page: Some(Box::new(page)),
+        }
+    }
+
+    fn page(&mut self) -> Option<&mut Page> {
+        self.page.as_deref_mut()
+    }
+
+    pub(super) fn statuses(&self) -> BackendStatuses {
+        self.page
+            .as_ref()
+            .map(|page| page.worker.node.settings.statuses)
+            .unwrap_or_default()
+    }
+
+    /// The identifier of a request that never got a context.
+    pub(super) fn request_id(&mut self) -> [u8; 16] {
+        match self.page() {
+            Some(page) => {
+                page.request_id = page.worker.machine.guid();
+                page.request_id
+            }
+            None => [0; 16],
+        }
+    }
+
+    /// The book itself, leaving an empty cover.
+    pub(super) fn hand_over(&mut self) -> Ledger {
+        Self {
+            traffic: Rc::clone(&self.traffic),
+            page: self.page.take(),
+        }
+    }
+
+    /// What the request is for.
+    pub(super) fn matched(&mut self, route: &Arc<RouteMetrics>, api: Option<&Arc<ApiEntry>>) {
+        if let Some(page) = self.page() {
+            page.route = Arc::clone(route);
+            if let (Some(record), Some(api)) = (&mut page.record, api) {
+                record.api_id = Some(Arc::clone(&api.name));
+                record.api_revision = Some(Arc::clone(&api.api.revision));
+            }
+        }
+    }
+
+    /// A built-in step refused before any context existed.
+    pub(super) fn refused(&mut self, failure: &Failure, method: &Method, target: String, status: StatusCode) {
+        let Some(page) = self.page() else { return };
+        page.worker
+            .node
+            .metrics
+            .refused
+            .with_label_values(&[failure.label()])
+            .inc();
+        page.status = Some(status);
+        if let Some(record) = &mut page.record {
+            record.method = method.to_string();
+            record.url = target;
+            record.last_error = Some(Box::new(ErrorRecord {
+                source: failure.source().unwrap_or("gateway").into(),
+                reason: failure.label().into(),
+                message: failure.message(),
+                ..ErrorRecord::default()
+            }));
+        }
+    }
+
+    /// The policies have run.
+    pub(super) fn ran(&mut self, execution: &Execution) {
+        let Some(page) = self.page() else { return };
+        if let Some(failure) = execution.failure() {
+            page.worker
+                .node
+                .metrics
+                .refused
+                .with_label_values(&[failure.label()])
+                .inc();
+        }
+        if let Some(record) = &mut page.record {
+            record.policies = execution
+                .executed()
+                .map(|one| Cow::Borrowed(one.policy))
+                .collect();
+        }
+    }
+
+    /// A request to a backend is about to be sent.
+    pub(super) fn backend_begins(&mut self, now: Instant, context: &Context) {
+        let Some(page) = self.page() else { return };
+        page.backend_begun = Some(now);
+        if let Some(record) = &mut page.record {
+            record.backend_method = Some(context.request.method.to_string());
+            record.backend_url = Some(hidden(context, &setup::text(&context.request.url)));
+            record.backend_id = context.backend.as_ref().map(|backend| Arc::clone(&backend.id));
+        }
+    }
+
+    /// A backend answered; its body may follow.
+    pub(super) fn backend_answered(&mut self, sent: &Sent) {
+        let Some(page) = self.page() else { return };
+        if let Some(record) = &mut page.record {
+            record.backend_response_code = Some(sent.status.as_u16());
+            record.backend_protocol = Some(sent.protocol.name());
+            record.backend_address = sent.peer;
+        }
+    }
+
+    /// A backend exchange is over.
+    pub(super) fn backend_time(&mut self, spent: Duration) {
+        let Some(page) = self.page() else { return };
+        page.backend_begun = None;
+        page.backend = Some(page.backend.unwrap_or_default() + spent);
+    }
+
+    /// The head of the response is decided.
+    pub(super) fn answered(&mut self, status: StatusCode, exchange: Option<(&Context, &Exchange)>) {
+        let Some(page) = self.page() else { return };
+        page.status = Some(status);
+        let (Some((context, exchange)), Some(record)) = (exchange, &mut page.record) else {
+            return;
+        };
+        page.request_id = context.request_id;
+        record.method = context.request.original_method.to_string();
+        record.url = hidden(context, &setup::text(&context.request.original_url));
+        record.region = Some(Arc::clone(&context.deployment.region));
+        record.operation_id = context
+            .operation
+            .as_ref()
+            .map(|operation| Arc::clone(&operation.id));
+        record.product_id = context.product.as_ref().map(|product| Arc::clone(&product.id));
+        record.apim_subscription_id = context.subscription.as_ref().map(|one| Arc::clone(&one.id));
+        record.user_id = context.user.as_ref().map(|user| Arc::clone(&user.id));
+        record.configuration_revision = Some(Arc::clone(&exchange.active.snapshot.revision));
+        let error = context.last_error.as_ref().map(|error| ErrorRecord {
+            elapsed: page.begun.elapsed(),
+            source: Arc::clone(&error.source),
+            scope: error.scope.clone(),
+            path: error.path.clone(),
+            section: error.section.clone(),
+            reason: Arc::clone(&error.reason),
+            message: error.message.clone(),
+        });
+        record.errors.extend(error.clone());
+        record.last_error = error.map(Box::new);
+    }
+
+    /// Puts the book on the response: it is closed when the body is over.
+    pub(super) fn attach(mut self, body: ResponseBody) -> ResponseBody {
+        match self.page.take() {
+            Some(page) => {
+                let (conn, traffic) = (Rc::clone(&page.conn), Rc::clone(&page.traffic));
+                body.with_tail(Tail {
+                    conn,
+                    traffic,
+                    finish: page,
+                })
+            }
+            None => body,
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // Still here: the client went away before there was a response.
+        if let Some(mut page) = self.page.take() {
+            page.status = None;
+            page.conn.request_ends();
+            page.finish();
+        }
+    }
+}
+
+/// `url` without the subscription key.
+fn hidden(context: &Context, url: &str) -> String {
+    let name = context
+        .api
+        .as_ref()
+        .map_or("subscription-key", |api| &*api.key_query);
+    masked(url, &[name, "subscription-key"]).into_owned()
+}
+
+impl Finish for Page {
+    fn finish(&mut self) {
+        let now = Instant::now();
+        let total = now - self.begun;
+        if let Some(begun) = self.backend_begun.take() {
+            self.backend = Some(self.backend.unwrap_or_default() + (now - begun));
+        }
+        let metrics = &self.worker.node.metrics;
+        metrics.requests_active.dec();
+        let status = self.status.map_or(CLIENT_CLOSED, |status| status.as_u16());
+        let (received, sent) = (self.traffic.received.get(), self.traffic.sent.get());
+        self.route.record(&Sample {
+            status,
+            total,
+            backend: self.backend,
+            received,
+            sent,
+        });
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
+        record.is_request_success = (200..400).contains(&status) && !self.traffic.cut_short.get();
+        record.total_time = total;
+        record.total_time_us = total.as_micros() as u64;
+        record.correlation_id = guid(&self.request_id);
+        record.response_code = status;
+        record.request_size = Some(received);
+        record.response_size = Some(sent);
+        record.backend_time = self.backend;
+        if self.traffic.cut_short.get() && record.last_error.is_none() {
+            record.last_error = Some(Box::new(ErrorRecord {
+                source: "forward-request".into(),
+                reason: "BackendConnectionFailure".into(),
+                message: "the backend's response body ended early; the client's connection was cut"
+                    .to_owned(),
+                ..ErrorRecord::default()
+            }));
+        } else if (self.status.is_none() || !self.traffic.complete.get()) && record.last_error.is_none() {
+            record.last_error = Some(Box::new(ErrorRecord {
+                source: "client".into(),
+                reason: "ClientConnectionFailure".into(),
+                message: "the client closed the connection before the response was complete".to_owned(),
+                ..ErrorRecord::default()
+            }));
+        }
+        self.worker.node.sink.record(*record);
+    }
+}
+
+/// As .NET prints a Guid.
+fn guid(bytes: &[u8; 16]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

@@ -1,0 +1,114 @@
+//! The life of one request between its head and its response: route, authorise, run the policies, perform
+//! what they ask for, answer.
+//!
+//! One snapshot serves the whole request. Everything a request holds is in this future: a client that goes
+//! away drops it, and with it the exchange with the backend.
+
+mod answer;
+mod effects;
+mod forward;
+mod ledger;
+mod setup;
+#[cfg(test)]
+mod tests;
+pub(crate) mod world;
+
+use std::rc::Rc;
+
+use gateway_policy::{
+    Context, Execution, Failure,
+    effect::{Outcome, Step},
+};
+use http::{Request, Response, StatusCode};
+
+use self::{effects::Exchange, ledger::Ledger, setup::Start};
+use crate::{
+    http::{
+        body::{ClientBody, ResponseBody, Traffic},
+        check,
+        conn::Conn,
+    },
+    worker::Worker,
+};
+
+/// Liveness: 200 while the process works.
+const STATUS_PATH: &str = "/status-0123456789abcdef";
+/// Readiness: 503 until a configuration is active, and while draining.
+const INTERNAL_STATUS_PATH: &str = "/internal-status-0123456789abcdef";
+
+/// The protocol a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+    Http3,
+}
+
+impl Protocol {
+    /// As logs name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+            Self::Http3 => "HTTP/3",
+        }
+    }
+}
+
+/// Serves one request.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    conn: &Rc<Conn>,
+    request: Request<ClientBody>,
+    traffic: Rc<Traffic>,
+    protocol: Protocol,
+) -> Response<ResponseBody> {
+    let mut ledger = Ledger::open(&worker, conn, traffic, protocol);
+    let (parts, body) = request.into_parts();
+    let addressed = match check::addressed(&parts) {
+        Ok(addressed) => addressed,
+        Err(rule) => {
+            let response = answer::refused(&mut ledger, &parts, &Failure::BadRequest(rule.to_owned()));
+            // What follows on this connection cannot be trusted to be what it seems.
+            return answer::and_close(response, protocol);
+        }
+    };
+    if let Some(status) = reserved(&worker, addressed.path) {
+        return answer::bare(ledger, status);
+    }
+    let Some(active) = worker.node.active() else {
+        let failure = Failure::Unavailable("no configuration is active yet".to_owned());
+        return answer::refused(&mut ledger, &parts, &failure);
+    };
+    let prepared = setup::prepare(&worker, conn, &active, &parts, addressed);
+    ledger.matched(active.route(prepared.operation.as_ref()), prepared.api.as_ref());
+    let mut exchange = Exchange::new(worker, conn, active, body, &prepared, &parts);
+    let context = match prepared.start(parts, &exchange) {
+        Start::Answer(context) => *context,
+        Start::Execute(execution) => execute(*execution, &mut exchange, &mut ledger).await,
+    };
+    answer::finished(context, exchange, ledger)
+}
+
+/// Runs the policies; every effect is performed before the next step.
+async fn execute(mut execution: Execution, exchange: &mut Exchange, ledger: &mut Ledger) -> Context {
+    let mut outcome = Outcome::Start;
+    loop {
+        match execution.resume(outcome, &exchange.worker.machine) {
+            Step::Done => break,
+            Step::Effect(effect) => outcome = exchange.perform(effect, execution.context_mut(), ledger).await,
+        }
+    }
+    ledger.ran(&execution);
+    execution.into_context()
+}
+
+/// The answer of a path that belongs to the gateway itself.
+fn reserved(worker: &Worker, path: &str) -> Option<StatusCode> {
+    match path {
+        STATUS_PATH => Some(StatusCode::OK),
+        INTERNAL_STATUS_PATH if worker.node.is_ready() => Some(StatusCode::OK),
+        INTERNAL_STATUS_PATH => Some(StatusCode::SERVICE_UNAVAILABLE),
+        _ => None,
+    }
+}

@@ -1,0 +1,408 @@
+//! The pipeline end to end, in memory: a snapshot with policies, a raw client, a scripted backend.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use gateway_config::{FileTree, Input, Snapshot};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    time::Instant,
+};
+
+use crate::{
+    limits::Limits,
+    node::Settings,
+    testing::{Backend, World, answering, on_worker, read_head},
+};
+
+const PATIENCE: Duration = Duration::from_secs(1);
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-From: backend\r\n\r\nhi";
+const FORWARD: &str =
+    "<policies><inbound/><backend><forward-request/></backend><outbound/><on-error/></policies>";
+
+/// An open API `echo` and an API `locked` that needs a key, both with `policy`; a WebSocket API `chat`.
+fn snapshot(policy: &str) -> Snapshot {
+    let api = |path: &str, key: bool| {
+        format!(
+            r#"{{"properties":{{"displayName":"{path}","path":"{path}","protocols":["http","https"],"isCurrent":true,
+            "subscriptionRequired":{key},"serviceUrl":"http://backend.test/base"}}}}"#
+        )
+    };
+    let specification = "openapi: 3.0.1\ninfo: {title: t, version: '1'}\npaths:\n  /items/{id}:\n    get: {operationId: item, responses: {'200': {description: OK}}}\n    head: {operationId: peek, responses: {'200': {description: OK}}}\n    post: {operationId: make, responses: {'200': {description: OK}}}\n";
+    let chat = r#"{"properties":{"displayName":"chat","path":"chat","type":"websocket","protocols":["ws"],"isCurrent":true,
+        "subscriptionRequired":false,"serviceUrl":"ws://backend.test/socket"}}"#;
+    let mut tree = FileTree::new();
+    let mut put = |path: &str, text: &str| tree.insert(path.to_owned(), Arc::from(text.as_bytes()));
+    put("apis/echo/apiInformation.json", &api("echo", false));
+    put("apis/echo/specification.yaml", specification);
+    put("apis/echo/policy.xml", policy);
+    put("apis/locked/apiInformation.json", &api("locked", true));
+    put("apis/locked/specification.yaml", specification);
+    put("apis/chat/apiInformation.json", chat);
+    let loaded = gateway_config::load(&Input {
+        tree: &tree,
+        overlay: None,
+        settings: &gateway_config::Settings::default(),
+        secrets: &|_| Err("no secrets here".to_owned()),
+        previous: None,
+    });
+    assert_eq!(loaded.problems, [], "the test's own configuration");
+    Arc::into_inner(loaded.snapshot.unwrap()).unwrap()
+}
+
+/// Remembers what it was asked, and answers every head with `answer`.
+fn recording(answer: &'static str) -> (Backend, Rc<RefCell<Vec<String>>>) {
+    let heads = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&heads);
+    let backend = Box::new(move |mut pipe: DuplexStream| {
+        let seen = Rc::clone(&seen);
+        tokio::task::spawn_local(async move {
+            while let Some(head) = read_head(&mut pipe).await {
+                seen.borrow_mut().push(head);
+                let _ = pipe.write_all(answer.as_bytes()).await;
+            }
+        });
+    });
+    (backend, heads)
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n")
+}
+
+/// One request through `policy`: what the client gets and what the backend got.
+async fn exchange(policy: &str, request: &str) -> (String, Vec<String>) {
+    let (backend, heads) = recording(OK);
+    let world = World::new(Settings::default(), Some(snapshot(policy)), backend);
+    let output = world.talk(request.as_bytes(), PATIENCE).await;
+    let heads = heads.borrow().clone();
+    (output, heads)
+}
+
+#[track_caller]
+fn contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_forwarded_to_the_service_url() {
+    on_worker(async {
+        let request = "GET /echo/items/7?a=b HTTP/1.1\r\nHost: gw.test\r\nX-Mine: 1\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
+        let (output, heads) = exchange(FORWARD, request).await;
+        contains(&output, &["HTTP/1.1 200 OK\r\n", "x-from: backend\r\n", "content-length: 2\r\n", "\r\n\r\nhi"]);
+        contains(
+            &heads[0],
+            &[
+                "GET /base/items/7?a=b HTTP/1.1\r\n",
+                "host: backend.test\r\n",
+                "x-mine: 1\r\n",
+                "x-forwarded-for: 10.0.0.1, 203.0.113.7\r\n",
+            ],
+        );
+        assert!(!heads[0].contains("x-hop") && !heads[0].contains("connection"), "{}", heads[0]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_change_both_messages() {
+    on_worker(async {
+        let policy = r#"<policies><inbound>
+            <set-header name="X-Id" exists-action="override"><value>7</value></set-header>
+            <set-backend-service base-url="http://other.test:8080/v2" />
+            </inbound><backend><forward-request/></backend><outbound>
+            <set-header name="X-Out" exists-action="override"><value>yes</value></set-header>
+            <set-body>bye</set-body></outbound><on-error/></policies>"#;
+        let (output, heads) = exchange(policy, &get("/echo/items/7")).await;
+        contains(
+            &output,
+            &["200 OK", "x-out: yes\r\n", "content-length: 3\r\n", "\r\n\r\nbye"],
+        );
+        contains(
+            &heads[0],
+            &[
+                "GET /v2/items/7 HTTP/1.1\r\n",
+                "host: other.test:8080\r\n",
+                "x-id: 7\r\n",
+            ],
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_may_answer_without_a_backend() {
+    on_worker(async {
+        let policy = r#"<policies><inbound><return-response><set-status code="418" reason="Teapot" /><set-body>short</set-body></return-response></inbound>
+            <backend><forward-request/></backend><outbound/><on-error/></policies>"#;
+        let (output, heads) = exchange(policy, &get("/echo/items/7")).await;
+        contains(&output, &["HTTP/1.1 418 Teapot\r\n", "content-length: 5\r\n", "\r\n\r\nshort"]);
+        assert!(heads.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_the_documented_ones() {
+    on_worker(async {
+        let (output, _) = exchange(FORWARD, &get("/locked/items/7")).await;
+        contains(
+            &output,
+            &[
+                "HTTP/1.1 401 Access Denied\r\n",
+                "www-authenticate: AzureApiManagementKey realm=\"http://gw.test/locked\",name=\"Ocp-Apim-Subscription-Key\",type=\"header\"\r\n",
+                "content-length: 152\r\n",
+                "missing subscription key",
+            ],
+        );
+        let wrong = "GET /locked/items/7?subscription-key=x HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n";
+        let (output, _) = exchange(FORWARD, wrong).await;
+        contains(&output, &["401 Access Denied", "content-length: 143\r\n", "invalid subscription key"]);
+        let (output, _) = exchange(FORWARD, &get("/echo/nothing")).await;
+        contains(&output, &["HTTP/1.1 404 Resource Not Found\r\n", "content-length: 54\r\n"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_limits_count_over_connections() {
+    on_worker(async {
+        let policy = r#"<policies><inbound><rate-limit-by-key calls="2" renewal-period="60" counter-key="@("all")" /></inbound>
+            <backend><forward-request/></backend><outbound/><on-error/></policies>"#;
+        let world = World::new(Settings::default(), Some(snapshot(policy)), answering(OK));
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            let output = world.talk(get("/echo/items/1").as_bytes(), PATIENCE).await;
+            statuses.push(output[9..12].to_owned());
+            if statuses.len() == 3 {
+                contains(&output, &["retry-after: ", "Rate limit is exceeded. Try again in"]);
+            }
+        }
+        assert_eq!(statuses, ["200", "200", "429"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn backend_failures_are_500_with_the_documented_body() {
+    on_worker(async {
+        let down = World::without_backend(Settings::default(), Some(snapshot(FORWARD)));
+        let dies = World::new(Settings::default(), Some(snapshot(FORWARD)), Box::new(drop));
+        let silent = World::new(
+            Settings::default(),
+            Some(snapshot(FORWARD)),
+            Box::new(std::mem::forget),
+        );
+        for (name, world, reason) in [
+            ("down", down, "BackendConnectionFailure"),
+            ("dies", dies, "BackendConnectionFailure"),
+            ("silent", silent, "Timeout"),
+        ] {
+            let begun = Instant::now();
+            let output = world
+                .talk(get("/echo/items/1").as_bytes(), Duration::from_secs(400))
+                .await;
+            contains(
+                &output,
+                &[
+                    "HTTP/1.1 500 Internal Server Error\r\n",
+                    "content-length: 111\r\n",
+                    "activityId",
+                ],
+            );
+            let record = world.records.take().pop().unwrap();
+            assert_eq!(&*record.last_error.unwrap().reason, reason, "{name}");
+            if name == "silent" {
+                assert_eq!(begun.elapsed().as_secs(), 300, "the documented default");
+            }
+        }
+    })
+    .await;
+}
+
+/// Reads bytes until `end` has come.
+async fn read_until(client: &mut DuplexStream, end: &str) -> String {
+    let mut seen = String::new();
+    while !seen.ends_with(end) {
+        match client.read_u8().await {
+            Ok(byte) => seen.push(char::from(byte)),
+            Err(_) => return seen,
+        }
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_stream_in_both_directions() {
+    on_worker(async {
+        // The backend answers the first piece of the request before the second is sent.
+        let world = World::new(
+            Settings::default(),
+            Some(snapshot(FORWARD)),
+            Box::new(|mut pipe| {
+                tokio::task::spawn_local(async move {
+                    read_head(&mut pipe).await;
+                    let first = read_until(&mut pipe, "one\r\n").await;
+                    assert_eq!(first, "3\r\none\r\n");
+                    pipe.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+                        .await
+                        .unwrap();
+                    read_until(&mut pipe, "two\r\n").await;
+                    pipe.write_all(b"1\r\nb\r\n0\r\n\r\n").await.unwrap();
+                    read_until(&mut pipe, "0\r\n\r\n").await;
+                });
+            }),
+        );
+        let mut client = world.connect();
+        client
+            .write_all(
+                b"POST /echo/items/1 HTTP/1.1\r\nHost: gw\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n",
+            )
+            .await
+            .unwrap();
+        let head = read_until(&mut client, "1\r\na\r\n").await;
+        contains(&head, &["HTTP/1.1 200 OK\r\n", "transfer-encoding: chunked\r\n"]);
+        client.write_all(b"3\r\ntwo\r\n0\r\n\r\n").await.unwrap();
+        assert_eq!(read_until(&mut client, "0\r\n\r\n").await, "1\r\nb\r\n0\r\n\r\n");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_chunk_is_the_clients_fault() {
+    on_worker(async {
+        let (backend, _) = recording("");
+        let world = World::new(Settings::default(), Some(snapshot(FORWARD)), backend);
+        let request = "POST /echo/items/1 HTTP/1.1\r\nHost: gw\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0x1\r\n";
+        let output = world.talk(request.as_bytes(), PATIENCE).await;
+        assert!(output.starts_with("HTTP/1.1 400 Bad Request"), "{output}");
+        assert_eq!(world.worker.pool.idle(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_policies_read_is_bounded() {
+    on_worker(async {
+        let policy = r#"<policies><inbound/><backend><forward-request buffer-request-body="true"/></backend><outbound/><on-error/></policies>"#;
+        let limits = Limits { buffered_body_bytes: 8, ..Limits::default() };
+        let settings = Settings { limits, ..Settings::default() };
+        let (backend, heads) = recording(OK);
+        let world = World::new(settings, Some(snapshot(policy)), backend);
+        let post = |body: &str| {
+            format!("POST /echo/items/1 HTTP/1.1\r\nHost: gw\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        };
+        let output = world.talk(post("12345678").as_bytes(), PATIENCE).await;
+        contains(&output, &["200 OK"]);
+        contains(&heads.borrow()[0], &["content-length: 8\r\n"]);
+        let output = world.talk(post("123456789").as_bytes(), PATIENCE).await;
+        contains(&output, &["HTTP/1.1 413 Payload Too Large\r\n", "larger than the limit of 8 bytes"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_keeps_the_length_of_the_backend() {
+    on_worker(async {
+        let (backend, _) = recording("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        let world = World::new(Settings::default(), Some(snapshot(FORWARD)), backend);
+        let request = "HEAD /echo/items/1 HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n";
+        let output = world.talk(request.as_bytes(), PATIENCE).await;
+        contains(&output, &["content-length: 1000\r\n"]);
+        assert!(output.ends_with("\r\n\r\n"));
+        assert_eq!(world.worker.pool.idle(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_ends_the_exchange_and_is_recorded() {
+    on_worker(async {
+        let ended = Rc::new(RefCell::new(false));
+        let flag = Rc::clone(&ended);
+        let world = World::new(
+            Settings::default(),
+            Some(snapshot(FORWARD)),
+            Box::new(move |mut pipe| {
+                let flag = Rc::clone(&flag);
+                tokio::task::spawn_local(async move {
+                    read_head(&mut pipe).await;
+                    let _ = pipe.read_u8().await;
+                    *flag.borrow_mut() = true;
+                });
+            }),
+        );
+        let mut client = world.connect();
+        client.write_all(get("/echo/items/1").as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        drop(client);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(*ended.borrow(), "the backend's connection is closed");
+        let record = world.records.take().pop().unwrap();
+        assert_eq!(record.response_code, 499);
+        assert_eq!(&*record.last_error.unwrap().reason, "ClientConnectionFailure");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn websockets_pass_through() {
+    on_worker(async {
+        let world = World::new(
+            Settings::default(),
+            Some(snapshot(FORWARD)),
+            Box::new(|mut pipe| {
+                tokio::task::spawn_local(async move {
+                    let head = read_head(&mut pipe).await.unwrap();
+                    contains(
+                        &head,
+                        &["GET /socket HTTP/1.1\r\n", "upgrade: websocket\r\n", "connection: Upgrade\r\n", "sec-websocket-key: k\r\n"],
+                    );
+                    pipe.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: a\r\n\r\nhello")
+                        .await
+                        .unwrap();
+                    let mut echo = [0; 4];
+                    pipe.read_exact(&mut echo).await.unwrap();
+                    pipe.write_all(&echo).await.unwrap();
+                });
+            }),
+        );
+        let mut client = world.connect();
+        client
+            .write_all(b"GET /chat HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n\r\n")
+            .await
+            .unwrap();
+        let head = read_until(&mut client, "\r\n\r\n").await;
+        contains(&head, &["HTTP/1.1 101 Switching Protocols\r\n", "sec-websocket-accept: a\r\n", "upgrade: websocket\r\n"]);
+        assert_eq!(read_until(&mut client, "hello").await, "hello");
+        client.write_all(b"ping").await.unwrap();
+        assert_eq!(read_until(&mut client, "ping").await, "ping");
+        // The backend closes: so does the node.
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_tells_the_whole_story() {
+    on_worker(async {
+        let (backend, _) = recording(OK);
+        let world = World::new(Settings::default(), Some(snapshot(FORWARD)), backend);
+        let request = "GET /echo/items/7?subscription-key=secret HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n";
+        world.talk(request.as_bytes(), PATIENCE).await;
+        let record = world.records.take().pop().unwrap();
+        assert_eq!(record.response_code, 200);
+        assert_eq!(record.url, "http://gw.test/echo/items/7?subscription-key=hidden");
+        assert_eq!(record.backend_url.as_deref(), Some("http://backend.test/base/items/7?subscription-key=hidden"));
+        assert_eq!(record.backend_response_code, Some(200));
+        assert_eq!((record.api_id.as_deref(), record.operation_id.as_deref()), (Some("echo"), Some("item")));
+        assert_eq!(record.client_protocol, "HTTP/1.1");
+        assert_eq!(record.policies, ["forward-request"]);
+        assert_eq!(record.response_size, Some(2));
+        assert!(record.last_error.is_none(), "{:?}", record.last_error);
+    })
+    .await;
+}
