@@ -240,3 +240,96 @@ fn not_asked_for_is_said() {
         .to_string();
     assert!(error.contains("not asked for"), "{error}");
 }
+
+/// Runs `vip_lookup` on a destination in the kernel: its return value (0 drop, 1 pass) and the time of one run.
+#[cfg(test)]
+fn test_run(kernel: &gateway_loader::Kernel, to: SocketAddr, repeat: u32) -> (u32, u32) {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+    const BPF_PROG_TEST_RUN: libc::c_long = 10;
+    /// The test part of `union bpf_attr` (linux/bpf.h).
+    #[repr(C)]
+    #[derive(Default)]
+    struct Attributes {
+        program: u32,
+        return_value: u32,
+        sizes: [u32; 2],
+        data: [u64; 2],
+        repeat: u32,
+        nanoseconds: u32,
+        context_sizes: [u32; 2],
+        context_in: u64,
+        context_out: u64,
+        rest: [u32; 4],
+    }
+    let IpAddr::V4(address) = to.ip() else {
+        panic!("the test runs IPv4 only");
+    };
+    // struct bpf_sk_lookup: cookie, family, protocol, remote ip4, remote ip6, remote port, local ip4, local ip6, local port.
+    let mut context = [0_u32; 18];
+    (context[2], context[3]) = (2, 6);
+    (context[4], context[9]) = (u32::from_ne_bytes([192, 0, 2, 9]), u32::from(40_000_u16.to_be()));
+    (context[10], context[15]) = (u32::from_ne_bytes(address.octets()), u32::from(to.port()));
+    let program = kernel.programs().program("vip_lookup").unwrap().fd().unwrap();
+    let mut attributes = Attributes {
+        program: program.as_fd().as_raw_fd() as u32,
+        repeat,
+        context_sizes: [size_of_val(&context) as u32, 0],
+        context_in: context.as_ptr() as u64,
+        ..Attributes::default()
+    };
+    #[expect(unsafe_code, reason = "aya has no test run for this program type")]
+    // SAFETY: the attributes have the kernel's layout and the context outlives the call.
+    let failed = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_TEST_RUN,
+            &raw mut attributes,
+            size_of::<Attributes>(),
+        )
+    };
+    assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
+    (attributes.return_value, attributes.nanoseconds)
+}
+
+/// Figures to look at; the verdicts are checked.
+#[test]
+fn costs() {
+    skip_unless_kernel!();
+    let lab = Lab::new(Mode::Namespaces).unwrap();
+    let mut kernel = load(&lab.node, &Options::default());
+    // Without SO_REUSEPORT: the kernel has no test run for reuseport selection.
+    let alone = || {
+        lab.node
+            .enter(|| std::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap()
+            .unwrap()
+    };
+    let listener = [alone()];
+    let group = kernel.register_workers(&descriptors(&listener)).unwrap();
+    kernel
+        .steer(&[
+            steer(VIP_PREFIX, 8000, 8999, group),
+            steer("203.0.113.10/32", 443, 443, group),
+        ])
+        .unwrap();
+    let check = |kernel: &gateway_loader::Kernel, what: &str, address: [u8; 4], port: u16, expected: u32| {
+        let to = SocketAddr::new(address.into(), port);
+        assert_eq!(test_run(kernel, to, 1).0, expected, "{what}");
+        let fastest = (0..5).map(|_| test_run(kernel, to, 100_000).1).min();
+        println!("{:>4} ns  {what}", fastest.unwrap_or_default());
+    };
+    check(&kernel, "not the gateway's", [192, 0, 2, 1], 80, 1);
+    check(&kernel, "a port outside the range", [203, 0, 113, 10], 80, 1);
+    check(&kernel, "exact destination", [203, 0, 113, 10], 443, 1);
+    check(&kernel, "prefix and port range", [203, 0, 113, 10], 8500, 1);
+    assert!(counted(&kernel, Counter::SteerExact) > 100_000);
+    drop(listener);
+    check(&kernel, "no socket", [203, 0, 113, 10], 443, 0);
+    // Many prefixes make the trie deeper.
+    let listener = [alone()];
+    let group = kernel.register_workers(&descriptors(&listener)).unwrap();
+    let many =
+        (0..10_000_u32).map(|at| steer(&format!("10.{}.{}.0/24", at >> 8, at & 255), 1, 65_535, group));
+    kernel.steer(&many.collect::<Vec<_>>()).unwrap();
+    check(&kernel, "one prefix of 10,000", [10, 17, 99, 1], 8500, 1);
+}

@@ -10,7 +10,7 @@ use gateway_common::{Counter, SteerPrefix, Working};
 use gateway_ebpf::pick::{PROBES, member_slot};
 use gateway_ebpf::steer::{Destination, group_of};
 
-use super::maps::{EXACT, PREFIXES, SOCKETS, WORKING, count_event};
+use super::maps::{EXACT, PREFIXES, SOCKETS, WORKING, count_packet};
 use super::{AF_INET, octets, trace};
 
 const ENOENT: i32 = 2;
@@ -20,7 +20,7 @@ fn vip_lookup(ctx: SkLookupContext) -> u32 {
     // SAFETY: the kernel passes a valid context.
     let destination = destination(unsafe { &*ctx.lookup });
     let Some((group, how)) = group(&destination) else {
-        count_event(Counter::SteerMiss);
+        count_packet(Counter::SteerMiss, 0);
         return SK_PASS;
     };
     let verdict = assign(&ctx, group, how);
@@ -28,7 +28,7 @@ fn vip_lookup(ctx: SkLookupContext) -> u32 {
         &ctx,
         "steer port {} group {} verdict {}", destination.port, group, verdict as u32
     );
-    count_event(verdict);
+    count_packet(verdict, 0);
     match verdict {
         Counter::SteerExact | Counter::SteerPrefix => SK_PASS,
         _ => SK_DROP,
