@@ -73,10 +73,16 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether there is nothing to read. Such a node is alive and never ready.
+    pub fn is_empty(&self) -> bool {
+        self.folder.is_none() && self.files.is_empty()
+    }
+
     /// For people.
     pub fn describe(&self) -> String {
         match &self.folder {
             Some(folder) => format!("folder {}", folder.display()),
+            None if self.files.is_empty() => "none: set config.artifacts.path".to_owned(),
             None => "files".to_owned(),
         }
     }
@@ -145,6 +151,13 @@ impl Task {
 
     /// Runs until `stop` completes. The first attempt is made at once.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        if self.source.is_empty() {
+            tracing::error!(
+                event = "ConfigInitialSyncFailed",
+                "there is no configuration source this version can read; set config.artifacts.path to an APIOps folder"
+            );
+            return;
+        }
         tracing::info!(event = "ConfigInitialSyncStarted", source_of_configuration = %self.source.describe(), "reading configuration");
         let mut tick = tokio::time::interval(self.source.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
