@@ -34,3 +34,17 @@ pub use object::{is_built, why_not_built};
 pub use options::{Accounting, DEFAULT_RING_BYTES, Options, Uplink, XdpMode};
 pub use steer::{Protocol, Steer};
 pub use workers::Group;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_move_to_the_threads_that_use_them() {
+        const fn send<T: Send>() {}
+        const fn shared<T: Send + Sync>() {}
+        send::<Kernel>();
+        send::<Connections>();
+        shared::<Marker>();
+    }
+}

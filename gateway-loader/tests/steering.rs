@@ -223,6 +223,68 @@ fn datagrams_are_steered_too() {
 }
 
 #[test]
+fn datagrams_are_spread_over_workers_and_keep_their_flow() {
+    skip_unless_kernel!();
+    const FLOWS: usize = 60;
+    let lab = Lab::new(Mode::Namespaces).unwrap();
+    let mut kernel = load(&lab.node, &Options::default());
+    let workers = lab.node.enter(|| {
+        let mut port = 0;
+        let mut bind = || {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+            socket.set_reuse_port(true).unwrap();
+            socket
+                .bind(&SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port).into())
+                .unwrap();
+            port = socket.local_addr().unwrap().as_socket().unwrap().port();
+            socket.set_read_timeout(Some(DEADLINE)).unwrap();
+            UdpSocket::from(socket)
+        };
+        [bind(), bind()]
+    });
+    let workers = workers.unwrap();
+    let group = kernel.register_workers(&descriptors(&workers)).unwrap();
+    kernel
+        .steer(&[Steer {
+            protocol: Protocol::Udp,
+            ..steer(VIP_PREFIX, 443, 443, group)
+        }])
+        .unwrap();
+    let clients = lab.client.enter(|| {
+        (0..FLOWS)
+            .map(|_| UdpSocket::bind("0.0.0.0:0").unwrap())
+            .collect::<Vec<_>>()
+    });
+    let clients = clients.unwrap();
+    for round in 0..2_u8 {
+        for client in &clients {
+            client.send_to(&[round], (VIP, 443)).unwrap();
+        }
+    }
+    gateway_tests::wait::until("all datagrams", DEADLINE, || {
+        (counted(&kernel, Counter::PickWorker) == 2 * FLOWS as u64).then_some(())
+    })
+    .unwrap();
+    let seen = workers.each_ref().map(|worker| {
+        worker.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 4];
+        let mut flows: Vec<SocketAddr> = std::iter::from_fn(|| worker.recv_from(&mut buffer).ok())
+            .map(|(_, from)| from)
+            .collect();
+        flows.sort();
+        flows
+    });
+    assert_eq!(seen.iter().map(Vec::len).sum::<usize>(), 2 * FLOWS);
+    for flows in &seen {
+        assert!(flows.len() > FLOWS / 3, "unfair: {seen:?}");
+        assert!(
+            flows.chunks(2).all(|pair| pair[0] == pair[1]),
+            "a flow changed its worker: {seen:?}"
+        );
+    }
+}
+
+#[test]
 fn not_asked_for_is_said() {
     skip_unless_kernel!();
     let lab = Lab::new(Mode::Namespaces).unwrap();

@@ -88,15 +88,23 @@ fn install_packages(missing: &[&str]) -> Result<()> {
         "missing packages: {list}. Run as root: apt-get install --no-install-recommends -y {list}"
     );
     complain(&format!("bpf toolchain: installing {list}"));
-    let install = |()| {
+    // Standard output belongs to `--json` of the tasks that call this.
+    let apt = |arguments: &[&str]| {
         run(Command::new("apt-get")
-            .args(["install", "--no-install-recommends", "-y", "-qq"])
-            .args(missing)
-            .env("DEBIAN_FRONTEND", "noninteractive"))
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(std::io::stderr()))
     };
-    install(()).or_else(|_| {
-        run(Command::new("apt-get").args(["update", "-qq"]))?;
-        install(())
+    let install = [&["install", "--no-install-recommends", "-y", "-qq"], missing].concat();
+    if apt(&install).is_ok() {
+        return Ok(());
+    }
+    apt(&["update", "-qq"])?;
+    apt(&install).with_context(|| {
+        format!(
+            "this distribution has no {list} (Debian 12 and later have): install a rustup nightly with rust-src, and \
+             bpf-linker {LINKER_VERSION} against an LLVM that is not older than the compiler's, then run this again"
+        )
     })
 }
 
