@@ -6,6 +6,9 @@
 //!
 //! Keys are looked up by their SHA-256, so that neither timing nor memory layout tells how much of a key was right.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,

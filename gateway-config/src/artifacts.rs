@@ -10,6 +10,8 @@ pub(crate) mod fields;
 pub(crate) mod named_value;
 pub(crate) mod product;
 pub(crate) mod subscription;
+#[cfg(test)]
+mod tests;
 pub(crate) mod version_set;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -12,6 +12,8 @@ mod gateway;
 mod identities;
 mod operations;
 mod policies;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

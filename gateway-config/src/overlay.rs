@@ -10,6 +10,8 @@ mod document;
 mod entities;
 mod keys;
 mod network;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -9,6 +9,8 @@ mod other;
 mod parameters;
 mod responses;
 mod sample;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

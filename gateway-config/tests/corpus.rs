@@ -2,6 +2,12 @@
 //!
 //! Nothing of them is copied: they are read where they stand, and without them the test says that it skipped.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test binary: a failure is the message, a skip is printed"
+)]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

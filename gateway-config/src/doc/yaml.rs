@@ -27,10 +27,8 @@ pub(super) fn parse(text: &str, repeated: &mut Vec<Key>) -> Result<Node, Malform
             first => document = Some(builder.node(first, span, 0)?),
         }
     }
-    document.ok_or_else(|| Malformed {
-        place: Place::new(1, 1),
-        message: "the file is empty".into(),
-    })
+    // Nothing but comments is a valid document: nothing.
+    Ok(document.unwrap_or_else(|| Node::new(Place::new(1, 1), Data::Null)))
 }
 
 struct Builder<'a, 'r> {

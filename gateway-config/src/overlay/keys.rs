@@ -405,18 +405,18 @@ pub(crate) const TOP: &[Key] = &[
         "values of secret named values; `env` and `file` are read by the agent",
     ),
     list("apis", API, "APIs of the folder"),
-    list("products", PRODUCT, "products of the folder"),
+    list("products", PRODUCT_EXAMPLE, "products of the folder"),
     list(
         "backends",
         BACKEND_EXAMPLE,
         "backends; one that is not in the folder is created",
     ),
-    list("versionSets", PLAIN, "version sets of the folder"),
-    list("gateways", PLAIN, "gateways of the folder"),
-    list("groups", PLAIN, "groups of the folder"),
+    list("versionSets", VERSION_SET_EXAMPLE, "version sets of the folder"),
+    list("gateways", GATEWAY_EXAMPLE, "gateways of the folder"),
+    list("groups", GROUP_EXAMPLE, "groups of the folder"),
     list(
         "policyFragments",
-        PLAIN,
+        FRAGMENT_EXAMPLE,
         "policy fragments of the folder; `value` replaces the document",
     ),
     list(
@@ -458,5 +458,51 @@ const BACKEND_EXAMPLE: &[Key] = &[
         "properties",
         "{url: \"http://10.0.0.7:8080\"}",
         "as in backendInformation.json",
+    ),
+];
+
+const PRODUCT_EXAMPLE: &[Key] = &[
+    leaf("name", "starter", "entity name"),
+    leaf(
+        "properties",
+        "{state: published}",
+        "as in productInformation.json",
+    ),
+    list("policies", POLICY, "replaces the product's policy document"),
+];
+
+const VERSION_SET_EXAMPLE: &[Key] = &[
+    leaf("name", "orders", "entity name"),
+    leaf(
+        "properties",
+        "{versioningScheme: Header, versionHeaderName: x-version}",
+        "as in versionSetInformation.json",
+    ),
+];
+
+const GATEWAY_EXAMPLE: &[Key] = &[
+    leaf("name", "edge-1", "entity name"),
+    leaf(
+        "properties",
+        "{locationData: {name: Plant 7}}",
+        "as in gatewayInformation.json",
+    ),
+];
+
+const GROUP_EXAMPLE: &[Key] = &[
+    leaf("name", "developers", "entity name"),
+    leaf(
+        "properties",
+        "{displayName: Developers}",
+        "as in groupInformation.json",
+    ),
+];
+
+const FRAGMENT_EXAMPLE: &[Key] = &[
+    leaf("name", "mark", "entity name"),
+    leaf(
+        "properties",
+        "{value: \"<fragment>…</fragment>\"}",
+        "`value` replaces the document",
     ),
 ];

@@ -1,0 +1,657 @@
+//! Whole loads: what is served, what refuses, what is taken over from the snapshot before.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::*;
+use crate::{
+    Access, RequestKey, Route, Secret, SecretRef,
+    settings::{self, RawSetting},
+};
+
+/// A small service: one API with two operations, an open and a closed product.
+fn base() -> BTreeMap<String, String> {
+    let files = [
+        (
+            "policy.xml",
+            "<policies><inbound/><backend><forward-request/></backend><outbound/><on-error/></policies>",
+        ),
+        (
+            "apis/echo/apiInformation.json",
+            r#"{"properties": {"path": "echo", "displayName": "Echo", "protocols": ["http", "https"], "serviceUrl": "https://b.example/base?sig=x", "subscriptionRequired": true}}"#,
+        ),
+        (
+            "apis/echo/specification.yaml",
+            "openapi: 3.0.1\npaths:\n  /items/{id}:\n    get: {operationId: get-item}\n    put: {operationId: put-item}\n",
+        ),
+        (
+            "apis/echo/operations/Get-Item/policy.xml",
+            "<policies><inbound><base/><set-header name=\"x\" exists-action=\"override\"><value>{{who}}</value></set-header></inbound><backend><base/></backend><outbound><base/></outbound><on-error><base/></on-error></policies>",
+        ),
+        (
+            "named values/65e2/namedValueInformation.json",
+            r#"{"properties": {"displayName": "who", "value": "me"}}"#,
+        ),
+        (
+            "products/starter/productInformation.json",
+            r#"{"properties": {"displayName": "Starter", "state": "published", "subscriptionRequired": true}}"#,
+        ),
+        ("products/starter/apis/echo/productApiInformation.json", "{}"),
+        (
+            "products/starter/policy.xml",
+            "<policies><inbound><base/></inbound><backend><base/></backend><outbound><base/></outbound><on-error><base/></on-error></policies>",
+        ),
+        (
+            "subscriptions/one/subscriptionInformation.json",
+            r#"{"properties": {"scope": "/products/starter", "state": "active", "ownerId": "/users/1"}}"#,
+        ),
+        (
+            "backends/b/backendInformation.json",
+            r#"{"properties": {"url": "https://b.example", "credentials": {"header": {"k": ["{{who}}"]}}}}"#,
+        ),
+    ];
+    files
+        .iter()
+        .map(|(p, t)| ((*p).to_owned(), (*t).to_owned()))
+        .collect()
+}
+
+const OVERLAY: &str = "subscriptions:\n- name: one\n  properties: {primaryKey: {env: KEY}}\n";
+
+struct World {
+    files: BTreeMap<String, String>,
+    overlay: String,
+    settings: Vec<(&'static str, &'static str)>,
+}
+
+impl World {
+    fn new() -> Self {
+        World {
+            files: base(),
+            overlay: OVERLAY.into(),
+            settings: Vec::new(),
+        }
+    }
+
+    fn with(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.to_owned(), text.to_owned());
+        self
+    }
+
+    fn load(&self, previous: Option<&Arc<Snapshot>>) -> Loaded {
+        let tree: FileTree = self
+            .files
+            .iter()
+            .map(|(p, t)| (p.clone(), Arc::from(t.as_bytes())))
+            .collect();
+        let raw: Vec<RawSetting> = self
+            .settings
+            .iter()
+            .map(|(n, v)| RawSetting {
+                origin: "f".into(),
+                name: (*n).into(),
+                value: (*v).into(),
+                line: 1,
+            })
+            .collect();
+        let (settings, _) = settings::parse(&raw);
+        let secrets = |r: &SecretRef| match r {
+            SecretRef::Env(name) if &**name == "KEY" => Ok(Secret::new("k1")),
+            _ => Err("not set".to_owned()),
+        };
+        let overlay = OverlayFile {
+            path: "overlay.yaml",
+            bytes: self.overlay.as_bytes(),
+        };
+        load(&Input {
+            tree: &tree,
+            overlay: Some(overlay),
+            settings: &settings,
+            secrets: &secrets,
+            previous,
+        })
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        let loaded = self.load(None);
+        loaded.snapshot.unwrap_or_else(|| panic!("{:?}", loaded.problems))
+    }
+}
+
+fn codes(loaded: &Loaded) -> Vec<(&str, &'static str)> {
+    loaded
+        .problems
+        .iter()
+        .map(|p| (p.path.as_str(), p.code))
+        .collect()
+}
+
+/// API and operation of a GET, or what else came.
+fn get(snapshot: &Snapshot, path: &str) -> String {
+    let headers = HeaderMap::new();
+    let key = RequestKey {
+        scheme: "http",
+        host: "h",
+        method: &Method::GET,
+        path,
+        query: "",
+        headers: &headers,
+        websocket: false,
+    };
+    match snapshot.route(&key) {
+        Route::Matched(m) => format!("{}/{}", m.api.name, m.operation.operation.id),
+        Route::Refused { reason, .. } => format!("refused {reason}"),
+        Route::NoOperation { api } => format!("none in {}", api.map_or("-", |a| &*a.name)),
+        Route::Preflight(_) => "preflight".into(),
+    }
+}
+
+#[test]
+fn a_small_service_is_served() {
+    let world = World::new();
+    let loaded = world.load(None);
+    assert_eq!(codes(&loaded), []);
+    let summary = Summary {
+        apis: 1,
+        operations: 2,
+        products: 1,
+        subscriptions: 1,
+        backends: 1,
+        policies: 3,
+        ..Summary::default()
+    };
+    assert_eq!(loaded.summary, summary);
+    let snapshot = loaded.snapshot.unwrap();
+    assert_eq!(get(&snapshot, "/echo/items/1"), "echo/Get-Item");
+    let api = &snapshot.apis()[0];
+    assert_eq!(
+        api.service_url.as_ref().map(|u| (&*u.host, u.query.as_str())),
+        Some(("b.example", "sig=x"))
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert("ocp-apim-subscription-key", HeaderValue::from_static("k1"));
+    let key = RequestKey {
+        scheme: "http",
+        host: "h",
+        method: &Method::GET,
+        path: "/echo/items/1",
+        query: "",
+        headers: &headers,
+        websocket: false,
+    };
+    let Access::Granted(grant) = snapshot.authorize(api, &key) else {
+        panic!("the key is good")
+    };
+    assert_eq!(grant.user.unwrap().id.as_ref(), "1");
+    // The program differs by operation document and by product.
+    let product = grant.product.unwrap();
+    let (own, other) = (&api.operations[0], &api.operations[1]);
+    let program = |o, p| Arc::as_ptr(snapshot.program(Some(api), o, p));
+    assert_ne!(program(Some(&**own), None), program(Some(&**other), None));
+    assert_ne!(
+        program(Some(&**own), None),
+        program(Some(&**own), Some(&*product))
+    );
+    assert_eq!(
+        program(Some(&**other), None),
+        Arc::as_ptr(snapshot.program(None, None, None)),
+        "shared without documents"
+    );
+    assert_eq!(snapshot.backend("B").unwrap().headers[0].1, "me");
+    assert_eq!(snapshot.listeners().len(), 2);
+    assert_eq!(snapshot.listeners()[1].port, 8081);
+}
+
+#[test]
+fn one_bad_entity_refuses_itself_and_the_rest_serves() {
+    let other = r#"{"properties": {"path": "other", "protocols": ["http"]}}"#;
+    for (path, text, code, request, expected) in [
+        (
+            "apis/other/apiInformation.json",
+            "{",
+            "bad-json",
+            "/other",
+            "none in -",
+        ),
+        (
+            "apis/other/apiInformation.json",
+            r#"{"properties": {"displayName": "x"}}"#,
+            "missing-property",
+            "/other",
+            "none in -",
+        ),
+        (
+            "apis/other/apiInformation.json",
+            r#"{"properties": {"path": "a//b"}}"#,
+            "bad-path",
+            "/other",
+            "none in -",
+        ),
+        (
+            "apis/other/apiInformation.json",
+            r#"{"properties": {"path": "other", "protocols": ["gopher", "http"]}}"#,
+            "unknown-value",
+            "/other/x",
+            "refused apis/other",
+        ),
+        (
+            "apis/other/apiInformation.json",
+            r#"{"properties": {"path": "other", "protocols": ["http"], "serviceUrl": "nowhere"}}"#,
+            "bad-url",
+            "/other/x",
+            "refused apis/other",
+        ),
+        (
+            "apis/other/apiInformation.json",
+            r#"{"properties": {"path": "other", "protocols": ["http"], "apiVersion": "v1", "apiVersionSetId": "/apiVersionSets/none"}}"#,
+            "unknown-version-set",
+            "/other/x",
+            "refused apis/other",
+        ),
+        (
+            "apis/other/apiInformation.json",
+            r#"{"properties": {"path": "ECHO", "protocols": ["http"]}}"#,
+            "same-path",
+            "/other",
+            "none in -",
+        ),
+        (
+            "apis/other/specification.yaml",
+            "openapi: [",
+            "bad-yaml",
+            "/other/x",
+            "refused apis/other",
+        ),
+        (
+            "apis/other/specification.yaml",
+            "openapi: 3.0.1\npaths:\n  /a/{x}{y}: {get: {}}\n  /b: {get: {operationId: b}}\n",
+            "bad-template",
+            "/other/b",
+            "other/b",
+        ),
+        (
+            "apis/other/specification.yaml",
+            "openapi: 3.0.1\npaths:\n  /a/{x}{y}: {get: {}}\n  /*: {get: {operationId: all}}\n",
+            "bad-template",
+            "/other/b",
+            "refused an operation",
+        ),
+        (
+            "apis/other/specification.yaml",
+            "openapi: 3.0.1\npaths:\n  /a/{x}: {get: {operationId: one}}\n  /a/{y}: {get: {operationId: two}}\n",
+            "same-operation",
+            "/other/a/1",
+            "other/one",
+        ),
+    ] {
+        let mut world = World::new().with("apis/other/apiInformation.json", other);
+        world = world
+            .with(
+                "apis/other/specification.yaml",
+                "openapi: 3.0.1\npaths:\n  /b: {get: {operationId: b}}\n",
+            )
+            .with(path, text);
+        let loaded = world.load(None);
+        assert!(
+            loaded
+                .problems
+                .iter()
+                .any(|p| p.code == code && p.severity == Severity::Scope),
+            "{text}: {:?}",
+            loaded.problems
+        );
+        let snapshot = loaded.snapshot.unwrap();
+        assert_eq!(get(&snapshot, "/echo/items/1"), "echo/Get-Item", "{text}");
+        let got = get(&snapshot, request);
+        assert!(got.starts_with(expected), "{text}: {got}");
+    }
+}
+
+#[test]
+fn policies_that_do_not_load_are_counted_and_named() {
+    let loaded = World::new()
+        .with(
+            "products/starter/policy.xml",
+            "<policies><inbound><no-such/></inbound></policies>",
+        )
+        .load(None);
+    assert_eq!((loaded.summary.policies, loaded.summary.refused_policies), (3, 1));
+    assert!(
+        loaded
+            .problems
+            .iter()
+            .any(|p| p.path == "products/starter/policy.xml" && p.line == 1)
+    );
+    for text in [
+        format!("<policies>{}</policies>", " ".repeat(300_000)),
+        "\u{0}".into(),
+    ] {
+        let loaded = World::new().with("apis/echo/policy.xml", &text).load(None);
+        assert_eq!(loaded.summary.refused_policies, 1);
+        assert!(loaded.snapshot.is_some());
+    }
+    let mut world = World::new();
+    world.files.remove("named values/65e2/namedValueInformation.json");
+    let loaded = world.load(None);
+    assert_eq!(
+        loaded.summary.refused_policies, 1,
+        "a named value that is gone refuses what used it"
+    );
+    assert!(loaded.snapshot.unwrap().backend("b").unwrap().refused.is_some());
+}
+
+#[test]
+fn the_last_path_is_kept_when_an_information_file_breaks() {
+    let root = r#"{"properties": {"path": "", "protocols": ["http"]}}"#;
+    let world = World::new().with("apis/root/apiInformation.json", root).with(
+        "apis/root/specification.yaml",
+        "openapi: 3.0.1\npaths: {'/*': {get: {operationId: all}}}\n",
+    );
+    let good = world.snapshot();
+    let broken = world.with("apis/echo/apiInformation.json", "{");
+    assert_eq!(
+        get(&broken.snapshot(), "/echo/items/1"),
+        "root/all",
+        "without a past nothing is known of the path"
+    );
+    let after = broken.load(Some(&good)).snapshot.unwrap();
+    assert!(get(&after, "/echo/items/1").starts_with("refused"));
+    assert_eq!(get(&after, "/else"), "root/all");
+}
+
+#[test]
+fn fatal_problems_keep_the_last_snapshot() {
+    let mut world = World::new();
+    world.overlay = "kernal: {}\n".into();
+    let loaded = world.load(None);
+    assert!(loaded.snapshot.is_none());
+    assert!(loaded.problems[0].message.contains("`kernel`"));
+}
+
+#[test]
+fn a_gateway_serves_its_own_apis() {
+    let mut world = World::new()
+        .with(
+            "apis/other/apiInformation.json",
+            r#"{"properties": {"path": "other", "protocols": ["http"]}}"#,
+        )
+        .with(
+            "apis/other/specification.yaml",
+            "openapi: 3.0.1\npaths: {/b: {get: {operationId: b}}}\n",
+        )
+        .with(
+            "gateways/Edge/gatewayInformation.json",
+            r#"{"properties": {"locationData": {"name": "Plant 7"}}}"#,
+        )
+        .with("gateways/Edge/apis/other/gatewayApiInformation.json", "{}")
+        .with("gateways/Edge/apis/gone/gatewayApiInformation.json", "{}");
+    for (setting, value, echo, region) in [
+        ("gateway.name", "edge", "none in -", "Plant 7"),
+        (
+            "config.service.auth",
+            "GatewayKey edge&202701010000&abc=",
+            "none in -",
+            "Plant 7",
+        ),
+        ("gateway.name", "unknown", "echo/Get-Item", ""),
+        (
+            "config.service.endpoint",
+            "https://contoso.configuration.azure-api.net",
+            "echo/Get-Item",
+            "",
+        ),
+    ] {
+        world.settings = vec![(setting, value)];
+        let snapshot = world.snapshot();
+        assert_eq!(get(&snapshot, "/echo/items/1"), echo, "{value}");
+        assert_eq!(get(&snapshot, "/other/b"), "other/b");
+        assert_eq!(&*snapshot.gateway().region, region);
+    }
+    assert_eq!(&*world.snapshot().gateway().service_name, "contoso");
+}
+
+#[test]
+fn versions_and_revisions_of_the_folder() {
+    let spec = "openapi: 3.0.1\npaths: {/x: {get: {operationId: x}}}\n";
+    let mut world = World::new();
+    for (folder, extra) in [
+        (
+            "v1",
+            r#""apiVersion": "v1", "apiVersionSetId": "/a/apiVersionSets/set""#,
+        ),
+        ("v0", r#""apiVersionSetId": "/apiVersionSets/SET""#),
+        (
+            "v1;rev=2",
+            r#""apiVersion": "v1", "apiVersionSetId": "/apiVersionSets/set", "apiRevision": "2""#,
+        ),
+        (
+            "v1;rev=3",
+            r#""apiVersion": "v1", "apiVersionSetId": "/apiVersionSets/set", "isOnline": false"#,
+        ),
+        ("loose", r#""apiVersion": "v9", "path": "loose""#),
+    ] {
+        let info = format!(r#"{{"properties": {{"path": "vs", "protocols": ["http"], {extra}}}}}"#);
+        world = world
+            .with(&format!("apis/{folder}/apiInformation.json"), &info)
+            .with(&format!("apis/{folder}/specification.yaml"), spec);
+    }
+    let world = world.with(
+        "version sets/set/versionSetInformation.json",
+        r#"{"properties": {"versioningScheme": "segment"}}"#,
+    );
+    let loaded = world.load(None);
+    let kinds: Vec<&str> = loaded.problems.iter().map(|p| p.code).collect();
+    assert_eq!(kinds, ["no-version-set", "repeated-key"]);
+    let snapshot = loaded.snapshot.unwrap();
+    for (path, expected) in [
+        ("/vs/v1/x", "v1/x"),
+        ("/vs/x", "v0/x"),
+        ("/vs/v1;rev=2/x", "v1/x"),
+        ("/vs/v1;rev=3/x", "none in -"),
+        ("/loose/x", "loose/x"),
+    ] {
+        assert_eq!(get(&snapshot, path), expected, "{path}");
+    }
+}
+
+#[test]
+fn custom_methods_come_from_the_overlay() {
+    let mut world = World::new();
+    world.overlay = format!(
+        "{OVERLAY}apis:\n- name: echo\n  operations:\n  - name: purge\n    properties: {{method: GET, urlTemplate: /purge/*}}\n    \
+         policies: [{{name: policy, properties: {{value: '<policies><inbound/></policies>'}}}}]\n  \
+         - name: put-item\n    properties: {{urlTemplate: /renamed}}\n  - name: nothing\n    properties: {{method: GET}}\n  \
+         - name: odd\n    properties: {{method: 'a b', urlTemplate: /}}\n"
+    );
+    let loaded = world.load(None);
+    let got: Vec<(&str, u32)> = loaded.problems.iter().map(|p| (p.code, p.line)).collect();
+    assert_eq!(got, [("missing-key", 12), ("bad-method", 14)]);
+    let snapshot = loaded.snapshot.unwrap();
+    assert_eq!(get(&snapshot, "/echo/purge/all/of/it"), "echo/purge");
+    assert_eq!(get(&snapshot, "/echo/renamed"), "none in echo");
+    assert_eq!(
+        &*snapshot.apis()[0].operations[1].operation.url_template,
+        "/renamed"
+    );
+}
+
+#[test]
+fn keys_that_cannot_be_read_open_nothing() {
+    let mut world = World::new();
+    for (overlay, code, line) in [
+        (
+            "subscriptions: [{name: one, properties: {primaryKey: {env: NONE}}}]\n",
+            "bad-secret",
+            1,
+        ),
+        (
+            "subscriptions: [{name: one, properties: {primaryKey: {vault: x}}}]\n",
+            "bad-secret",
+            1,
+        ),
+        (
+            "subscriptions: [{name: one, properties: {primaryKey: '{#token#}'}}]\n",
+            "bad-secret",
+            1,
+        ),
+        (
+            "subscriptions:\n- {name: one, properties: {state: sleeping}}\n",
+            "unknown-value",
+            2,
+        ),
+        (
+            "subscriptions:\n- {name: one, properties: {scope: /users/1}}\n",
+            "bad-scope",
+            2,
+        ),
+    ] {
+        world.overlay = overlay.into();
+        let loaded = world.load(None);
+        let found = loaded
+            .problems
+            .iter()
+            .find(|p| p.code == code)
+            .unwrap_or_else(|| panic!("{overlay}: {:?}", loaded.problems));
+        assert_eq!(
+            (found.path.as_str(), found.line),
+            ("overlay.yaml", line),
+            "{overlay}"
+        );
+        assert_eq!(loaded.summary.subscriptions, 0);
+    }
+}
+
+#[test]
+fn what_did_not_change_is_taken_over() {
+    let world = World::new();
+    let first = world.snapshot();
+    let again = world.load(Some(&first)).snapshot.unwrap();
+    assert_eq!(first.revision, again.revision);
+    assert!(Arc::ptr_eq(
+        &first.apis()[0].operations[0],
+        &again.apis()[0].operations[0]
+    ));
+    assert!(diff(&first, &again).is_empty());
+    let changed = world
+        .with(
+            "apis/echo/operations/put-item/policy.xml",
+            "<policies><inbound><base/></inbound></policies>",
+        )
+        .with(
+            "backends/c/backendInformation.json",
+            r#"{"properties": {"url": "https://c.example"}}"#,
+        );
+    let third = changed.load(Some(&again)).snapshot.unwrap();
+    assert_ne!(again.revision, third.revision);
+    let d = diff(&again, &third);
+    assert_eq!(d.to_string(), "1 added: backends/c; 1 changed: apis/echo");
+    assert_eq!(
+        diff(&third, &again).to_string(),
+        "1 changed: apis/echo; 1 removed: backends/c"
+    );
+    let kept = third
+        .cache
+        .documents
+        .values()
+        .filter(|d| again.cache.documents.values().any(|o| Arc::ptr_eq(o, d)));
+    assert_eq!(kept.count(), 3, "three documents stayed, one is new");
+    assert_eq!(third.cache.documents.len(), 4);
+}
+
+#[test]
+fn a_named_value_reaches_the_documents_that_use_it_and_no_others() {
+    let world = World::new();
+    let first = world.snapshot();
+    let changed = world.with(
+        "named values/65e2/namedValueInformation.json",
+        r#"{"properties": {"displayName": "who", "value": "you"}}"#,
+    );
+    let second = changed.load(Some(&first)).snapshot.unwrap();
+    let kept = second
+        .cache
+        .documents
+        .values()
+        .filter(|d| first.cache.documents.values().any(|o| Arc::ptr_eq(o, d)));
+    assert_eq!(kept.count(), 2, "global and product document do not use it");
+}
+
+#[test]
+fn a_fragment_reaches_the_documents_that_include_it() {
+    let including = "<policies><inbound><base/><include-fragment fragment-id=\"f\"/></inbound></policies>";
+    let world = World::new()
+        .with("apis/echo/policy.xml", including)
+        .with(
+            "policy fragments/f/policyFragmentInformation.json",
+            r#"{"properties": {}}"#,
+        )
+        .with(
+            "policy fragments/f/policy.xml",
+            "<fragment><set-variable name=\"a\" value=\"1\"/></fragment>",
+        );
+    let first = world.snapshot();
+    let changed = world.with(
+        "policy fragments/f/policy.xml",
+        "<fragment><set-variable name=\"a\" value=\"2\"/></fragment>",
+    );
+    let second = changed.load(Some(&first)).snapshot.unwrap();
+    let kept = second
+        .cache
+        .documents
+        .values()
+        .filter(|d| first.cache.documents.values().any(|o| Arc::ptr_eq(o, d)));
+    assert_eq!((kept.count(), second.cache.documents.len()), (3, 4));
+}
+
+mod garbage {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Cuts and overwrites at random: what an editor, a copy in progress or a broken disk leaves behind.
+    fn mutilated() -> impl Strategy<Value = BTreeMap<String, String>> {
+        let files: Vec<(String, String)> = base().into_iter().collect();
+        let count = files.len();
+        prop::collection::vec(
+            (0..count, 0_u8..4, any::<prop::sample::Index>(), "\\PC{0,20}"),
+            1..6,
+        )
+        .prop_map(move |edits| {
+            let mut files = files.clone();
+            for (index, what, at, text) in edits {
+                let content = &mut files[index].1;
+                let mut cut = at.index(content.len() + 1);
+                while !content.is_char_boundary(cut) {
+                    cut -= 1;
+                }
+                match what {
+                    0 => content.truncate(cut),
+                    1 => content.insert_str(cut, &text),
+                    2 => *content = text,
+                    _ => files[index].0 = format!("{text}/{}", files[index].0),
+                }
+            }
+            files.into_iter().collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// No panic, every mistake named, and a second load of the same bytes says the same.
+        #[test]
+        fn any_damage_is_survived_and_told(files in mutilated()) {
+            let world = World { files, overlay: OVERLAY.into(), settings: Vec::new() };
+            let first = world.load(None);
+            for p in &first.problems {
+                prop_assert!(!p.message.is_empty() && !p.code.is_empty());
+            }
+            let again = world.load(first.snapshot.as_ref());
+            prop_assert_eq!(&first.problems, &again.problems);
+            prop_assert_eq!(first.summary, again.summary);
+            if let (Some(a), Some(b)) = (&first.snapshot, &again.snapshot) {
+                prop_assert_eq!(&a.revision, &b.revision);
+            }
+        }
+    }
+}
