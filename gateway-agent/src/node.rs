@@ -140,7 +140,7 @@ impl Node {
             drain: Drain::default(),
             permits: Permits::default(),
             counters: Counters::new(settings.limits.counter_keys),
-            tls: tls::Server::new(tls::provider())?,
+            tls: tls::Server::new(tls::provider(), metrics.tls.sni_misses.clone())?,
             settings,
             metrics,
             sink,

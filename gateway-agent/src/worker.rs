@@ -165,6 +165,7 @@ impl Worker {
     pub(crate) async fn sweep(self: Rc<Self>) {
         let mut tick = tokio::time::interval(SWEEP);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut idle_before = 0;
         loop {
             tick.tick().await;
             for cut in self.connections.sweep(&self.node.settings.limits) {
@@ -176,6 +177,10 @@ impl Worker {
                     .inc();
             }
             self.pool.sweep();
+            // A gauge shared by the workers moves by differences.
+            let idle = self.pool.idle() as i64;
+            self.node.metrics.upstream.idle.add(idle - idle_before);
+            idle_before = idle;
         }
     }
 }

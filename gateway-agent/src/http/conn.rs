@@ -112,10 +112,6 @@ impl Conn {
         self.clock.get()
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.now());
@@ -282,11 +278,6 @@ impl Connections {
     /// Open now.
     pub(crate) fn len(&self) -> usize {
         self.open.borrow().len()
-    }
-
-    /// The worker's coarse clock: advanced once per sweep.
-    pub(crate) fn clock(&self) -> Instant {
-        self.clock.get()
     }
 
     pub(crate) fn register(

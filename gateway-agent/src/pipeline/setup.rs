@@ -77,7 +77,7 @@ pub(super) fn prepare(
     found.route(active, &key);
     let original_url = Url {
         scheme: Arc::clone(scheme),
-        host: conn.host(addressed.host),
+        host: host(conn, addressed.host),
         port: addressed.port.unwrap_or(if secure { 443 } else { 80 }),
         path: addressed.path.to_owned(),
         query: addressed.query.to_owned(),
@@ -177,6 +177,15 @@ fn scheme_is_secure(worker: &Worker, conn: &Conn, parts: &Parts) -> bool {
         Some(value) if value.eq_ignore_ascii_case(b"https") => true,
         Some(value) if value.eq_ignore_ascii_case(b"http") => false,
         _ => conn.secure,
+    }
+}
+
+/// The host asked for; HTTP/1.0 clients may name none and mean the address they connected to.
+fn host(conn: &Conn, named: &str) -> Arc<str> {
+    if named.is_empty() {
+        conn.host(&conn.local.ip().to_canonical().to_string())
+    } else {
+        conn.host(named)
     }
 }
 

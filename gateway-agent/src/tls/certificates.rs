@@ -7,7 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{SystemTime, UNIX_EPOCH},
 };
+
+use prometheus::IntCounter;
 
 use rustls::{
     SignatureAlgorithm,
@@ -61,7 +64,40 @@ pub struct Certificates {
     by_name: HashMap<Arc<str>, Vec<Arc<CertifiedKey>>>,
     /// Shown when no name fits; `None` refuses the handshake.
     fallback: Option<Arc<CertifiedKey>>,
-    misses: AtomicU64,
+    misses: Misses,
+}
+
+/// Handshakes for names without a certificate: all are counted, and one a second is logged, for clients
+/// choose the names and may try many.
+#[derive(Clone, Debug)]
+pub(super) struct Misses {
+    counter: IntCounter,
+    logged: Arc<AtomicU64>,
+}
+
+impl Misses {
+    pub(super) fn new(counter: IntCounter) -> Self {
+        Self {
+            counter,
+            logged: Arc::default(),
+        }
+    }
+
+    fn note(&self, name: Option<&str>) {
+        self.counter.inc();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        if self.logged.swap(now, Ordering::Relaxed) != now {
+            let name = name.unwrap_or("(none)");
+            tracing::warn!(
+                event = "CertificateMissing",
+                name,
+                "no certificate for this host name; a self-signed one is shown"
+            );
+        }
+    }
 }
 
 impl fmt::Debug for Certificates {
@@ -74,10 +110,11 @@ impl fmt::Debug for Certificates {
 
 impl Certificates {
     /// Checks all of `hosts`; what cannot be used is reported and left out.
-    pub fn load(
+    pub(super) fn load(
         provider: &CryptoProvider,
         hosts: &[HostCertificate],
         fallback: Option<Arc<CertifiedKey>>,
+        misses: Misses,
     ) -> (Self, Vec<CertificateProblem>) {
         let mut by_name: HashMap<Arc<str>, Vec<Arc<CertifiedKey>>> = HashMap::new();
         let mut problems = Vec::new();
@@ -95,15 +132,10 @@ impl Certificates {
             Self {
                 by_name,
                 fallback,
-                misses: AtomicU64::new(0),
+                misses,
             },
             problems,
         )
-    }
-
-    /// Handshakes so far for which no certificate fitted the name.
-    pub fn misses(&self) -> u64 {
-        self.misses.load(Ordering::Relaxed)
     }
 
     fn keys(&self, name: &str) -> Option<&Vec<Arc<CertifiedKey>>> {
@@ -124,7 +156,7 @@ impl ResolvesServerCert for Certificates {
         let named = hello.server_name().and_then(|name| self.keys(name));
         let keys = named.or_else(|| self.by_name.get("*"));
         let Some(keys) = keys else {
-            self.misses.fetch_add(1, Ordering::Relaxed);
+            self.misses.note(hello.server_name());
             return self.fallback.clone();
         };
         let schemes = hello.signature_schemes();
@@ -215,6 +247,11 @@ mod tests {
     use super::*;
     use crate::tls::provider;
 
+    fn load(hosts: &[HostCertificate]) -> (Certificates, Vec<CertificateProblem>) {
+        let counter = IntCounter::new("misses", "in this test").unwrap();
+        Certificates::load(&provider(), hosts, None, Misses::new(counter))
+    }
+
     fn host(name: &str) -> HostCertificate {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let cert = rcgen::CertificateParams::new(vec![name.to_owned()])
@@ -232,7 +269,7 @@ mod tests {
 
     #[test]
     fn names_are_found_exactly_and_by_one_label() {
-        let (all, problems) = Certificates::load(&provider(), &[host("api.test"), host("*.test")], None);
+        let (all, problems) = load(&[host("api.test"), host("*.test")]);
         assert_eq!(problems, []);
         for (asked, expected) in [
             ("api.test", Some("api.test")),
@@ -281,7 +318,7 @@ mod tests {
                 "give the chain as PEM",
             ),
         ] {
-            let (all, problems) = Certificates::load(&provider(), &[bad, good.clone()], None);
+            let (all, problems) = load(&[bad, good.clone()]);
             assert_eq!(problems.len(), 1);
             let message = problems[0].to_string();
             assert!(message.contains(file) && message.contains(text), "{message}");

@@ -3,6 +3,7 @@
 use std::{fmt, io, sync::Arc};
 
 use arc_swap::ArcSwap;
+use prometheus::IntCounter;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs::Ticketer},
@@ -10,7 +11,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::{CertificateProblem, Certificates, HostCertificate, certificates::self_signed};
+use super::{
+    CertificateProblem, Certificates, HostCertificate,
+    certificates::{Misses, self_signed},
+};
 
 /// Unsent plaintext a TLS connection queues before it pushes back.
 pub(crate) const TLS_BUFFER_BYTES: usize = 32 * 1024;
@@ -35,6 +39,7 @@ pub struct Server {
     /// One for all workers and all configurations, so that a session resumes anywhere.
     ticketer: Arc<dyn ProducesTickets>,
     fallback: Arc<CertifiedKey>,
+    misses: Misses,
     active: ArcSwap<Active>,
 }
 
@@ -55,20 +60,24 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// A server that knows no name yet and shows its self-signed certificate.
+    /// A server that knows no name yet and shows its self-signed certificate; handshakes for unknown names
+    /// are counted in `misses`.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn new(provider: Arc<CryptoProvider>) -> io::Result<Self> {
+    pub fn new(provider: Arc<CryptoProvider>, misses: IntCounter) -> io::Result<Self> {
         let ticketer = Ticketer::new().map_err(io::Error::other)?;
         let fallback = self_signed(&provider)?;
-        let (certificates, _) = Certificates::load(&provider, &[], Some(Arc::clone(&fallback)));
+        let misses = Misses::new(misses);
+        let (certificates, _) =
+            Certificates::load(&provider, &[], Some(Arc::clone(&fallback)), misses.clone());
         let active = build(&provider, &ticketer, certificates, &ClientCertificates::Ignored)
             .map_err(io::Error::other)?;
         Ok(Self {
             provider,
             ticketer,
             fallback,
+            misses,
             active: ArcSwap::from_pointee(active),
         })
     }
@@ -83,7 +92,8 @@ impl Server {
         refuse_unknown_names: bool,
     ) -> Vec<CertificateProblem> {
         let fallback = (!refuse_unknown_names).then(|| Arc::clone(&self.fallback));
-        let (certificates, mut problems) = Certificates::load(&self.provider, hosts, fallback);
+        let (certificates, mut problems) =
+            Certificates::load(&self.provider, hosts, fallback, self.misses.clone());
         match build(&self.provider, &self.ticketer, certificates, clients) {
             Ok(active) => self.active.store(Arc::new(active)),
             Err(error) => problems.push(CertificateProblem {
@@ -104,11 +114,6 @@ impl Server {
     /// The configuration for QUIC: TLS 1.3 and `h3` only.
     pub(crate) fn quic(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.active.load().quic)
-    }
-
-    /// Handshakes for unknown names under the configuration in force.
-    pub fn misses(&self) -> u64 {
-        self.active.load().certificates.misses()
     }
 }
 

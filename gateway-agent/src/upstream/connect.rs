@@ -32,13 +32,17 @@ const H2_CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const H2_PING: Duration = Duration::from_secs(20);
 const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Makes a pipe to a target, or says why not.
+#[cfg(test)]
+pub(crate) type MemoryDial = Box<dyn Fn(&super::Target) -> io::Result<tokio::io::DuplexStream>>;
+
 /// How a byte stream to a target comes to be.
 pub(crate) enum Dial {
     /// TCP.
     Tcp,
     /// Tests: a pipe to a backend in memory.
     #[cfg(test)]
-    Memory(Box<dyn Fn(&super::Target) -> io::Result<tokio::io::DuplexStream>>),
+    Memory(MemoryDial),
 }
 
 /// Opens a connection within the connect timeout.

@@ -68,8 +68,10 @@ async fn text(sent: Sent) -> Result<String, BodyError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+type Running = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
 /// Each connection is run by the next script; the last one runs all that follow.
-fn scripts(scripts: Vec<fn(DuplexStream) -> std::pin::Pin<Box<dyn Future<Output = ()>>>>) -> Backend {
+fn scripts(scripts: Vec<fn(DuplexStream) -> Running>) -> Backend {
     let next = Rc::new(RefCell::new(0));
     Box::new(move |pipe| {
         let at = *next.borrow();
@@ -79,7 +81,7 @@ fn scripts(scripts: Vec<fn(DuplexStream) -> std::pin::Pin<Box<dyn Future<Output 
 }
 
 /// Answers once, then closes when the next request has begun to arrive.
-fn dies_at_second(mut pipe: DuplexStream) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+fn dies_at_second(mut pipe: DuplexStream) -> Running {
     Box::pin(async move {
         read_head(&mut pipe).await;
         let _ = pipe.write_all(OK.as_bytes()).await;
@@ -88,7 +90,7 @@ fn dies_at_second(mut pipe: DuplexStream) -> std::pin::Pin<Box<dyn Future<Output
 }
 
 /// Answers everything.
-fn lives(mut pipe: DuplexStream) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+fn lives(mut pipe: DuplexStream) -> Running {
     Box::pin(async move {
         while read_head(&mut pipe).await.is_some() {
             let _ = pipe.write_all(OK.as_bytes()).await;
@@ -97,7 +99,7 @@ fn lives(mut pipe: DuplexStream) -> std::pin::Pin<Box<dyn Future<Output = ()>>> 
 }
 
 /// Answers once and closes at once.
-fn one_shot(mut pipe: DuplexStream) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+fn one_shot(mut pipe: DuplexStream) -> Running {
     Box::pin(async move {
         read_head(&mut pipe).await;
         let _ = pipe.write_all(OK.as_bytes()).await;
@@ -156,7 +158,7 @@ async fn a_reused_connection_that_dies_is_retried_for_idempotent_requests_only()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fresh_connection_that_dies_is_not_retried() {
+async fn dead_backends_are_tried_a_bounded_number_of_times() {
     on_worker(async {
         let world = world(Box::new(drop));
         let error = send(&world, Method::GET, OutBody::Empty).await.unwrap_err();

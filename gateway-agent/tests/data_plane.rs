@@ -1,0 +1,342 @@
+//! The workers on real sockets: TLS and its failures, HTTP/2 by ALPN, HTTP/3, drain, many clients.
+//!
+//! Everything is on loopback and on ports the system chose.
+
+#![expect(clippy::unwrap_used, reason = "in a test that is the report")]
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf as _, Bytes};
+use gateway_agent::{
+    listen::{self, Listener},
+    node::{NoSink, Node, Settings},
+    telemetry::Metrics,
+    tls::{ClientCertificates, HostCertificate, provider},
+    worker::{self, Workers},
+};
+use gateway_config::Snapshot;
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+const GRACE: Duration = Duration::from_secs(2);
+const STATUS: &str = "GET /status-0123456789abcdef HTTP/1.1\r\nHost: a.test\r\n\r\n";
+
+/// A running node with a plain and a TLS listener; it is drained when dropped.
+struct Running {
+    node: Arc<Node>,
+    metrics: Arc<Metrics>,
+    plain: SocketAddr,
+    tls: SocketAddr,
+    workers: Option<Workers>,
+    roots: RootCertStore,
+}
+
+impl Running {
+    fn start(settings: Settings) -> Self {
+        let listener = |tls| Listener {
+            address: "127.0.0.1:0".parse().unwrap(),
+            tls,
+            http3: tls,
+        };
+        let bound = listen::bind(&[listener(false), listener(true)], 2).unwrap();
+        let (plain, tls) = (bound[0].listener.address, bound[1].listener.address);
+        let metrics = Metrics::new().unwrap();
+        let node = Node::new(settings, Arc::clone(&metrics), Arc::new(NoSink)).unwrap();
+        let (ecdsa, rsa) = (
+            certificate("a.test", &rcgen::PKCS_ECDSA_P256_SHA256),
+            certificate("b.test", &rcgen::PKCS_RSA_SHA256),
+        );
+        let mut roots = RootCertStore::empty();
+        roots.add(ecdsa.1).unwrap();
+        roots.add(rsa.1).unwrap();
+        assert_eq!(
+            node.tls
+                .replace(&[ecdsa.0, rsa.0], &ClientCertificates::Ignored, false),
+            []
+        );
+        node.publish(Arc::new(Snapshot::default()));
+        let workers = worker::start(&node, bound).unwrap();
+        Self {
+            node,
+            metrics,
+            plain,
+            tls,
+            workers: Some(workers),
+            roots,
+        }
+    }
+
+    fn sample(&self, name: &str) -> f64 {
+        self.metrics
+            .samples()
+            .into_iter()
+            .filter(|(n, _)| n.starts_with(name))
+            .map(|(_, value)| value)
+            .sum()
+    }
+
+    fn client(&self, alpn: &[&str]) -> ClientConfig {
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
+    async fn handshake(&self, name: &str, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(self.tls).await.unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        TlsConnector::from(Arc::new(self.client(alpn)))
+            .connect(name, stream)
+            .await
+    }
+
+    /// Ends the node; the time it took.
+    fn stop(&mut self) -> Duration {
+        let begun = Instant::now();
+        self.node.drain.begin(GRACE);
+        if let Some(workers) = self.workers.take() {
+            assert_eq!(workers.join(), 0, "no worker panicked");
+        }
+        begun.elapsed()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn certificate(
+    name: &str,
+    algorithm: &'static rcgen::SignatureAlgorithm,
+) -> (HostCertificate, rustls::pki_types::CertificateDer<'static>) {
+    let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let cert = rcgen::CertificateParams::new(vec![name.to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let host = HostCertificate {
+        name: name.into(),
+        chain_source: "test".into(),
+        key_source: "test".into(),
+        chain: cert.pem().into_bytes().into(),
+        key: key.serialize_pem().into_bytes().into(),
+    };
+    (host, cert.der().clone())
+}
+
+async fn ask<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut stream: S) -> String {
+    stream.write_all(STATUS.as_bytes()).await.unwrap();
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn plain_and_tls_by_name() {
+    let running = Running::start(Settings::default());
+    assert_eq!(
+        ask(TcpStream::connect(running.plain).await.unwrap()).await,
+        "HTTP/1.1 200 OK"
+    );
+    for name in ["a.test", "b.test"] {
+        let stream = running.handshake(name, &["http/1.1"]).await.unwrap();
+        assert_eq!(
+            stream.get_ref().1.protocol_version(),
+            Some(rustls::ProtocolVersion::TLSv1_3),
+            "{name}"
+        );
+        assert_eq!(ask(stream).await, "HTTP/1.1 200 OK");
+    }
+    // An unknown name gets the self-signed certificate, which this client does not believe.
+    let error = running.handshake("c.test", &[]).await.unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    assert!(running.sample("gateway_tls_sni_misses_total") >= 1.0);
+}
+
+#[tokio::test]
+async fn certificates_are_swapped_under_load() {
+    let mut running = Running::start(Settings::default());
+    let before = running.handshake("a.test", &[]).await.unwrap();
+    let fresh = certificate("a.test", &rcgen::PKCS_ECDSA_P256_SHA256);
+    running
+        .node
+        .tls
+        .replace(&[fresh.0], &ClientCertificates::Ignored, false);
+    assert!(
+        running.handshake("a.test", &[]).await.is_err(),
+        "the new certificate is shown"
+    );
+    running.roots.add(fresh.1).unwrap();
+    assert_eq!(
+        ask(running.handshake("a.test", &[]).await.unwrap()).await,
+        "HTTP/1.1 200 OK"
+    );
+    assert_eq!(ask(before).await, "HTTP/1.1 200 OK", "the old connection lives");
+}
+
+#[tokio::test]
+async fn http2_by_alpn() {
+    let running = Running::start(Settings::default());
+    let stream = running.handshake("a.test", &["h2", "http/1.1"]).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("https://a.test/status-0123456789abcdef")
+        .body(String::new())
+        .unwrap();
+    let response = send.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let alt = format!("h3=\":{}\"; ma=86400", running.tls.port());
+    assert_eq!(response.headers()["alt-svc"], alt);
+}
+
+#[tokio::test]
+async fn broken_tls_harms_nobody_else() {
+    let running = Running::start(Settings::default());
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"",
+        b"\x16\x03\x01\xff\xff",
+    ] {
+        let mut stream = TcpStream::connect(running.tls).await.unwrap();
+        stream.write_all(garbage).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        // Closed or reset: the node let go.
+        let _ = stream.read_to_end(&mut rest).await;
+    }
+    assert_eq!(
+        ask(running.handshake("a.test", &[]).await.unwrap()).await,
+        "HTTP/1.1 200 OK"
+    );
+    assert!(running.sample("gateway_tls_handshake_failures_total") >= 4.0);
+}
+
+#[tokio::test]
+async fn http3_serves_and_does_not_reset_a_complete_response() {
+    let running = Running::start(Settings::default());
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(running.client(&["h3"])).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+    let quic = endpoint.connect(running.tls, "a.test").unwrap().await.unwrap();
+    let (mut driver, mut send) = h3::client::new(h3_quinn::Connection::new(quic)).await.unwrap();
+    let drive = tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
+    for (path, body, status, text) in [
+        ("/status-0123456789abcdef", "", 200, ""),
+        (
+            "/nothing",
+            "",
+            404,
+            "{ \"statusCode\": 404, \"message\": \"Resource not found\" }",
+        ),
+        // The body is not read by anyone: the response must arrive whole all the same.
+        (
+            "/nothing",
+            "unread",
+            404,
+            "{ \"statusCode\": 404, \"message\": \"Resource not found\" }",
+        ),
+    ] {
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("https://a.test{path}"))
+            .body(())
+            .unwrap();
+        let mut stream = send.send_request(request).await.unwrap();
+        if !body.is_empty() {
+            stream
+                .send_data(Bytes::from_static(body.as_bytes()))
+                .await
+                .unwrap();
+        }
+        stream.finish().await.unwrap();
+        let response = stream.recv_response().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        let mut got = Vec::new();
+        while let Some(mut piece) = stream.recv_data().await.unwrap() {
+            let length = piece.remaining();
+            got.extend_from_slice(&piece.copy_to_bytes(length));
+        }
+        assert_eq!(String::from_utf8_lossy(&got), text, "{path}");
+    }
+    drop(send);
+    drive.abort();
+}
+
+#[tokio::test]
+async fn a_drain_lets_requests_end_and_refuses_new_connections() {
+    let mut running = Running::start(Settings::default());
+    // Half a request is in flight when the drain begins.
+    let mut client = TcpStream::connect(running.plain).await.unwrap();
+    let (first, second) = STATUS.split_at(30);
+    client.write_all(first.as_bytes()).await.unwrap();
+    let plain = running.plain;
+    // The accept queue is served in order: once a later connection is answered, the earlier one is known.
+    for _ in 0..8 {
+        ask(TcpStream::connect(plain).await.unwrap()).await;
+    }
+    running.node.drain.begin(GRACE);
+    client.write_all(second.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(
+        running.stop() < GRACE,
+        "an empty node does not wait for the deadline"
+    );
+    assert!(
+        TcpStream::connect(plain).await.is_err(),
+        "nobody listens any more"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_is_cut_at_the_deadline() {
+    let mut running = Running::start(Settings::default());
+    let mut client = TcpStream::connect(running.plain).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost").await.unwrap();
+    for _ in 0..8 {
+        ask(TcpStream::connect(running.plain).await.unwrap()).await;
+    }
+    let spent = running.stop();
+    assert!(spent >= GRACE && spent < GRACE * 2, "{spent:?}");
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_the_rest_waits() {
+    let mut settings = Settings::default();
+    settings.limits.connections_per_worker = 2;
+    let running = Running::start(settings);
+    // Twice as many as both workers hold: those beyond wait in the backlog and are served as places free up.
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(TcpStream::connect(running.plain).await.unwrap());
+    }
+    for client in clients {
+        let answer = tokio::time::timeout(GRACE, ask(client)).await;
+        assert_eq!(answer.unwrap(), "HTTP/1.1 200 OK");
+    }
+}
