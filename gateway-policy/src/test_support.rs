@@ -16,6 +16,7 @@ use crate::{
     names::Names,
     program::{Options, Program, ScopeDoc, Source},
     scope::Scope,
+    trace::Note,
 };
 
 /// A clock that stands still and random numbers that are always the same.
@@ -167,6 +168,18 @@ pub(crate) fn check_documents(
 pub(crate) fn check_load(section: &str, text: &str, expected: &str) {
     let result = compile(&document(section, text), Scope::Api);
     assert_eq!(result.err().as_deref().unwrap_or("loads"), expected, "{text}");
+}
+
+/// The notes that `text` in `section` of an API document leaves behind.
+pub(crate) fn notes(section: &str, text: &str) -> Vec<Note> {
+    let doc = compile(&document(section, text), Scope::Api).unwrap_or_else(|errors| panic!("{errors}"));
+    let program = Program::compose([None, None, Some(Arc::new(doc)), None]);
+    let mut execution = Execution::new(Arc::new(program), context());
+    let mut outcome = Outcome::Start;
+    while let Step::Effect(_) = execution.resume(outcome, &FixedWorld) {
+        outcome = Outcome::Response(Response::default());
+    }
+    execution.drain_notes()
 }
 
 /// Runs to the end and tells the story: effects, then the answer, then error and variables.

@@ -3,12 +3,18 @@
 //!
 //! The corpus is read in place and is not part of the project; without it the tests say so and do nothing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and shows why it skips"
+)]
+
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use gateway_policy::{CheckOptions, Options, check_document, document};
 
 /// Documents that compiled when this was last raised. It only goes up.
-const COMPILED_MIN: usize = 199;
+const COMPILED_MIN: usize = 283;
 
 /// Documents of the corpus that no reader accepts, each with its reason.
 const UNREADABLE: &[(&str, &str)] = &[];

@@ -1,5 +1,7 @@
 //! The examples of docs/simulate.md are run: a page nobody runs is a page nobody can trust.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::{fs, path::Path};
 
 use gateway_policy::simulate::simulate;
@@ -23,7 +25,11 @@ fn assert_contains(actual: &Json, expected: &Json, place: &str) {
     match (actual, expected) {
         (Json::Object(actual), Json::Object(expected)) => {
             for (name, value) in expected {
-                assert_contains(actual.get(name).unwrap_or(&Json::Null), value, &format!("{place}.{name}"));
+                assert_contains(
+                    actual.get(name).unwrap_or(&Json::Null),
+                    value,
+                    &format!("{place}.{name}"),
+                );
             }
         }
         (Json::Array(actual), Json::Array(expected)) => {
@@ -43,7 +49,9 @@ fn the_examples_of_the_page_give_what_it_says() {
     let blocks = blocks(&page);
     assert!(blocks.len() >= 6, "the page lost its examples");
     for pair in blocks.chunks(2) {
-        let [("scenario", scenario), ("result", expected)] = pair else { panic!("{pair:?} is not a pair") };
+        let [("scenario", scenario), ("result", expected)] = pair else {
+            panic!("{pair:?} is not a pair")
+        };
         let result = simulate(&[], &serde_json::from_str(scenario).unwrap()).unwrap();
         assert_contains(&result, &serde_json::from_str(expected).unwrap(), "result");
     }

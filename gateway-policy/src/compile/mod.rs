@@ -206,8 +206,18 @@ impl<'a> Compiler<'a> {
 
     /// Compiles the statements between an element's tags.
     pub(crate) fn block(&mut self, parent: &Element) {
+        self.block_with(parent, |_| ());
+    }
+
+    /// The same, with `after` called after each statement.
+    pub(crate) fn block_with<R>(
+        &mut self,
+        parent: &Element,
+        mut after: impl FnMut(&mut Self) -> R,
+    ) -> Vec<R> {
+        let mut results = Vec::new();
         if !self.no_text(parent) {
-            return;
+            return results;
         }
         for (i, element) in parent.children.iter().enumerate() {
             let same = parent.children[..i]
@@ -219,7 +229,9 @@ impl<'a> Compiler<'a> {
             } else {
                 self.statement(element, same + 1);
             }
+            results.push(after(self));
         }
+        results
     }
 
     /// Goes into a branch, whose position becomes part of its statements' paths.
@@ -417,6 +429,11 @@ impl<'a> Compiler<'a> {
     /// True between the tags of a fragment.
     pub(crate) fn in_fragment(&self) -> bool {
         self.in_fragment
+    }
+
+    /// The statement being built needs the request's body, whole.
+    pub(crate) fn need_request_body(&mut self) {
+        self.needs.request_body = true;
     }
 
     /// The running statement needs the message that its section edits, whole.

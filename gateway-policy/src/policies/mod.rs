@@ -15,19 +15,28 @@ use crate::{
     scope::{Scopes, Sections},
 };
 
+mod authentication_basic;
+mod authentication_managed_identity;
+mod cache_value;
 mod check_header;
 mod choose;
 mod cors;
 pub mod def;
+mod emit_metric;
+mod find_and_replace;
 mod forward_request;
 mod include_fragment;
 mod ip_filter;
+mod jsonp;
 pub(crate) mod limit_concurrency;
+mod log_to_eventhub;
 mod mock_response;
+mod quota;
 mod rate_limit;
 pub(crate) mod retry;
 mod return_response;
 mod rewrite_uri;
+mod send_request;
 mod set_backend_service;
 mod set_body;
 mod set_header;
@@ -36,6 +45,7 @@ mod set_query_parameter;
 mod set_status;
 mod set_variable;
 mod trace;
+mod wait;
 
 pub use def::{AttributeDef, Child, Content, ElementDef};
 
@@ -128,6 +138,20 @@ pub static POLICIES: &[&PolicyDef] = &[
     &set_body::DEF,
     &set_variable::DEF,
     &forward_request::DEF,
+    &send_request::DEF,
+    &send_request::ONE_WAY,
+    &authentication_basic::DEF,
+    &authentication_managed_identity::DEF,
+    &cache_value::LOOKUP,
+    &cache_value::STORE,
+    &cache_value::REMOVE,
+    &emit_metric::DEF,
+    &find_and_replace::DEF,
+    &jsonp::DEF,
+    &log_to_eventhub::DEF,
+    &quota::DEF,
+    &quota::BY_KEY,
+    &wait::DEF,
 ];
 
 /// Policies that the official self-hosted gateway does not run either.
@@ -142,9 +166,7 @@ pub static NOT_ON_SELF_HOSTED: &[&str] = &[
 
 /// Policies that Azure API Management knows and this gateway does not have yet: they refuse their scope.
 pub static NOT_BUILT: &[&str] = &[
-    "authentication-basic",
     "authentication-certificate",
-    "authentication-managed-identity",
     "authentication-token",
     "authentication-token-store",
     "azure-openai-emit-token-metric",
@@ -153,32 +175,21 @@ pub static NOT_BUILT: &[&str] = &[
     "azure-openai-token-limit",
     "block",
     "cache-lookup",
-    "cache-lookup-value",
-    "cache-remove-value",
     "cache-store",
-    "cache-store-value",
     "cache-value",
     "cross-domain",
-    "emit-metric",
-    "find-and-replace",
     "graphql-data-source",
     "invoke-dapr-binding",
     "invoke-request",
     "json-to-xml",
-    "jsonp",
     "llm-content-safety",
     "llm-emit-token-metric",
     "llm-semantic-cache-lookup",
     "llm-semantic-cache-store",
     "llm-token-limit",
-    "log-to-eventhub",
     "proxy",
     "publish-to-dapr",
-    "quota",
-    "quota-by-key",
     "redirect-content-urls",
-    "send-one-way-request",
-    "send-request",
     "set-request-metric-dimension-value",
     "validate-azure-ad-token",
     "validate-client-certificate",
@@ -189,7 +200,6 @@ pub static NOT_BUILT: &[&str] = &[
     "validate-odata-request",
     "validate-parameters",
     "validate-status-code",
-    "wait",
     "xml-to-json",
     "xsl-transform",
 ];

@@ -1,0 +1,194 @@
+//! `emit-metric`: counts something of the policy author's own.
+//!
+//! Source: "Emit custom metrics" policy page; `policies.md` §3. Default dimensions are filled in here.
+
+use std::sync::Arc;
+
+use super::{
+    Flow, Policy, PolicyDef,
+    def::{Child, ElementDef, attr},
+};
+use crate::{
+    compile::{Compiler, Finding, Node},
+    context::Context,
+    exec::Run,
+    failure::Failure,
+    scope::{Scopes, Sections},
+    setting::{FromValue, Setting, optional},
+    trace::Note,
+};
+
+static DIMENSION: ElementDef = ElementDef::new("dimension", "A dimension of the metric.").attributes(&[
+    attr("name", "Its name.").required().expression(),
+    attr("value", "Its value; absent only for the default dimensions.").expression(),
+]);
+
+pub(crate) static DEF: PolicyDef = PolicyDef {
+    element: ElementDef::new("emit-metric", "Emits a custom metric.")
+        .attributes(&[
+            attr("name", "Name of the metric.").required(),
+            attr("namespace", "Namespace of the metric.").default("API Management"),
+            attr("value", "What is added.").expression().default("1"),
+        ])
+        .children(&[Child::some(&DIMENSION)]),
+    sections: Sections::ALL,
+    tolerated: Sections::ALL,
+    scopes: Scopes::ALL,
+    once: false,
+    build,
+};
+
+/// Custom dimensions of one metric, by the page of 2025; older pages allow ten.
+const DIMENSIONS_MAX: usize = 10;
+
+fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
+    let name = compiler.literal(node, "name");
+    let namespace = compiler.literal(node, "namespace");
+    let value = compiler.attribute(node, "value");
+    let mut dimensions = Vec::new();
+    for child in node.children("dimension") {
+        let name: Option<Setting<Arc<str>>> = compiler.attribute(child, "name");
+        let value = compiler.attribute(child, "value");
+        if let Some(Setting::Literal(name)) = &name
+            && !child.has("value")
+            && !DEFAULTS.contains(&&**name)
+        {
+            let message = format!("the dimension `{name}` needs a value");
+            let help = format!(
+                "only the default dimensions have one of their own: {}",
+                DEFAULTS.join(", ")
+            );
+            compiler.report(Finding::on(child.element, "missing-attribute", message).help(help));
+        }
+        dimensions.push(name.map(|n| (n, value)));
+    }
+    if dimensions.len() > DIMENSIONS_MAX {
+        let message = format!("`emit-metric` takes at most {DIMENSIONS_MAX} dimensions");
+        compiler.report(Finding::on(node.element, "bad-value", message).help("remove some"));
+    }
+    let dimensions = dimensions.into_iter().collect::<Option<_>>();
+    compiler.policy(EmitMetric {
+        name: name?,
+        namespace: namespace?,
+        value: value?,
+        dimensions: dimensions?,
+    });
+    Some(())
+}
+
+const DEFAULTS: &[&str] = &[
+    "API ID",
+    "Operation ID",
+    "Product ID",
+    "User ID",
+    "Subscription ID",
+    "Location",
+    "Gateway ID",
+];
+
+/// The value of a default dimension.
+fn default_dimension(name: &str, context: &Context) -> String {
+    let id = |id: Option<&Arc<str>>| id.map_or_else(String::new, |i| i.to_string());
+    match name {
+        "API ID" => id(context.api.as_ref().map(|a| &a.id)),
+        "Operation ID" => id(context.operation.as_ref().map(|o| &o.id)),
+        "Product ID" => id(context.product.as_ref().map(|p| &p.id)),
+        "User ID" => id(context.user.as_ref().map(|u| &u.id)),
+        "Subscription ID" => id(context.subscription.as_ref().map(|s| &s.id)),
+        "Location" => context.deployment.region.to_string(),
+        "Gateway ID" => context.deployment.gateway_id.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A number with a fraction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Number(f64);
+
+impl FromValue for Number {
+    fn literal(text: &str) -> Result<Self, String> {
+        let number: Result<f64, _> = text.trim().parse();
+        number
+            .ok()
+            .filter(|n| n.is_finite())
+            .map(Self)
+            .ok_or_else(|| "a number".into())
+    }
+}
+
+/// Name, and value unless it is a default dimension.
+type Dimension = (Setting<Arc<str>>, Option<Setting<Arc<str>>>);
+
+#[derive(Debug)]
+struct EmitMetric {
+    name: Arc<str>,
+    namespace: Arc<str>,
+    value: Setting<Number>,
+    dimensions: Vec<Dimension>,
+}
+
+impl Policy for EmitMetric {
+    fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        let value = self.value.get(run)?.0;
+        let mut dimensions = Vec::with_capacity(self.dimensions.len());
+        for (name, value) in &self.dimensions {
+            let name = name.get(run)?.into_owned();
+            let value = match optional(value.as_ref(), run)? {
+                Some(value) => value.to_string(),
+                None => default_dimension(&name, run.context),
+            };
+            dimensions.push((name, value));
+        }
+        run.detail("name", || self.name.to_string());
+        run.detail("value", || value.to_string());
+        let (name, namespace) = (Arc::clone(&self.name), Arc::clone(&self.namespace));
+        run.exchange.note(Note::Metric {
+            name,
+            namespace,
+            value,
+            dimensions,
+        });
+        Ok(Flow::Next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{check, check_load, notes};
+
+    #[test]
+    fn a_metric_becomes_a_note_with_its_default_dimensions_filled() {
+        let text = "<emit-metric name='calls' value='2.5'><dimension name='API ID'/><dimension name='tier' value='gold'/></emit-metric>";
+        let expected = Note::Metric {
+            name: "calls".into(),
+            namespace: "API Management".into(),
+            value: 2.5,
+            dimensions: vec![
+                ("API ID".into(), "echo-api".into()),
+                ("tier".into(), "gold".into()),
+            ],
+        };
+        assert_eq!(notes("inbound", text), [expected]);
+        check("inbound", text, &[], "forward; 200");
+    }
+
+    #[test]
+    fn mistakes_refuse_the_document() {
+        check_load(
+            "inbound",
+            "<emit-metric name='a'/>",
+            "missing-element: `<emit-metric>` needs a child element `<dimension>`",
+        );
+        check_load(
+            "inbound",
+            "<emit-metric name='a'><dimension name='x'/></emit-metric>",
+            "missing-attribute: the dimension `x` needs a value",
+        );
+        check_load(
+            "inbound",
+            "<emit-metric name='a' value='NaN'><dimension name='x' value='1'/></emit-metric>",
+            "bad-value: `value` of `emit-metric` must be a number",
+        );
+    }
+}
