@@ -81,6 +81,6 @@ fn wrong_use_is_status_2_and_says_so() {
 #[test]
 fn status_without_an_agent_is_status_3() {
     let socket = std::env::temp_dir().join(format!("gateway-none-{}", std::process::id()));
-    let (code, _, err) = run(&["status", "--admin", &format!("unix:{}", socket.display())]);
+    let (code, _, err) = run(&["status", "--admin", &socket.display().to_string()]);
     assert_eq!(code, 3, "{err}");
 }
