@@ -4,10 +4,13 @@
 //! and values; nothing here knows C#, policies, clocks or randomness. Everything that can grow is bounded
 //! by a named constant, and no input panics.
 
+pub mod bits;
 pub mod crypto;
+pub mod encoding;
 mod error;
 pub mod guid;
 pub mod json;
+pub mod net;
 pub mod number;
 pub mod regex;
 pub mod text;

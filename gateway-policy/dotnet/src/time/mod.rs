@@ -7,10 +7,13 @@ mod offset;
 mod parse;
 mod span;
 mod span_text;
+mod tzif;
+mod zone;
 
 pub use datetime::{DateTime, DateTimeKind, days_in_month, is_leap_year_checked};
 pub use offset::DateTimeOffset;
 pub use span::TimeSpan;
+pub use zone::TimeZone;
 
 /// Ticks (100 ns) in a millisecond.
 pub const TICKS_PER_MILLISECOND: i64 = 10_000;
