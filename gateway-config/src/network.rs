@@ -54,6 +54,8 @@ pub struct Hostname {
     pub certificate_path: Arc<str>,
     /// PEM file with the private key.
     pub key_path: Arc<str>,
+    /// Shown to clients that name no host name or an unknown one.
+    pub default_binding: bool,
     /// Ask for a client certificate in the handshake.
     pub negotiate_client_certificate: bool,
     /// Offer HTTP/2 by ALPN.

@@ -39,6 +39,9 @@ pub(super) fn read(snapshot: &Snapshot, settings: &Settings) -> Certificates {
     }
     for host in snapshot.hostnames() {
         out.add(&host.name, &host.certificate_path, &host.key_path);
+        if host.default_binding {
+            out.add(ANY_NAME, &host.certificate_path, &host.key_path);
+        }
     }
     out
 }

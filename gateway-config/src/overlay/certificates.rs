@@ -23,8 +23,8 @@ pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Certific
             continue;
         };
         let id = reader.needed(m, "id", "a certificate");
-        let certificate_path = reader.needed(m, "certificate", "a certificate");
-        let key_path = reader.text(m, "key");
+        let certificate_path = reader.needed(m, "certificatePath", "a certificate");
+        let key_path = reader.text(m, "keyPath");
         let (Some(id), Some(certificate_path)) = (id, certificate_path) else {
             continue;
         };

@@ -49,10 +49,16 @@ pub(crate) const LISTENER: &[Key] = &[
     leaf("address", "0.0.0.0", "IP address; default 0.0.0.0"),
     leaf("port", "8081", "TCP port"),
     leaf("tls", "true", "terminate TLS here; default false"),
+    leaf("http1", "true", "HTTP/1.1; default true"),
     leaf(
-        "http",
-        "[1.1, 2, 3]",
-        "protocol versions; default [1.1, 2], with TLS also 3",
+        "http2",
+        "true",
+        "HTTP/2, by ALPN with TLS and by prior knowledge without; default true",
+    ),
+    leaf(
+        "http3",
+        "true",
+        "HTTP/3 on the UDP port of the same number; needs tls; default: as tls",
     ),
     object(
         "limits",
@@ -70,16 +76,25 @@ pub(crate) const LISTENER_LIMITS: &[Key] = &[
 
 pub(crate) const HOSTNAME: &[Key] = &[
     leaf(
-        "hostname",
+        "name",
         "api.example.com",
         "exact name, or *.example.com for one label",
     ),
     leaf(
-        "certificate",
+        "certificatePath",
         "/etc/gateway/tls/api.pem",
         "PEM file with the full chain, read again when it changes",
     ),
-    leaf("key", "/etc/gateway/tls/api.key", "PEM file with the private key"),
+    leaf(
+        "keyPath",
+        "/etc/gateway/tls/api.key",
+        "PEM file with the private key",
+    ),
+    leaf(
+        "defaultSslBinding",
+        "false",
+        "shown to clients that name no host name or an unknown one; default false",
+    ),
     leaf(
         "negotiateClientCertificate",
         "false",
@@ -151,12 +166,12 @@ pub(crate) const CERTIFICATE: &[Key] = &[
         "certificate entity name, as policies and backends refer to it",
     ),
     leaf(
-        "certificate",
+        "certificatePath",
         "/etc/gateway/certs/client.pem",
         "PEM file with the chain",
     ),
     leaf(
-        "key",
+        "keyPath",
         "/etc/gateway/certs/client.key",
         "PEM file with the private key; absent for a certificate without one",
     ),

@@ -61,34 +61,17 @@ pub(super) fn listeners(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Lis
 }
 
 fn versions(reader: &mut Reader<'_>, m: Members<'_>, tls: bool) -> HttpVersions {
-    if m.get("http").is_none() {
-        return HttpVersions {
-            http1: true,
-            http2: true,
-            http3: tls,
-        };
-    }
-    let mut out = HttpVersions {
-        http1: false,
-        http2: false,
-        http3: false,
+    let out = HttpVersions {
+        http1: reader.truth(m, "http1", true),
+        http2: reader.truth(m, "http2", true),
+        http3: reader.truth(m, "http3", tls),
     };
-    let known = |t: &str| match t {
-        "1.1" | "1" => Ok(1),
-        "2" | "2.0" => Ok(2),
-        "3" | "3.0" => Ok(3),
-        other => Err(format!("`{other}` is no HTTP version; write 1.1, 2 or 3")),
-    };
-    for version in reader.texts(m, "http", known) {
-        match version {
-            1 => out.http1 = true,
-            2 => out.http2 = true,
-            _ => out.http3 = true,
-        }
-    }
     if out.http3 && !tls {
-        let place = m.get("http").map_or(m.place(), |n| n.place);
-        reader.fail("bad-value", "http", place, "HTTP/3 needs `tls: true`");
+        let place = m.get("http3").map_or(m.place(), |n| n.place);
+        reader.fail("bad-value", "http3", place, "HTTP/3 needs `tls: true`");
+    }
+    if !out.http1 && !out.http2 && !out.http3 {
+        reader.fail("bad-value", "http1", m.place(), "no HTTP version is left");
     }
     out
 }
@@ -118,25 +101,26 @@ pub(super) fn hostnames(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Hos
         let Some(m) = reader.members(item, keys::HOSTNAME, "a host name") else {
             continue;
         };
-        let name = reader.needed(m, "hostname", "a host name");
-        let certificate = reader.needed(m, "certificate", "a host name");
-        let key = reader.needed(m, "key", "a host name");
+        let name = reader.needed(m, "name", "a host name");
+        let certificate = reader.needed(m, "certificatePath", "a host name");
+        let key = reader.needed(m, "keyPath", "a host name");
         let negotiate = reader.truth(m, "negotiateClientCertificate", false);
         let http2 = reader.truth(m, "http2", true);
+        let default_binding = reader.truth(m, "defaultSslBinding", false);
         let (Some(name), Some(certificate_path), Some(key_path)) = (name, certificate, key) else {
             continue;
         };
         let name: Arc<str> = name.trim_end_matches('.').to_ascii_lowercase().into();
         if !is_host_name(&name) {
-            let place = m.get("hostname").map_or(item.place, |n| n.place);
+            let place = m.get("name").map_or(item.place, |n| n.place);
             let message = format!("`{name}` is no host name; write api.example.com or *.example.com");
-            reader.fail("bad-value", "hostname", place, message);
+            reader.fail("bad-value", "name", place, message);
             continue;
         }
         if out.iter().any(|h| h.name == name) {
             reader.fail(
                 "repeated-name",
-                "hostname",
+                "name",
                 item.place,
                 format!("host name `{name}` stands twice"),
             );
@@ -146,6 +130,7 @@ pub(super) fn hostnames(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Hos
             name,
             certificate_path,
             key_path,
+            default_binding,
             negotiate_client_certificate: negotiate,
             http2,
         });
