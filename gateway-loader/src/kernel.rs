@@ -31,6 +31,8 @@ pub struct Kernel {
     counts: PerCpuArray<MapData, CounterValue>,
     connections: Option<Connections>,
     marker: Marker,
+    #[cfg(feature = "log")]
+    log: Option<FlushLog>,
 }
 
 impl Kernel {
@@ -57,10 +59,6 @@ impl Kernel {
             .map_max_entries("CONNS", options.ring_bytes)
             .load(bytes)
             .map_err(hook::load_error)?;
-        #[cfg(feature = "log")]
-        if let Err(error) = aya_log::EbpfLogger::init(&mut ebpf) {
-            tracing::warn!(%error, "the kernel object has no log: it was built without the feature `log`");
-        }
         let hooks = attach::all(&mut ebpf, options, &account);
         let groups = Groups::new(
             take(&mut ebpf, "SOCKETS")?,
@@ -75,6 +73,9 @@ impl Kernel {
             counts: take(&mut ebpf, "COUNTS")?,
             connections: Some(Connections::new(take(&mut ebpf, "CONNS")?)),
             marker: Marker::new(take(&mut ebpf, "MARKS")?),
+            // After the programs: they are loaded with the descriptor of the log's map, which the logger takes over.
+            #[cfg(feature = "log")]
+            log: start_log(&mut ebpf),
             hooks,
             ebpf,
         })
@@ -171,6 +172,15 @@ impl Kernel {
             .collect()
     }
 
+    /// Passes the waiting log lines of the programs to the `log` crate's logger. Objects are without log lines unless they were
+    /// built with gateway-ebpf's feature `log`.
+    #[cfg(feature = "log")]
+    pub fn flush_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log();
+        }
+    }
+
     /// The loaded programs, for test runs and tools.
     pub const fn programs(&self) -> &Ebpf {
         &self.ebpf
@@ -230,6 +240,21 @@ where
         .take_map(name)
         .ok_or_else(|| LoadError::Object(format!("there is no map {name}")))?;
     M::try_from(map).map_err(|error| LoadError::Object(format!("map {name}: {error}")))
+}
+
+/// Hides the logger's type, which names a crate that only it needs.
+#[cfg(feature = "log")]
+type FlushLog = Box<dyn FnMut() + Send>;
+
+#[cfg(feature = "log")]
+fn start_log(ebpf: &mut Ebpf) -> Option<FlushLog> {
+    match aya_log::EbpfLogger::init(ebpf) {
+        Ok(mut logger) => Some(Box::new(move || logger.flush())),
+        Err(error) => {
+            tracing::warn!(%error, "the kernel object has no log lines");
+            None
+        }
+    }
 }
 
 /// Before 5.11 maps count against RLIMIT_MEMLOCK. Failure is not fatal: newer kernels do not look at it, and on older ones
