@@ -145,6 +145,9 @@ impl Conn {
     pub(crate) fn wrote(&self, progress: bool) {
         if progress {
             self.write_blocked.set(None);
+            if self.stalled.get() > 0 {
+                self.stalled_since.set(self.now());
+            }
             if self.phase.get() == Phase::Tunnel {
                 self.since.set(self.now());
             }

@@ -240,3 +240,23 @@ async fn a_draining_node_closes_after_the_response() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_idle_connection_is_small() {
+    on_worker(async {
+        let world = world();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let held = world.worker.connections.register(address, address, true, None);
+        let (pipe, _other) = tokio::io::duplex(1);
+        let ready = crate::http::serve::transport_ready(
+            std::rc::Rc::clone(&world.worker),
+            std::rc::Rc::clone(&held.conn),
+            crate::transport::Transport::Pipe(pipe),
+        );
+        // Memory of every open connection, beside the buffers: a change of this number is a change of the
+        // node's memory and should be seen.
+        let size = size_of_val(&ready);
+        assert!((512..2_560).contains(&size), "{size} bytes");
+    })
+    .await;
+}

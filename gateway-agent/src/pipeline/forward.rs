@@ -114,7 +114,8 @@ fn backend_entry(
             .backend(&member.id)
             .ok_or_else(|| missing(&member.id))?;
         if let Some(url) = &entry.url {
-            context.request.url = rebase(&context.request.url, url);
+            let service = context.api.as_ref().and_then(|api| api.service_url.as_ref());
+            context.request.url = rebase(&context.request.url, service, url);
         }
     }
     if let Some(reason) = &entry.refused {
@@ -142,14 +143,18 @@ fn choose(pool: &[PoolMember], random: u64) -> &PoolMember {
     &pool[0]
 }
 
-/// `url` with the scheme, authority and base path of `base`.
-fn rebase(url: &Url, base: &Url) -> Url {
-    let prefix = base.path.strip_suffix('/').unwrap_or(&base.path);
+/// `url`, which was made from the API's service URL, moved to `base`.
+fn rebase(url: &Url, service: Option<&Url>, base: &Url) -> Url {
+    let old = service.map_or("", |service| service.path.trim_end_matches('/'));
+    let rest = match url.path.strip_prefix(old) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => &url.path,
+    };
     Url {
         scheme: Arc::clone(&base.scheme),
         host: Arc::clone(&base.host),
         port: base.port,
-        path: format!("{prefix}{}", url.path),
+        path: gateway_policy::url::join_path(&base.path, rest),
         query: url.query.clone(),
     }
 }
@@ -502,5 +507,79 @@ async fn within<T>(time: Duration, future: impl Future<Output = Result<T, Failur
     match timeout(time, future).await {
         Ok(result) => result,
         Err(_) => Err(Failure::BackendTimeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        gateway_policy::url::parse(text).unwrap()
+    }
+
+    #[track_caller]
+    fn check_rebase(from: &str, service: &str, base: &str, expected: &str) {
+        let moved = rebase(&url(from), Some(&url(service)), &url(base));
+        assert_eq!(gateway_policy::url::to_text(&moved), expected);
+    }
+
+    #[test]
+    fn a_pool_member_gets_the_operations_part() {
+        check_rebase(
+            "http://s.test/base/x",
+            "http://s.test/base",
+            "https://m.test/v2",
+            "https://m.test/v2/x",
+        );
+        check_rebase(
+            "http://s.test/base/x",
+            "http://s.test/",
+            "http://m.test/",
+            "http://m.test/base/x",
+        );
+        check_rebase(
+            "http://s.test/other",
+            "http://s.test/base",
+            "http://m.test/v",
+            "http://m.test/v/other",
+        );
+    }
+
+    #[track_caller]
+    fn check_redirect(location: &str, expected: Option<&str>) {
+        let found =
+            resolve(&url("http://a.test/x/y?q=1"), location).map(|to| gateway_policy::url::to_text(&to));
+        assert_eq!(found.as_deref(), expected, "{location}");
+    }
+
+    #[test]
+    fn redirects_are_resolved() {
+        check_redirect("https://B.test/z?a=b#frag", Some("https://B.test/z?a=b"));
+        check_redirect("/z?a", Some("http://a.test/z?a"));
+        check_redirect("z", Some("http://a.test/x/z"));
+        check_redirect("", None);
+        check_redirect("//evil", None);
+    }
+
+    #[test]
+    fn pool_members_share_by_weight_inside_the_best_priority() {
+        let member = |id: &str, weight, priority| PoolMember {
+            id: id.into(),
+            weight,
+            priority,
+        };
+        let pool = [member("a", 1, 0), member("b", 3, 0), member("spare", 9, 1)];
+        let hits = |id: &str| (0..400).filter(|n| &*choose(&pool, *n).id == id).count();
+        assert_eq!((hits("a"), hits("b"), hits("spare")), (100, 300, 0));
+        let equal = [member("a", 0, 1), member("b", 0, 1)];
+        assert_eq!((0..10).filter(|n| &*choose(&equal, *n).id == "a").count(), 5);
+    }
+
+    #[test]
+    fn credentials_of_a_query_are_escaped() {
+        let mut out = String::new();
+        escape("a b&c=ü~", &mut out);
+        assert_eq!(out, "a%20b%26c%3D%C3%BC~");
     }
 }

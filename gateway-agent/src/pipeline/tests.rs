@@ -347,6 +347,80 @@ async fn a_client_that_leaves_ends_the_exchange_and_is_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn continue_is_sent_when_the_body_is_wanted() {
+    on_worker(async {
+        let request =
+            "POST /echo/items/1 HTTP/1.1\r\nHost: gw\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+        let world = World::new(
+            Settings::default(),
+            Some(snapshot(FORWARD)),
+            Box::new(|mut pipe| {
+                tokio::task::spawn_local(async move {
+                    let head = read_head(&mut pipe).await.unwrap();
+                    assert!(!head.contains("expect"), "{head}");
+                    assert_eq!(read_until(&mut pipe, "ok").await, "ok");
+                    pipe.write_all(OK.as_bytes()).await.unwrap();
+                    let _ = pipe.read_u8().await;
+                });
+            }),
+        );
+        let mut client = world.connect();
+        client.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(
+            read_until(&mut client, "\r\n\r\n").await,
+            "HTTP/1.1 100 Continue\r\n\r\n"
+        );
+        client.write_all(b"ok").await.unwrap();
+        contains(&read_until(&mut client, "hi").await, &["HTTP/1.1 200 OK"]);
+        // Refused before the body is wanted: no 100, and nothing of the body is read.
+        let refused = world
+            .talk(request.replace("/echo/", "/locked/").as_bytes(), PATIENCE)
+            .await;
+        assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn trailers_pass_to_clients_that_want_them() {
+    on_worker(async {
+        let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n";
+        let world = World::new(Settings::default(), Some(snapshot(FORWARD)), answering(answer));
+        let request = "GET /echo/items/1 HTTP/1.1\r\nHost: gw\r\nTE: trailers\r\nConnection: TE, close\r\n\r\n";
+        let output = world.talk(request.as_bytes(), PATIENCE).await;
+        contains(&output, &["trailer: x-sum\r\n", "0\r\nx-sum: 1\r\n\r\n"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_ends_early_cuts_the_client_off() {
+    on_worker(async {
+        let world = World::new(
+            Settings::default(),
+            Some(snapshot(FORWARD)),
+            Box::new(|mut pipe| {
+                tokio::task::spawn_local(async move {
+                    read_head(&mut pipe).await;
+                    let _ = pipe
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+                        .await;
+                });
+            }),
+        );
+        let output = world
+            .talk(b"GET /echo/items/1 HTTP/1.1\r\nHost: gw\r\n\r\n", PATIENCE)
+            .await;
+        // The client sees a cut connection, never a complete response that was made up.
+        assert!(output.is_empty() || output.ends_with("half"), "{output}");
+        let record = world.records.take().pop().unwrap();
+        assert!(!record.is_request_success);
+        assert_eq!(&*record.last_error.unwrap().reason, "BackendConnectionFailure");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn websockets_pass_through() {
     on_worker(async {
         let world = World::new(
