@@ -146,6 +146,17 @@ fn transport(limits: &Limits) -> TransportConfig {
 
 fn begin(worker: &Rc<Worker>, spec: &Listener, incoming: quinn::Incoming, config: Arc<ServerConfig>) {
     let peer = incoming.remote_address();
+    if worker.node.settings.gate.refuses(peer.ip()) {
+        worker
+            .node
+            .metrics
+            .connections
+            .refused
+            .with_label_values(&["denied"])
+            .inc();
+        incoming.ignore();
+        return;
+    }
     let name = format!("{}/udp", spec.address);
     let metrics = &worker.node.metrics.connections;
     metrics.accepted.with_label_values(&[&name]).inc();

@@ -295,7 +295,14 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, spec: Listener) {
 
 fn begin(worker: &Rc<Worker>, spec: &Listener, name: &str, stream: TcpStream, peer: std::net::SocketAddr) {
     let metrics = &worker.node.metrics.connections;
+    let gate = &worker.node.settings.gate;
+    if gate.refuses(peer.ip()) {
+        // Dropping the stream closes it: a denied source gets no word.
+        metrics.refused.with_label_values(&["denied"]).inc();
+        return;
+    }
     metrics.accepted.with_label_values(&[name]).inc();
+    let account = gate.account(&stream);
     let active = metrics.active.with_label_values(&[name]);
     if let Err(error) = prepare(&stream) {
         tracing::debug!(%error, %peer, "socket options not set");
@@ -309,6 +316,8 @@ fn begin(worker: &Rc<Worker>, spec: &Listener, name: &str, stream: TcpStream, pe
     active.inc();
     tokio::task::spawn_local(async move {
         serve::tcp(worker, held, stream).await;
+        // Read after the last byte.
+        drop(account);
         active.dec();
     });
 }
