@@ -1,6 +1,6 @@
 //! The examples of docs/simulate.md are run: a page nobody runs is a page nobody can trust.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path};
 

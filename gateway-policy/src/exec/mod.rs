@@ -6,6 +6,8 @@
 //! nothing comes back from there.
 
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
