@@ -272,14 +272,20 @@ impl<'a> Compiler<'a> {
         if policy.element.is_container() {
             self.path.push(format!("{}[{index}]", policy.element.name));
         }
-        // `None` means that the reason was reported.
-        let _ = (policy.build)(
+        let errors = self.error_count();
+        let built = (policy.build)(
             self,
             Node {
                 element,
                 def: &policy.element,
             },
         );
+        if built.is_none() && self.error_count() == errors && !self.incomplete {
+            // A policy that is left out without a reason would be skipped silently: never that.
+            let message = format!("`{}` could not be built", element.name);
+            let help = "this is a mistake in the gateway, not in the document";
+            self.report(Finding::on(element, "not-built", message).help(help));
+        }
         self.path.truncate(depth);
     }
 

@@ -30,6 +30,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<authentication-basic username="user" password="secret" />"#,
     build,
 };
 

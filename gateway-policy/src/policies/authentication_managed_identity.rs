@@ -48,6 +48,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<authentication-managed-identity resource="https://vault.azure.net" output-token-variable-name="token" />"#,
     build,
 };
 

@@ -42,6 +42,7 @@ pub(crate) static LOOKUP: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<cache-lookup-value key="config" variable-name="config" default-value="none" />"#,
     build: build_lookup,
 };
 
@@ -58,6 +59,7 @@ pub(crate) static STORE: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<cache-store-value key="config" value="@((string)context.Variables["config"])" duration="300" />"#,
     build: build_store,
 };
 
@@ -76,6 +78,7 @@ pub(crate) static REMOVE: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<cache-remove-value key="config" />"#,
     build: build_remove,
 };
 

@@ -41,6 +41,10 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::I,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<check-header name="X-Client" failed-check-httpcode="401" failed-check-error-message="Not authorized" ignore-case="false">
+    <value>mobile</value>
+    <value>web</value>
+</check-header>"#,
     build,
 };
 

@@ -27,6 +27,18 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<choose>
+    <when condition="@(context.Request.Method == "GET")">
+        <set-header name="X-Kind" exists-action="override">
+            <value>read</value>
+        </set-header>
+    </when>
+    <otherwise>
+        <set-header name="X-Kind" exists-action="override">
+            <value>write</value>
+        </set-header>
+    </otherwise>
+</choose>"#,
     build,
 };
 

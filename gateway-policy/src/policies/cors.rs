@@ -69,6 +69,21 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::I,
     scopes: Scopes::ALL,
     once: true,
+    example: r#"<cors allow-credentials="true">
+    <allowed-origins>
+        <origin>https://www.example.com</origin>
+    </allowed-origins>
+    <allowed-methods preflight-result-max-age="300">
+        <method>GET</method>
+        <method>POST</method>
+    </allowed-methods>
+    <allowed-headers>
+        <header>Content-Type</header>
+    </allowed-headers>
+    <expose-headers>
+        <header>X-Request-Id</header>
+    </expose-headers>
+</cors>"#,
     build,
 };
 

@@ -35,6 +35,10 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<emit-metric name="orders" namespace="shop" value="1">
+    <dimension name="API ID" />
+    <dimension name="tier" value="gold" />
+</emit-metric>"#,
     build,
 };
 

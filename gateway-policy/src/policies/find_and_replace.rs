@@ -30,6 +30,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<find-and-replace from="http://internal.example.com" to="https://www.example.com" />"#,
     build,
 };
 

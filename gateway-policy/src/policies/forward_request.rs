@@ -50,6 +50,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<forward-request timeout="30" follow-redirects="false" />"#,
     build,
 };
 

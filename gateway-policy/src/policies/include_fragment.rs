@@ -20,6 +20,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<include-fragment fragment-id="common-headers" />"#,
     build,
 };
 

@@ -41,6 +41,10 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::I,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<ip-filter action="allow">
+    <address>203.0.113.7</address>
+    <address-range from="10.0.0.1" to="10.0.0.254" />
+</ip-filter>"#,
     build,
 };
 

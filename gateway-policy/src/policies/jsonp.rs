@@ -36,6 +36,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::O,
     scopes: Scopes::ALL,
     once: true,
+    example: r#"<jsonp callback-parameter-name="callback" />"#,
     build,
 };
 

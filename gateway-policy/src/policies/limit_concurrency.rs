@@ -36,6 +36,9 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<limit-concurrency key="@((string)context.Variables["tenant"])" max-count="10">
+    <forward-request />
+</limit-concurrency>"#,
     build,
 };
 

@@ -29,6 +29,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<log-to-eventhub logger-id="hub">@(context.RequestId.ToString())</log-to-eventhub>"#,
     build,
 };
 

@@ -35,6 +35,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<mock-response status-code="200" content-type="application/json" />"#,
     build,
 };
 

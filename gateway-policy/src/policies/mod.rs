@@ -22,6 +22,7 @@ mod check_header;
 mod choose;
 mod cors;
 pub mod def;
+pub mod docs;
 mod emit_metric;
 mod find_and_replace;
 mod forward_request;
@@ -62,6 +63,8 @@ pub struct PolicyDef {
     pub scopes: Scopes,
     /// At most once in a section of a document.
     pub once: bool,
+    /// A statement as people write it; a test loads it.
+    pub example: &'static str,
     /// Builds it; `None` after reporting why not.
     pub(crate) build: fn(&mut Compiler<'_>, Node<'_>) -> Option<()>,
 }

@@ -58,6 +58,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::I,
     scopes: Scopes::PRODUCT,
     once: true,
+    example: r#"<quota calls="10000" renewal-period="2592000" />"#,
     build: build_quota,
 };
 
@@ -83,6 +84,7 @@ pub(crate) static BY_KEY: PolicyDef = PolicyDef {
     tolerated: Sections::I,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<quota-by-key calls="1000" renewal-period="86400" counter-key="@(context.Request.IpAddress)" />"#,
     build: build_by_key,
 };
 

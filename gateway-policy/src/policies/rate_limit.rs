@@ -69,6 +69,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::I,
     scopes: Scopes::NOT_GLOBAL,
     once: true,
+    example: r#"<rate-limit calls="20" renewal-period="60" remaining-calls-header-name="X-Remaining" />"#,
     build: build_rate_limit,
 };
 
@@ -97,6 +98,7 @@ pub(crate) static BY_KEY: PolicyDef = PolicyDef {
     tolerated: Sections::I,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<rate-limit-by-key calls="10" renewal-period="60" counter-key="@(context.Request.IpAddress)" />"#,
     build: build_by_key,
 };
 

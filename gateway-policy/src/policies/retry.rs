@@ -42,6 +42,9 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<retry condition="@(context.Response == null || context.Response.StatusCode >= 500)" count="3" interval="1" first-fast-retry="true">
+    <forward-request buffer-request-body="true" />
+</retry>"#,
     build,
 };
 

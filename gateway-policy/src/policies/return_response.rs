@@ -35,6 +35,13 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<return-response>
+    <set-status code="403" reason="Forbidden" />
+    <set-header name="Content-Type" exists-action="override">
+        <value>application/json</value>
+    </set-header>
+    <set-body>{ "message": "not here" }</set-body>
+</return-response>"#,
     build,
 };
 

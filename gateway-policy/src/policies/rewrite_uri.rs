@@ -37,6 +37,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<rewrite-uri template="/v2/items/{id}" copy-unmatched-params="true" />"#,
     build,
 };
 

@@ -86,6 +86,11 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<send-request mode="new" response-variable-name="token" timeout="10" ignore-error="false">
+    <set-url>https://auth.example.com/token</set-url>
+    <set-method>POST</set-method>
+    <set-body>grant_type=client_credentials</set-body>
+</send-request>"#,
     build,
 };
 
@@ -100,6 +105,11 @@ pub(crate) static ONE_WAY: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<send-one-way-request mode="new">
+    <set-url>https://hooks.example.com/calls</set-url>
+    <set-method>POST</set-method>
+    <set-body>called</set-body>
+</send-one-way-request>"#,
     build: build_one_way,
 };
 

@@ -41,6 +41,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<set-backend-service base-url="https://backend.example.com/v2" />"#,
     build,
 };
 

@@ -47,6 +47,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<set-body>@(context.Request.Body.As<JObject>(preserveContent: true)["order"].ToString())</set-body>"#,
     build,
 };
 

@@ -41,6 +41,9 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<set-header name="X-Forwarded-Proto" exists-action="override">
+    <value>https</value>
+</set-header>"#,
     build,
 };
 

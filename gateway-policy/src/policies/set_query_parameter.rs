@@ -35,6 +35,9 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<set-query-parameter name="api-version" exists-action="skip">
+    <value>2024-01-01</value>
+</set-query-parameter>"#,
     build,
 };
 

@@ -33,6 +33,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<set-status code="202" reason="Accepted" />"#,
     build,
 };
 

@@ -38,6 +38,10 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<trace source="orders" severity="information">
+    <message>@("order of " + context.Subscription?.Name)</message>
+    <metadata name="region" value="west" />
+</trace>"#,
     build,
 };
 

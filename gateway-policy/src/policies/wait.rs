@@ -25,6 +25,10 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
     once: false,
+    example: r#"<wait for="all">
+    <cache-lookup-value key="a" variable-name="a" />
+    <cache-lookup-value key="b" variable-name="b" />
+</wait>"#,
     build,
 };
 
