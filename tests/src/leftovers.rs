@@ -11,14 +11,14 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{Signal, killpg},
     unistd::Pid,
 };
 
 /// One thing that outlives this process unless it is undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
-    /// A process that we started.
+    /// A process that we started as the leader of its group.
     Process(i32),
     /// A named network namespace.
     Namespace(String),
@@ -74,7 +74,8 @@ pub fn clear() {
 fn undo(leftover: &Leftover) {
     match leftover {
         Leftover::Process(pid) => {
-            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            // The whole group: a master that is killed cannot end its workers any more.
+            let _ = killpg(Pid::from_raw(*pid), Signal::SIGKILL);
         }
         Leftover::Namespace(name) => {
             let _ = Command::new("ip")

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 
@@ -75,7 +75,7 @@ impl Process {
         let status = match ended {
             Ok(status) => status,
             Err(_) => {
-                self.child.kill()?;
+                killpg(self.nix_pid(), Signal::SIGKILL)?;
                 self.child.wait()?
             }
         };

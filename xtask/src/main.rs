@@ -35,10 +35,21 @@ enum Task {
     Tidy,
     /// Measure the agent against nginx and haproxy, interleaved, and write docs/benchmarks.md.
     Bench(bench::Options),
-    /// Set up the BPF toolchain if it is missing and build the kernel programs.
-    Bpf,
+    /// Set up the BPF toolchain if it is missing and build the kernel programs; or only one of the two.
+    Bpf {
+        #[command(subcommand)]
+        step: Option<BpfStep>,
+    },
     /// Write the generated pages under docs/ again, or only check that they are up to date.
     Docs(docs::Options),
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum BpfStep {
+    /// Install compiler and linker for the BPF target, each step skipped when already done.
+    Setup,
+    /// Build the kernel programs into target/, where the next build of the agent finds them.
+    Build,
 }
 
 fn main() -> ExitCode {
@@ -47,10 +58,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
-        Task::Bpf => bpf::setup().and_then(|()| bpf::build()).map(|object| {
-            shell::say(&format!("kernel programs: {}", object.display()));
-            true
-        }),
+        Task::Bpf { step } => kernel_programs(step),
         Task::Docs(options) => docs::run(&options),
     };
     match done {
@@ -61,4 +69,15 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn kernel_programs(step: Option<BpfStep>) -> anyhow::Result<bool> {
+    if !matches!(step, Some(BpfStep::Build)) {
+        bpf::setup()?;
+    }
+    if !matches!(step, Some(BpfStep::Setup)) {
+        let object = bpf::build()?;
+        shell::say(&format!("kernel programs: {}", object.display()));
+    }
+    Ok(true)
 }
