@@ -41,15 +41,6 @@ pub(super) fn start(ground: &Ground<'_>) -> Result<Peer> {
     let mut start = Start::new(artifacts, overlay)
         .with("gateway.name", "bench")
         .with("runtime.workers", "1")
-        // The load generators ask by address, so without a name.
-        .with(
-            "net.server.tls.certificate.path",
-            ground.leaf.chain.display().to_string(),
-        )
-        .with(
-            "net.server.tls.privateKey.path",
-            ground.leaf.key.display().to_string(),
-        )
         .with("telemetry.logs.std", "none")
         .with("admin.requests", "0")
         .with("admin.connections", "0");
@@ -70,7 +61,7 @@ fn overlay_text(ground: &Ground<'_>) -> String {
         "subscriptions:\n  - name: bench\n    properties: {{primaryKey: bench-key}}\n\
          listeners:\n  - {{name: http, address: {address}, port: {PLAIN_PORT}}}\n\
          \x20 - {{name: https, address: {address}, port: {TLS_PORT}, tls: true}}\n\
-         hostnames:\n  - hostname: bench.example\n    certificate: {chain}\n    key: {key}\n",
+         hostnames:\n  - name: bench.example\n    certificatePath: {chain}\n    keyPath: {key}\n    defaultSslBinding: true\n",
         chain = ground.leaf.chain.display(),
         key = ground.leaf.key.display(),
     )
