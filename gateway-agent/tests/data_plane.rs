@@ -300,6 +300,7 @@ async fn a_drain_lets_requests_end_and_refuses_new_connections() {
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
+    drop(client);
     assert!(
         running.stop() < GRACE,
         "an empty node does not wait for the deadline"
