@@ -39,6 +39,175 @@ fn nobody_answers_is_status_3() {
     );
 }
 
+fn policy(scratch: &Scratch, name: &str, inbound: &str) -> String {
+    let text = format!(
+        "<policies>\n<inbound>\n{inbound}\n</inbound>\n<backend><forward-request/></backend>\n<outbound/>\n<on-error/>\n</policies>\n"
+    );
+    scratch.write(name, text).display().to_string()
+}
+
+#[test]
+fn a_check_finds_mistakes_with_their_place() {
+    let scratch = Scratch::new();
+    let good = policy(&scratch, "good.xml", "<set-method>GET</set-method>");
+    let bad = policy(&scratch, "bad.xml", "<set-methot>GET</set-methot>");
+    let named = policy(&scratch, "named.xml", "<set-method>{{m}}</set-method>");
+    let fragment = policy(&scratch, "fragment.xml", "<include-fragment fragment-id=\"f\" />");
+    check(&["check", &good], 0, "1 documents checked: 1 ok, 0 refused", "");
+    check(&["check", &bad], 1, "bad.xml:3:1", "");
+    check(&["check", &bad], 1, "did you mean `<set-method>`?", "");
+    check(
+        &["check", &good, &bad],
+        1,
+        "2 documents checked: 1 ok, 1 refused",
+        "",
+    );
+    check(&["check", &named], 1, "unknown-named-value", "");
+    check(&["check", &named, "--named-value", "m=GET"], 0, "1 ok", "");
+    check(&["check", &named, "--named-values-default", "X"], 0, "1 ok", "");
+    check(&["check", &fragment], 1, "error[", "");
+    check(
+        &["check", &fragment, "--missing-fragments", "empty"],
+        0,
+        "1 ok",
+        "",
+    );
+    check(&["check", "/nonexistent.xml"], 1, "unreadable", "");
+    check(&["check"], 2, "", "PATH");
+    check(
+        &["check", &good, "--named-value", "nonsense"],
+        2,
+        "",
+        "NAME=VALUE",
+    );
+}
+
+#[test]
+fn a_check_speaks_json_one_object_a_document() {
+    let scratch = Scratch::new();
+    let bad = policy(&scratch, "bad.xml", "<set-methot>GET</set-methot>");
+    let (code, out, err) = run(&["check", &bad, "--format", "json"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (1, "1 documents checked: 0 ok, 1 refused; 1 errors, 0 warnings\n")
+    );
+    let report: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!(
+        (report["path"].as_str(), report["ok"].as_bool()),
+        (Some(bad.as_str()), Some(false))
+    );
+    let diagnostic = report["diagnostics"][0].as_object().unwrap();
+    for member in ["severity", "code", "message", "line", "column", "element"] {
+        assert!(diagnostic.contains_key(member), "{member}");
+    }
+}
+
+#[test]
+fn a_folder_is_checked_whole() {
+    let folder = support::examples();
+    let folder = folder.to_str().unwrap();
+    let overlay = format!("{folder}/../overlay.yaml");
+    check(
+        &["check", folder],
+        0,
+        " 0 refused; 0 errors",
+        "secret named values have no value here",
+    );
+    check(
+        &["check", folder, "--overlay", &overlay],
+        0,
+        " 0 refused; 0 errors",
+        "",
+    );
+    let scratch = Scratch::new();
+    scratch.write(
+        "apis/a/policy.xml",
+        "<policies><inbound><no-such/></inbound></policies>",
+    );
+    scratch.write("apis/a/apiInformation.json", "{ broken");
+    let (code, out, _) = run(&["check", scratch.path("").to_str().unwrap(), "-o", "json"]);
+    assert_eq!(code, 1);
+    let refused: Vec<serde_json::Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|report: &serde_json::Value| report["ok"] == false)
+        .collect();
+    assert!(!refused.is_empty(), "{out}");
+    check(
+        &[
+            "check",
+            scratch.path("").to_str().unwrap(),
+            "--overlay",
+            "/nonexistent.yaml",
+        ],
+        1,
+        "unreadable",
+        "",
+    );
+}
+
+#[test]
+fn documents_run_against_a_described_request() {
+    let scratch = Scratch::new();
+    let document = policy(
+        &scratch,
+        "p.xml",
+        "<set-header name=\"X-Tenant\" exists-action=\"override\"><value>{{tenant}}</value></set-header>",
+    );
+    let scenario = scratch.write(
+        "s.json",
+        r#"{"namedValues": {"tenant": "contoso"}, "backend": [{"status": 201, "body": {"id": 42}}]}"#,
+    );
+    let scenario = scenario.to_str().unwrap();
+    let arguments = [
+        "simulate",
+        &document,
+        "--scenario",
+        scenario,
+        "--url",
+        "https://h/items/42",
+        "--header",
+        "A: b",
+    ];
+    check(&arguments, 0, "201 Created", "");
+    check(&arguments, 0, "x-tenant: contoso", "");
+    let (code, out, _) = run(&[&arguments[..], &["--format", "json"]].concat());
+    assert_eq!(code, 0);
+    let result: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(result["response"]["status"], 201);
+    assert_eq!(result["backendRequest"]["url"], "https://h/items/42");
+    assert_eq!(result["backendRequest"]["headers"]["a"], "b");
+    check(&["simulate", &document], 1, "", "unknown-named-value");
+    check(&["simulate", "/nonexistent.xml"], 2, "", "/nonexistent.xml");
+    let broken = scratch.write("broken.json", "{");
+    check(
+        &["simulate", "--scenario", broken.to_str().unwrap()],
+        2,
+        "",
+        "not JSON",
+    );
+    let wrong = scratch.write("wrong.json", r#"{"documents": {"planet": "x"}}"#);
+    check(
+        &["simulate", "--scenario", wrong.to_str().unwrap()],
+        2,
+        "",
+        "scenario",
+    );
+    check(
+        &[
+            "simulate",
+            &document,
+            "--scenario",
+            wrong.to_str().unwrap(),
+            "--header",
+            "x",
+        ],
+        2,
+        "",
+        "NAME: VALUE",
+    );
+}
+
 #[test]
 fn completions_are_for_every_shell() {
     for (shell, part) in [

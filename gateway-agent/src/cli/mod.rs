@@ -1,7 +1,9 @@
 //! The command line: one definition for parser, help, manual pages and completions.
 
+mod check;
 mod generate;
 mod output;
+mod simulate;
 mod status;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -36,6 +38,18 @@ enum Command {
         Signals: TERM and INT drain and end, HUP reads the configuration again."
     )]
     Run(RunArgs),
+    /// Validate artifact folders, policy documents and fragments without a node
+    #[command(
+        after_help = "Examples:\n  gateway-agent check examples/artifacts --overlay examples/overlay.yaml\n  \
+        gateway-agent check policy.xml --named-values-default X --missing-fragments empty --format json"
+    )]
+    Check(check::CheckArgs),
+    /// Run policy documents against a described request with scripted answers
+    #[command(
+        after_help = "Examples:\n  gateway-agent simulate policy.xml --url https://api.contoso.com/items/42\n  \
+        gateway-agent simulate --scenario scenario.json --format json"
+    )]
+    Simulate(simulate::SimulateArgs),
     /// Show a running agent: configuration, listeners, kernel hooks, connections
     #[command(
         after_help = "Examples:\n  gateway-agent status\n  gateway-agent status --admin 127.0.0.1:4292 --format json"
@@ -114,6 +128,8 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> Exit {
     match command {
         Command::Run(args) => crate::run::main(&args),
+        Command::Check(args) => check::main(&args),
+        Command::Simulate(args) => simulate::main(&args),
         Command::Status(args) => status::main(&args),
         Command::Version { format } => generate::version(format),
         Command::Completion { shell } => generate::completion(shell),

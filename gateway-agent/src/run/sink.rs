@@ -36,6 +36,10 @@ impl RequestSink for Sink {
     }
 
     fn record(&self, record: RequestRecord) {
+        if record.method.is_empty() {
+            // A probe of the gateway's own paths: it has no request to tell of, and comes every few seconds.
+            return;
+        }
         if let Some(log) = &self.log {
             log.line(
                 Stream::Requests,
@@ -65,6 +69,7 @@ mod tests {
         let sink = Sink::new(Some(writer.clone()), &settings, Arc::clone(&ring));
         assert_eq!(sink.wants_records(), wants);
         sink.record(RequestRecord {
+            method: "GET".to_owned(),
             url: "/x".to_owned(),
             ..RequestRecord::default()
         });
