@@ -8,6 +8,7 @@
 //!
 //! The look-up walks one hash per segment: its cost does not depend on the number of APIs.
 
+mod builder;
 #[cfg(test)]
 mod naive;
 mod operations;
@@ -29,8 +30,9 @@ use http::{Method, header};
 pub use query::query_value;
 
 use crate::snapshot::{ApiEntry, OperationEntry, RequestKey};
+pub(crate) use builder::OperationBuilder;
 pub(crate) use operations::OperationTable;
-use operations::Wanted;
+use operations::{Captures, Wanted};
 use path::{Segments, fold_eq, fold_hash};
 pub(crate) use select::Candidate;
 
@@ -105,25 +107,41 @@ impl Hasher for PassHasher {
 
 pub(crate) type PassThrough = BuildHasherDefault<PassHasher>;
 
-#[derive(Debug, Default)]
+/// No node, no candidate.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
 struct PathNode {
-    segment: String,
+    /// Its segment in [`RouteTable::texts`].
+    text: (u32, u32),
     parent: u32,
-    chained: Option<u32>,
-    apis: Vec<Candidate>,
+    /// Next node with the same hash.
+    chained: u32,
+    /// First API on this path; the others follow by [`Candidate::next`].
+    first: u32,
 }
 
-/// All APIs by path.
+/// All APIs by path, in flat lists: a look-up touches few cache lines.
 #[derive(Debug)]
 pub(crate) struct RouteTable {
     nodes: Vec<PathNode>,
+    candidates: Vec<Candidate>,
+    texts: String,
     children: HashMap<u64, u32, PassThrough>,
 }
 
 impl Default for RouteTable {
     fn default() -> Self {
+        let root = PathNode {
+            text: (0, 0),
+            parent: NONE,
+            chained: NONE,
+            first: NONE,
+        };
         RouteTable {
-            nodes: vec![PathNode::default()],
+            nodes: vec![root],
+            candidates: Vec::new(),
+            texts: String::new(),
             children: HashMap::default(),
         }
     }
@@ -146,30 +164,55 @@ impl RouteTable {
         for segment in path.split('/').filter(|s| !s.is_empty()) {
             node = match self.child(node, segment) {
                 Some(child) => child,
-                None => {
-                    let index = self.nodes.len() as u32;
-                    let chained = self.children.insert(child_key(node, segment), index);
-                    self.nodes.push(PathNode {
-                        segment: segment.to_owned(),
-                        parent: node,
-                        chained,
-                        apis: vec![],
-                    });
-                    index
-                }
+                None => self.add_node(node, segment),
             };
         }
-        self.nodes[node as usize]
-            .apis
-            .push(Candidate::new(api, operations));
+        let added = self.candidates.len() as u32;
+        self.candidates.push(Candidate::new(api, operations));
+        // Appended at the end of the chain: the order of loading decides among equals.
+        let mut last = self.nodes[node as usize].first;
+        if last == NONE {
+            self.nodes[node as usize].first = added;
+            return;
+        }
+        while self.candidates[last as usize].next != NONE {
+            last = self.candidates[last as usize].next;
+        }
+        self.candidates[last as usize].next = added;
+    }
+
+    fn add_node(&mut self, parent: u32, segment: &str) -> u32 {
+        let index = self.nodes.len() as u32;
+        let chained = self
+            .children
+            .insert(child_key(parent, segment), index)
+            .unwrap_or(NONE);
+        let text = (self.texts.len() as u32, segment.len() as u32);
+        self.texts.push_str(segment);
+        self.nodes.push(PathNode {
+            text,
+            parent,
+            chained,
+            first: NONE,
+        });
+        index
     }
 
     fn child(&self, parent: u32, segment: &str) -> Option<u32> {
-        let mut next = self.children.get(&child_key(parent, segment)).copied();
-        while let Some(index) = next {
-            let node = &self.nodes[index as usize];
-            if node.parent == parent && fold_eq(&node.segment, segment) {
-                return Some(index);
+        let mut next = self
+            .children
+            .get(&child_key(parent, segment))
+            .copied()
+            .unwrap_or(NONE);
+        while let Some(node) = self.nodes.get(next as usize) {
+            let (start, len) = (node.text.0 as usize, node.text.1 as usize);
+            if node.parent == parent
+                && self
+                    .texts
+                    .get(start..start + len)
+                    .is_some_and(|t| fold_eq(t, segment))
+            {
+                return Some(next);
             }
             next = node.chained;
         }
@@ -182,7 +225,7 @@ impl RouteTable {
         let mut node = 0;
         let mut depth = 0;
         loop {
-            if !self.nodes[node as usize].apis.is_empty() {
+            if self.nodes[node as usize].first != NONE {
                 best = Some(Prefix {
                     node,
                     depth,
@@ -202,7 +245,7 @@ impl RouteTable {
                 } else {
                     self.child(node, &segment[..at])
                 };
-                if let Some(child) = child.filter(|c| !self.nodes[*c as usize].apis.is_empty()) {
+                if let Some(child) = child.filter(|c| self.nodes[*c as usize].first != NONE) {
                     let revision_at = Some(at + REVISION.len());
                     best = Some(Prefix {
                         node: child,
@@ -228,35 +271,40 @@ impl RouteTable {
         let revision = prefix
             .revision_at
             .and_then(|at| segments.get(prefix.depth - 1).and_then(|s| s.get(at..)));
-        let candidates = &self.nodes[prefix.node as usize].apis;
-        let Some(candidate) = select::select(candidates, key, revision) else {
+        let first = self.nodes[prefix.node as usize].first;
+        let Some(candidate) = select::select(&self.candidates, first, key, revision) else {
             return nothing;
         };
-        if let Some(reason) = &candidate.api.refused {
-            return Route::Refused {
-                api: &candidate.api,
-                reason,
-            };
+        let api = &candidate.api;
+        if candidate.refused
+            && let Some(reason) = &api.refused
+        {
+            return Route::Refused { api, reason };
         }
         let path_offset = segments.raw_offset(prefix.depth);
-        let own = candidate
-            .find(&segments, prefix.depth, wanted(key, key.method))
-            .map(|found| Match {
-                api: &candidate.api,
-                operation: &candidate.api.operations[found.operation()],
-                parameters: found.parameters(&segments, key.query),
-                path_offset,
-            });
+        let mut captures = Captures::new();
+        let mut find = |method: &Method| {
+            let wanted = Wanted {
+                method,
+                query: key.query,
+                soap_action: candidate.soap_action(key.headers),
+            };
+            let found = candidate
+                .operations
+                .find(&segments, prefix.depth, wanted, &mut captures)?;
+            let operation = api.operations.get(found.operation())?;
+            Some((operation, found.parameters(&captures, &segments, key.query)))
+        };
+        let own = find(key.method).map(|(operation, parameters)| Match {
+            api,
+            operation,
+            parameters,
+            path_offset,
+        });
         if let Some(method) = preflight_method(key) {
-            let requested = method
-                .and_then(|m| {
-                    candidate
-                        .find(&segments, prefix.depth, wanted(key, &m))
-                        .map(|f| f.operation())
-                })
-                .and_then(|index| candidate.api.operations.get(index));
+            let requested = method.and_then(|m| find(&m)).map(|(operation, _)| operation);
             return Route::Preflight(Preflight {
-                api: &candidate.api,
+                api,
                 requested,
                 own,
                 path_offset,
@@ -264,9 +312,7 @@ impl RouteTable {
         }
         match own {
             Some(found) => Route::Matched(found),
-            None => Route::NoOperation {
-                api: Some(&candidate.api),
-            },
+            None => Route::NoOperation { api: Some(api) },
         }
     }
 }
@@ -283,14 +329,6 @@ fn revision_marker(segment: &str) -> Option<usize> {
 
 fn child_key(parent: u32, segment: &str) -> u64 {
     fold_hash(segment) ^ u64::from(parent).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-fn wanted<'a>(key: &RequestKey<'a>, method: &'a Method) -> Wanted<'a> {
-    Wanted {
-        method,
-        query: key.query,
-        soap_action: select::soap_action(key.headers),
-    }
 }
 
 /// `Some` for a CORS pre-flight (Fetch standard, "CORS-preflight request"), with the announced method when it is one.

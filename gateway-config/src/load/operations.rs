@@ -11,7 +11,7 @@ use crate::{
     doc::Node,
     overlay::EntityOverride,
     problem::{Place, Problem},
-    routing::{OperationTable, template},
+    routing::{OperationBuilder, OperationTable, template},
     snapshot::{ApiKind, OperationEntry},
     spec::{self, SpecOperation, Specification, same_name},
 };
@@ -59,7 +59,7 @@ pub(super) fn build(
     };
     let listed = apply_overrides(&mut spec, overrides, overlay_path, &mut out.problems);
     match_policies(folder, &mut spec, listed, &mut out);
-    let mut table = OperationTable::default();
+    let mut table = OperationBuilder::default();
     let mut unusable = false;
     let mut catch_all = false;
     for operation in &spec.operations {
@@ -100,7 +100,7 @@ pub(super) fn build(
         }
         out.entries.push(Arc::new(entry(operation, index)));
     }
-    out.table = Arc::new(table);
+    out.table = Arc::new(table.finish());
     out.refused = out.refused.take().or(spec.refused);
     if unusable && catch_all && out.refused.is_none() {
         // Requests meant for the unusable operation would run with the wildcard's policies.

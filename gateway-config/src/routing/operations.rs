@@ -5,46 +5,83 @@
 //! part are part of the match: `POST /users/me` reaches `POST /users/{id}` when only `GET /users/me` exists.
 //! At one end, an operation that agrees on the trailing slash wins, then the one with more query requirements.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use http::Method;
 
 use super::{
     path::{Segments, fold_eq, fold_hash},
     query::query_value,
-    template::{MAX_CAPTURES, MixedCaptures, Part, QueryPart, Step, Template, match_mixed},
+    template::{MAX_CAPTURES, MixedCaptures, Part, QueryPart, match_mixed},
 };
+
+/// No node.
+pub(super) const NONE: u32 = u32::MAX;
 
 /// What an operation is found by, beside its path.
 #[derive(Debug)]
 pub(crate) struct End {
     /// Index of the operation in its API.
-    pub(crate) operation: usize,
-    method: Method,
-    slash: bool,
-    query: Vec<QueryPart>,
-    soap_action: Option<Arc<str>>,
-    names: Vec<Arc<str>>,
+    pub(super) operation: usize,
+    pub(super) method: Method,
+    pub(super) slash: bool,
+    pub(super) query: Box<[QueryPart]>,
+    pub(super) soap_action: Option<Arc<str>>,
+    pub(super) names: Box<[Arc<str>]>,
 }
 
-#[derive(Debug, Default)]
-struct Node {
-    /// Of the step that leads here; empty for the root and parameter nodes.
-    literal: String,
-    parent: u32,
-    /// Next node with the same hash.
-    chained: Option<u32>,
-    mixed: Vec<(Vec<Part>, u32)>,
-    parameter: Option<u32>,
-    ends: Vec<End>,
-    wildcards: Vec<End>,
+/// A stretch of one of the table's lists.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Range {
+    pub(super) start: u32,
+    pub(super) len: u32,
+}
+
+impl Range {
+    fn of<T>(self, list: &[T]) -> &[T] {
+        list.get(self.start as usize..(self.start + self.len) as usize)
+            .unwrap_or(&[])
+    }
+}
+
+/// A step from one node to the next.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The literal that leads here.
+    pub(super) text: Range,
+    /// Literal children, sorted by tag.
+    pub(super) edges: Range,
+    /// Children by mixed segments, most literal text first.
+    pub(super) mixed: Range,
+    /// Operations that end here, and those whose wildcard begins here.
+    pub(super) ends: Range,
+    pub(super) wildcards: Range,
+    /// Child by a whole segment as parameter.
+    pub(super) parameter: u32,
+}
+
+/// A literal child: part of the hash of its text, folded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    pub(super) tag: u32,
+    pub(super) child: u32,
+}
+
+/// A child by a mixed segment.
+#[derive(Debug)]
+pub(super) struct Mixed {
+    pub(super) parts: Box<[Part]>,
+    pub(super) child: u32,
 }
 
 /// All operations of an API.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct OperationTable {
-    nodes: Vec<Node>,
-    literals: HashMap<u64, u32, super::PassThrough>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) mixed: Vec<Mixed>,
+    pub(super) ends: Vec<End>,
+    pub(super) texts: String,
 }
 
 /// What the request asks for.
@@ -55,19 +92,30 @@ pub(crate) struct Wanted<'a> {
     pub(crate) soap_action: Option<&'a str>,
 }
 
-/// Captured ranges on the way down: segment index, start, end inside the segment.
-#[derive(Clone, Copy)]
-struct Captures {
-    items: [(u32, u32, u32); MAX_CAPTURES],
+/// Captured ranges on the way down: segment index, start, end inside the segment (a segment has at most 1,024
+/// characters, 4,096 bytes).
+pub(crate) struct Captures {
+    items: [(u32, u16, u16); MAX_CAPTURES],
     len: usize,
 }
 
 impl Captures {
-    fn push(&mut self, item: (u32, u32, u32)) -> bool {
-        if self.len == MAX_CAPTURES {
-            return false;
+    pub(crate) fn new() -> Self {
+        Captures {
+            items: [(0, 0, 0); MAX_CAPTURES],
+            len: 0,
         }
-        self.items[self.len] = item;
+    }
+
+    fn push(&mut self, segment: usize, from: u32, to: u32) -> bool {
+        let (Some(slot), Ok(from), Ok(to)) = (
+            self.items.get_mut(self.len),
+            u16::try_from(from),
+            u16::try_from(to),
+        ) else {
+            return false;
+        };
+        *slot = (segment as u32, from, to);
         self.len += 1;
         true
     }
@@ -76,145 +124,38 @@ impl Captures {
 /// A found operation.
 pub(crate) struct Found<'t> {
     end: &'t End,
-    captures: Captures,
     /// First segment that a wildcard took.
     wildcard_from: Option<usize>,
 }
 
-impl Default for OperationTable {
-    fn default() -> Self {
-        OperationTable {
-            nodes: vec![Node::default()],
-            literals: HashMap::default(),
-        }
-    }
-}
-
-fn key(parent: u32, hash: u64) -> u64 {
-    hash ^ u64::from(parent).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
 impl OperationTable {
-    /// Adds an operation. False: another one has the same method and template.
-    pub(crate) fn insert(
-        &mut self,
-        operation: usize,
-        method: &Method,
-        template: &Template,
-        soap_action: Option<Arc<str>>,
-    ) -> bool {
-        let mut node = 0;
-        for step in &template.steps {
-            node = match step {
-                Step::Literal(text) => self.literal_child(node, text),
-                Step::Mixed(parts) => self.mixed_child(node, parts),
-                Step::Parameter => self.parameter_child(node),
-            };
-        }
-        let end = End {
-            operation,
-            method: method.clone(),
-            slash: template.slash,
-            query: template.query.clone(),
-            soap_action,
-            names: template.names.clone(),
-        };
-        let node = &mut self.nodes[node as usize];
-        let ends = if template.wildcard {
-            &mut node.wildcards
-        } else {
-            &mut node.ends
-        };
-        if ends.iter().any(|e| e.same_request(&end)) {
-            return false;
-        }
-        ends.push(end);
-        // Stable: among equals the order of the specification stays.
-        ends.sort_by_key(|e| {
-            std::cmp::Reverse((
-                e.soap_action.is_some(),
-                e.query.iter().filter(|q| q.literal.is_some()).count(),
-                e.query.len(),
-            ))
-        });
-        true
-    }
-
-    fn literal_child(&mut self, parent: u32, text: &str) -> u32 {
-        if let Some(found) = self.find_literal(parent, text) {
-            return found;
-        }
-        let index = self.nodes.len() as u32;
-        let chained = self.literals.insert(key(parent, fold_hash(text)), index);
-        self.nodes.push(Node {
-            literal: text.to_owned(),
-            parent,
-            chained,
-            ..Node::default()
-        });
-        index
-    }
-
-    fn mixed_child(&mut self, parent: u32, parts: &[Part]) -> u32 {
-        let same = |(known, _): &&(Vec<Part>, u32)| {
-            known.len() == parts.len()
-                && known.iter().zip(parts).all(|pair| match pair {
-                    (Part::Text(a), Part::Text(b)) => a.eq_ignore_ascii_case(b),
-                    (a, b) => a == b,
-                })
-        };
-        if let Some((_, child)) = self.nodes[parent as usize].mixed.iter().find(same) {
-            return *child;
-        }
-        let index = self.nodes.len() as u32;
-        self.nodes.push(Node {
-            parent,
-            ..Node::default()
-        });
-        let mixed = &mut self.nodes[parent as usize].mixed;
-        mixed.push((parts.to_vec(), index));
-        // More literal text is more specific.
-        mixed.sort_by_key(|(parts, _)| std::cmp::Reverse(parts.iter().map(text_len).sum::<usize>()));
-        index
-    }
-
-    fn parameter_child(&mut self, parent: u32) -> u32 {
-        if let Some(child) = self.nodes[parent as usize].parameter {
-            return child;
-        }
-        let index = self.nodes.len() as u32;
-        self.nodes.push(Node {
-            parent,
-            ..Node::default()
-        });
-        self.nodes[parent as usize].parameter = Some(index);
-        index
-    }
-
-    fn find_literal(&self, parent: u32, text: &str) -> Option<u32> {
-        let mut next = self.literals.get(&key(parent, fold_hash(text))).copied();
-        while let Some(index) = next {
-            let node = &self.nodes[index as usize];
-            if node.parent == parent && fold_eq(&node.literal, text) {
-                return Some(index);
-            }
-            next = node.chained;
-        }
-        None
-    }
-
     /// Finds the operation for the segments from `first` on.
     pub(crate) fn find(
         &self,
         segments: &Segments<'_>,
         first: usize,
         wanted: Wanted<'_>,
+        captures: &mut Captures,
     ) -> Option<Found<'_>> {
-        let mut captures = Captures {
-            items: [(0, 0, 0); MAX_CAPTURES],
-            len: 0,
-        };
-        self.walk(0, segments, first, wanted, &mut captures)
+        captures.len = 0;
+        self.walk(0, segments, first, wanted, captures)
+    }
+
+    fn literal_child(&self, node: &Node, segment: &str) -> Option<u32> {
+        let edges = node.edges.of(&self.edges);
+        if edges.is_empty() {
+            return None;
+        }
+        let tag = fold_hash(segment) as u32;
+        let from = edges.partition_point(|e| e.tag < tag);
+        let same = edges[from..].iter().take_while(|e| e.tag == tag);
+        same.map(|e| e.child).find(|child| {
+            let text = self.nodes[*child as usize].text;
+            let literal = self
+                .texts
+                .get(text.start as usize..(text.start + text.len) as usize);
+            literal.is_some_and(|literal| fold_eq(literal, segment))
+        })
     }
 
     fn walk(
@@ -225,88 +166,73 @@ impl OperationTable {
         wanted: Wanted<'_>,
         captures: &mut Captures,
     ) -> Option<Found<'_>> {
-        let this = &self.nodes[node as usize];
-        let mark = captures.len;
-        match segments.get(at) {
-            None => {
-                if let Some(end) = pick(&this.ends, false, wanted) {
-                    return Some(Found {
-                        end,
-                        captures: *captures,
-                        wildcard_from: None,
-                    });
-                }
-            }
-            Some(segment) => {
-                if segment.is_empty()
-                    && at + 1 == segments.len()
-                    && let Some(end) = pick(&this.ends, true, wanted)
-                {
-                    return Some(Found {
-                        end,
-                        captures: *captures,
-                        wildcard_from: None,
-                    });
-                }
-                if let Some(child) = self.find_literal(node, segment)
-                    && let Some(found) = self.walk(child, segments, at + 1, wanted, captures)
-                {
-                    return Some(found);
-                }
-                captures.len = mark;
-                if let Some(found) = self.walk_mixed(this, segments, at, wanted, captures) {
-                    return Some(found);
-                }
-                captures.len = mark;
-                if let Some(child) = this.parameter
-                    && !segment.is_empty()
-                    && captures.push((at as u32, 0, segment.len() as u32))
-                    && let Some(found) = self.walk(child, segments, at + 1, wanted, captures)
-                {
-                    return Some(found);
-                }
-                captures.len = mark;
-            }
+        let this = self.nodes.get(node as usize)?;
+        let found = match segments.get(at) {
+            None => self.end(this, false, wanted),
+            Some(segment) => self.descend(this, segment, segments, at, wanted, captures),
+        };
+        if found.is_some() {
+            return found;
         }
-        let end = pick(&this.wildcards, false, wanted)?;
+        let end = pick(this.wildcards.of(&self.ends), false, wanted)?;
         Some(Found {
             end,
-            captures: *captures,
             wildcard_from: Some(at),
         })
     }
 
-    fn walk_mixed(
+    fn end(&self, node: &Node, slash: bool, wanted: Wanted<'_>) -> Option<Found<'_>> {
+        pick(node.ends.of(&self.ends), slash, wanted).map(|end| Found {
+            end,
+            wildcard_from: None,
+        })
+    }
+
+    /// Children in order of precedence; captures of a way that led nowhere are taken back.
+    fn descend(
         &self,
         this: &Node,
+        segment: &str,
         segments: &Segments<'_>,
         at: usize,
         wanted: Wanted<'_>,
         captures: &mut Captures,
     ) -> Option<Found<'_>> {
-        let segment = segments.get(at)?;
         let mark = captures.len;
+        if segment.is_empty()
+            && at + 1 == segments.len()
+            && let Some(found) = self.end(this, true, wanted)
+        {
+            return Some(found);
+        }
+        if let Some(child) = self.literal_child(this, segment)
+            && let Some(found) = self.walk(child, segments, at + 1, wanted, captures)
+        {
+            return Some(found);
+        }
+        captures.len = mark;
         let mut ranges = MixedCaptures::default();
-        for (parts, child) in &this.mixed {
-            captures.len = mark;
-            if match_mixed(parts, segment, &mut ranges)
+        for mixed in this.mixed.of(&self.mixed) {
+            if match_mixed(&mixed.parts, segment, &mut ranges)
                 && ranges
                     .as_slice()
                     .iter()
-                    .all(|(from, to)| captures.push((at as u32, *from, *to)))
-                && let Some(found) = self.walk(*child, segments, at + 1, wanted, captures)
+                    .all(|(from, to)| captures.push(at, *from, *to))
+                && let Some(found) = self.walk(mixed.child, segments, at + 1, wanted, captures)
             {
                 return Some(found);
             }
+            captures.len = mark;
         }
+        if this.parameter != NONE
+            && !segment.is_empty()
+            && captures.push(at, 0, segment.len() as u32)
+            && let Some(found) = self.walk(this.parameter, segments, at + 1, wanted, captures)
+        {
+            return Some(found);
+        }
+        captures.len = mark;
         None
-    }
-}
-
-fn text_len(part: &Part) -> usize {
-    match part {
-        Part::Text(text) => text.len(),
-        Part::Parameter => 0,
     }
 }
 
@@ -334,27 +260,6 @@ impl End {
                 .as_deref()
                 .is_none_or(|action| wanted.soap_action == Some(action))
     }
-
-    fn same_request(&self, other: &End) -> bool {
-        let query = |e: &End| {
-            let mut q: Vec<(String, Option<String>)> = e
-                .query
-                .iter()
-                .map(|p| {
-                    (
-                        p.name.to_ascii_lowercase(),
-                        p.literal.as_ref().map(|l| l.to_ascii_lowercase()),
-                    )
-                })
-                .collect();
-            q.sort();
-            q
-        };
-        self.method == other.method
-            && self.slash == other.slash
-            && self.soap_action == other.soap_action
-            && query(self) == query(other)
-    }
 }
 
 impl Found<'_> {
@@ -364,14 +269,21 @@ impl Found<'_> {
     }
 
     /// Names and decoded values of everything captured. Allocates only when something was.
-    pub(crate) fn parameters(&self, segments: &Segments<'_>, query: &str) -> Vec<(Arc<str>, String)> {
-        let mut out = Vec::new();
+    pub(crate) fn parameters(
+        &self,
+        captures: &Captures,
+        segments: &Segments<'_>,
+        query: &str,
+    ) -> Vec<(Arc<str>, String)> {
+        let in_query = self.end.query.iter().filter(|q| q.literal.is_none()).count();
+        let mut out = Vec::with_capacity(self.end.names.len() + in_query);
         let mut names = self.end.names.iter();
-        for (segment, from, to) in &self.captures.items[..self.captures.len] {
+        for (segment, from, to) in &captures.items[..captures.len] {
             if let Some(name) = names.next() {
+                let range = (u32::from(*from), u32::from(*to));
                 out.push((
                     Arc::clone(name),
-                    segments.part(*segment as usize, (*from, *to)).to_owned(),
+                    segments.part(*segment as usize, range).to_owned(),
                 ));
             }
         }

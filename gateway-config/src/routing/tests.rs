@@ -10,12 +10,12 @@ use crate::snapshot::{ApiKind, Protocols, Version, VersionPlace};
 /// An API under construction.
 pub(crate) struct TestApi {
     pub(crate) entry: ApiEntry,
-    pub(crate) table: OperationTable,
+    pub(crate) table: OperationBuilder,
 }
 
 /// An API of `path` with operations `METHOD /template`; operation ids are the texts themselves.
 pub(crate) fn api(name: &str, path: &str, operations: &[&str]) -> TestApi {
-    let mut table = OperationTable::default();
+    let mut table = OperationBuilder::default();
     let mut entries = Vec::new();
     for (index, text) in operations.iter().enumerate() {
         let (method, template) = text.split_once(' ').unwrap();
@@ -90,7 +90,7 @@ fn versioned(mut api: TestApi, identifier: &str, place: VersionPlace) -> TestApi
 fn routes(apis: Vec<TestApi>) -> RouteTable {
     let mut table = RouteTable::default();
     for api in apis {
-        table.insert(Arc::new(api.entry), Arc::new(api.table));
+        table.insert(Arc::new(api.entry), Arc::new(api.table.finish()));
     }
     table
 }
@@ -415,7 +415,9 @@ fn protocols_and_websockets() {
 
 #[test]
 fn soap_actions() {
-    let table = routes(vec![api("s", "s", &["POST /#urn:add", "POST /#urn:sub"])]);
+    let mut soap = api("s", "s", &["POST /#urn:add", "POST /#urn:sub"]);
+    soap.entry.kind = ApiKind::Soap;
+    let table = routes(vec![soap]);
     check(
         &table,
         &[
@@ -553,7 +555,7 @@ proptest! {
         path in path_text(),
     ) {
         let method = |post: bool| if post { Method::POST } else { Method::GET };
-        let mut table = OperationTable::default();
+        let mut table = OperationBuilder::default();
         let mut kept: Vec<(Method, String)> = Vec::new();
         for (post, text) in &templates {
             if table.insert(kept.len(), &method(*post), &template::parse(text).unwrap(), None) {
@@ -564,7 +566,8 @@ proptest! {
         let segments = Segments::split(&full).unwrap();
         let wanted_method = method(post);
         let wanted = Wanted { method: &wanted_method, query: "", soap_action: None };
-        let found = table.find(&segments, 1, wanted).map(|f| f.operation());
+        let table = table.finish();
+        let found = table.find(&segments, 1, wanted, &mut Captures::new()).map(|f| f.operation());
         let pairs: Vec<(Method, &str)> = kept.iter().map(|(m, t)| (m.clone(), t.as_str())).collect();
         prop_assert_eq!(found, naive::find(&pairs, &wanted_method, &path), "{:?} on {}", kept, path);
     }
