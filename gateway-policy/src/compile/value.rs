@@ -51,11 +51,19 @@ impl Compiler<'_> {
         if node.element.children.is_empty() {
             return self.text(node);
         }
-        let inner = node.element.inner.clone();
-        let mut builder = TextBuilder::default();
-        builder.push_verbatim(self.file.text.get(inner.clone())?, inner.start);
-        let text = self.substituted(node.element, &builder.finish());
+        let text = self.content_text(node)?;
         T::literal(text.as_str()).ok().map(Setting::Literal)
+    }
+
+    /// The same as a text with its places, for policies that read it themselves.
+    pub(crate) fn content_text(&mut self, node: Node<'_>) -> Option<Text> {
+        if node.element.children.is_empty() {
+            return Some(self.substituted(node.element, &node.element.text));
+        }
+        let inner = node.element.inner.clone();
+        let mut builder = TextBuilder::at(inner.start);
+        builder.push_verbatim(self.file.text.get(inner.clone())?, inner.start);
+        Some(self.substituted(node.element, &builder.finish()))
     }
 
     /// While `run` works, `{{…}}` that are not named values stay as they are (Liquid output, JSON).

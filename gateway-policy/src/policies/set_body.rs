@@ -16,6 +16,7 @@ use crate::{
     context::Body,
     exec::Run,
     failure::Failure,
+    liquid::{self, Binding, BodyOptions, Template as Liquid},
     scope::{Scopes, Sections},
     setting::{FromValue, Setting, keywords},
 };
@@ -27,7 +28,9 @@ pub(crate) static ELEMENT: ElementDef =
             attr("template", "How the text is read.")
                 .default("none")
                 .words(Template::WORDS),
-            attr("xsi-nil", "How Liquid templates see elements with `xsi:nil`.").words(XsiNil::WORDS),
+            attr("xsi-nil", "How Liquid templates see elements with `xsi:nil`.")
+                .default("blank")
+                .words(XsiNil::WORDS),
             attr(
                 "parse-date",
                 "Whether Liquid templates see dates in the body as dates.",
@@ -62,14 +65,22 @@ keywords! {
 }
 
 fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
-    let policy = SetBody::build(compiler, node)?;
+    let policy = SetBody::statement(compiler, node)?;
     compiler.policy(policy);
     Some(())
 }
 
 #[derive(Debug)]
-pub(crate) struct SetBody {
-    body: Setting<BodyValue>,
+pub(crate) enum SetBody {
+    /// Text or an expression.
+    Value(Setting<BodyValue>),
+    /// A template, with what it sees of the message.
+    Liquid {
+        template: Liquid,
+        options: BodyOptions,
+        /// The body of the message that the section edits; a response of the policy's own has none.
+        binds_body: bool,
+    },
 }
 
 /// What an expression gives as a body: `byte[]` as it is, anything else as text.
@@ -90,27 +101,86 @@ impl FromValue for BodyValue {
 }
 
 impl SetBody {
+    /// Builds it as a statement, where templates see the body they replace.
+    fn statement(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Self> {
+        let mut policy = Self::build(compiler, node)?;
+        if let SetBody::Liquid {
+            template, binds_body, ..
+        } = &mut policy
+            && template.uses_body
+        {
+            *binds_body = true;
+            compiler.need_current_body();
+        }
+        Some(policy)
+    }
+
+    /// Builds it as a child of a policy with a message of its own.
     pub(crate) fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Self> {
         let template = compiler.literal::<Template>(node, "template");
-        let _: Option<XsiNil> = compiler.literal(node, "xsi-nil");
-        let _: Option<bool> = compiler.literal(node, "parse-date");
+        let xsi_nil: Option<XsiNil> = compiler.literal(node, "xsi-nil");
+        let parse_date = compiler.literal(node, "parse-date");
         if compiler.literal(node, "html-decode-expression")? {
             let message = "`html-decode-expression` is not supported by this gateway yet";
             let help = "decode in the expression: `System.Net.WebUtility.HtmlDecode(…)`";
             compiler.report(Finding::on(node.element, "unsupported-attribute", message).help(help));
         }
-        if template? == Template::Liquid {
-            let message = "`set-body template=\"liquid\"` is not supported by this gateway yet";
-            let help = "build the body with an expression, `@{ … }`, meanwhile";
-            compiler.report(Finding::on(node.element, "unsupported-policy", message).help(help));
-            return None;
+        if template? == Template::None {
+            return compiler.keeping_braces(|c| c.content(node)).map(SetBody::Value);
         }
-        let body = compiler.keeping_braces(|c| c.content(node))?;
-        Some(Self { body })
+        let options = BodyOptions {
+            parse_date: parse_date?,
+            nil_is_null: xsi_nil? == XsiNil::Null,
+        };
+        let text = compiler.keeping_braces(|c| c.content_text(node))?;
+        match Liquid::parse(text.as_str()) {
+            Ok(template) => Some(SetBody::Liquid {
+                template,
+                options,
+                binds_body: false,
+            }),
+            Err(error) => {
+                let finding = Finding::new("bad-template", text.source_offset(error.at), error.message);
+                compiler.report(finding.help("Liquid here is DotLiquid with C# naming: `{{ x | Upcase }}`"));
+                None
+            }
+        }
     }
 
     pub(crate) fn evaluate(&self, run: &mut Run<'_>) -> Result<Bytes, Failure> {
-        let BodyValue(body) = self.body.get(run)?.into_owned();
+        let body = match self {
+            SetBody::Value(value) => value.get(run)?.into_owned().0,
+            SetBody::Liquid {
+                template,
+                options,
+                binds_body,
+            } => {
+                let fail = |message: String| Failure::Policy {
+                    source: "set-body",
+                    message,
+                };
+                let body = if *binds_body {
+                    let body = run.body().clone();
+                    liquid::bind_body(run.headers(), &body, *options).map_err(fail)?
+                } else {
+                    liquid::Value::Nil
+                };
+                let context = if template.uses_context {
+                    liquid::bind_context(run.context)
+                } else {
+                    liquid::Value::Nil
+                };
+                let now_ticks = run.world.utc_now_ticks();
+                template
+                    .render(Binding {
+                        body,
+                        context,
+                        now_ticks,
+                    })
+                    .map_err(fail)?
+                    .into()
+            }
+        };
         run.detail("body", || {
             String::from_utf8_lossy(&body[..body.len().min(TRACED_BYTES_MAX)]).into_owned()
         });
@@ -201,11 +271,44 @@ mod tests {
     }
 
     #[test]
-    fn liquid_is_refused_while_it_is_not_there() {
-        check_load(
+    fn templates_see_the_body_they_replace() {
+        let json = |context: &mut crate::Context| {
+            context
+                .request
+                .headers
+                .insert("content-type", "application/json".parse().unwrap());
+            context.request.body = crate::context::Body::Streaming;
+        };
+        check_with(
+            "inbound",
+            "<set-body template='liquid'><a>{{body.x}} {{context.Request.Method}}</a></set-body>",
+            json,
+            &["body {\"x\":1}"],
+            "read request; forward content-type: application/json content-length: 12 '<a>1 GET</a>'; 200",
+        );
+        // Without a mention of the body nothing is read.
+        check_with(
+            "inbound",
+            "<set-body template='liquid'>{{ 'a' | Upcase }}</set-body>",
+            json,
+            &[],
+            "forward content-type: application/json content-length: 1 'A'; 200",
+        );
+        check_with(
             "inbound",
             "<set-body template='liquid'>{{body.x}}</set-body>",
-            "unsupported-policy: `set-body template=\"liquid\"` is not supported by this gateway yet",
+            json,
+            &["body {"],
+            "read request; 500 set-body/PolicyFailure",
+        );
+    }
+
+    #[test]
+    fn bad_templates_refuse_the_document() {
+        check_load(
+            "inbound",
+            "<set-body template='liquid'>{% if a %}</set-body>",
+            "bad-template: `endif` is missing",
         );
     }
 }
