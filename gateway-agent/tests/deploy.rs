@@ -1,6 +1,6 @@
 //! What `deploy/` ships: known settings, existing metrics, valid manifests, units, rules and dashboards.
 
-#![expect(clippy::unwrap_used, reason = "in a test that is the report")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is the report")]
 
 mod support;
 

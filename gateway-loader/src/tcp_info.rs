@@ -31,7 +31,7 @@ const NEEDED: usize = 152;
 /// # Errors
 /// When the socket is not a TCP socket, or was never connected.
 pub fn tcp_info(socket: &impl AsFd, direction: u8) -> io::Result<ConnRecord> {
-    let info = raw(socket)?;
+    let mut record = ended(socket, direction)?;
     let socket = SockRef::from(socket);
     let address = |address: socket2::SockAddr| {
         address
@@ -39,10 +39,19 @@ pub fn tcp_info(socket: &impl AsFd, direction: u8) -> io::Result<ConnRecord> {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not an IP socket"))
     };
     let (local, remote) = (address(socket.local_addr()?)?, address(socket.peer_addr()?)?);
-    let mut record = figures(&info, direction);
-    record.cookie = socket.cookie().unwrap_or_default();
     (record.local, record.local_port) = split(local);
     (record.remote, record.remote_port) = split(remote);
+    Ok(record)
+}
+
+/// The same without addresses, which a socket that has reached CLOSE no longer knows: for a descriptor that outlived its
+/// connection. There both FINs are taken to have been sent and acknowledged; after a reset each byte count is one short.
+///
+/// # Errors
+/// When the socket is not a TCP socket.
+pub fn ended(socket: &impl AsFd, direction: u8) -> io::Result<ConnRecord> {
+    let mut record = figures(&raw(socket)?, direction);
+    record.cookie = SockRef::from(socket).cookie().unwrap_or_default();
     Ok(record)
 }
 
@@ -81,9 +90,9 @@ fn figures(info: &[u8; INFO_BYTES], direction: u8) -> ConnRecord {
     let now = u32::from(tcp_state);
     let fin_received = matches!(
         now,
-        state::CLOSE_WAIT | state::LAST_ACK | state::CLOSING | state::TIME_WAIT
+        state::CLOSE_WAIT | state::LAST_ACK | state::CLOSING | state::TIME_WAIT | state::CLOSE
     );
-    let fin_acked = matches!(now, state::FIN_WAIT2 | state::TIME_WAIT);
+    let fin_acked = matches!(now, state::FIN_WAIT2 | state::TIME_WAIT | state::CLOSE);
     let syn = u64::from(direction == DIRECTION_CONNECTED);
     ConnRecord {
         bytes_in: u64_at(info, BYTES_RECEIVED).saturating_sub(u64::from(fin_received)),

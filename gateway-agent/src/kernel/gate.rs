@@ -12,7 +12,10 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use gateway_loader::{common::conn, tcp_info};
+use gateway_loader::{
+    common::{ConnRecord, conn},
+    tcp_info,
+};
 use ipnet::IpNet;
 
 use super::Accounts;
@@ -63,9 +66,12 @@ impl Gate {
         let accounts = self.accounts.get()?.clone();
         // No descriptor left: the connection matters more than its figures.
         let socket = socket.as_fd().try_clone_to_owned().ok()?;
+        // Addresses are read now: a socket that has reached CLOSE no longer knows its peer.
+        let begun = tcp_info::tcp_info(&socket, conn::DIRECTION_ACCEPTED).ok()?;
         accounts.opened();
         Some(Account {
             socket,
+            begun,
             opened: Instant::now(),
             accounts,
         })
@@ -76,13 +82,16 @@ impl Gate {
 #[derive(Debug)]
 pub struct Account {
     socket: OwnedFd,
+    begun: ConnRecord,
     opened: Instant,
     accounts: Accounts,
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        if let Ok(mut record) = tcp_info::tcp_info(&self.socket, conn::DIRECTION_ACCEPTED) {
+        if let Ok(mut record) = tcp_info::ended(&self.socket, conn::DIRECTION_ACCEPTED) {
+            (record.local, record.local_port) = (self.begun.local, self.begun.local_port);
+            (record.remote, record.remote_port) = (self.begun.remote, self.begun.remote_port);
             record.closed_ns = self.opened.elapsed().as_nanos() as u64;
             self.accounts.record(&record, "userspace");
         }
@@ -202,5 +211,35 @@ mod tests {
         assert_eq!(metrics.kernel.opened.get(), 1);
         gate.set_accounts(&Accounts::new(metrics, recent), false);
         assert!(gate.account(&server).is_none(), "the kernel accounts");
+    }
+
+    #[test]
+    fn a_connection_that_is_over_still_has_its_account() {
+        let metrics = Metrics::new().unwrap();
+        let recent = Arc::new(Recent::new(4));
+        let gate = Gate::default();
+        gate.set_accounts(&Accounts::new(metrics, Arc::clone(&recent)), true);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let address = client.local_addr().unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let account = gate.account(&server).unwrap();
+        client.write_all(b"12345").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut request = Vec::new();
+        server.read_to_end(&mut request).unwrap();
+        server.write_all(b"123").unwrap();
+        server.shutdown(std::net::Shutdown::Both).unwrap();
+        drop(server);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        drop(client);
+        drop(account);
+        let record = recent.all().pop().unwrap();
+        assert_eq!(
+            (record.remote, record.bytes_in, record.bytes_out),
+            (address, 5, 3),
+            "{record:?}"
+        );
     }
 }
