@@ -6,6 +6,7 @@
 
 mod certificates;
 mod drain;
+mod expiry;
 mod load;
 mod setup;
 mod sink;

@@ -9,8 +9,10 @@ use std::{
 use gateway_config::{Problem, Settings, Snapshot, settings::ClientSettings};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
+use super::expiry;
 use crate::{
     sync::tree::{self, Bounds},
+    telemetry::Metrics,
     tls::HostCertificate,
 };
 
@@ -31,19 +33,38 @@ pub(super) struct Certificates {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads the certificates of all host names, and the default one of the settings.
+/// Reads the certificates of all host names, and the default one. Relative paths of the overlay start at the
+/// overlay's folder.
 pub(super) fn read(snapshot: &Snapshot, settings: &Settings) -> Certificates {
     let mut out = Certificates::default();
     if let (Some(chain), Some(key)) = (&settings.server.certificate_path, &settings.server.key_path) {
         out.add(ANY_NAME, chain, key);
     }
     for host in snapshot.hostnames() {
-        out.add(&host.name, &host.certificate_path, &host.key_path);
+        let (chain, key) = (
+            beside_overlay(settings, &host.certificate_path),
+            beside_overlay(settings, &host.key_path),
+        );
+        out.add(&host.name, &chain, &key);
         if host.default_binding {
-            out.add(ANY_NAME, &host.certificate_path, &host.key_path);
+            out.add(ANY_NAME, &chain, &key);
         }
     }
     out
+}
+
+/// A path of the overlay as the agent opens it.
+pub(super) fn beside_overlay(settings: &Settings, path: &Arc<str>) -> Arc<str> {
+    let folder = settings
+        .config
+        .overlay_path
+        .as_deref()
+        .and_then(|overlay| Path::new(overlay).parent());
+    match folder {
+        // Joining an absolute path gives that path.
+        Some(folder) => folder.join(&**path).display().to_string().into(),
+        None => Arc::clone(path),
+    }
 }
 
 impl Certificates {
@@ -67,6 +88,23 @@ impl Certificates {
             (chain, key) => self
                 .problems
                 .extend([chain.err(), key.err()].into_iter().flatten()),
+        }
+    }
+
+    /// Tells when each certificate ends; names that are gone are forgotten.
+    pub(super) fn tell_expiry(&self, metrics: &Metrics) {
+        let family = &metrics.tls.certificate_expiry;
+        family.reset();
+        for host in &self.hosts {
+            let leaf = CertificateDer::pem_slice_iter(&host.chain)
+                .next()
+                .and_then(Result::ok);
+            let Some(end) = leaf.and_then(|der| expiry::not_after(&der)) else {
+                continue;
+            };
+            if let Ok(gauge) = family.get_metric_with_label_values(&[&host.name]) {
+                gauge.set(end);
+            }
         }
     }
 }
@@ -132,6 +170,41 @@ mod tests {
         assert_eq!(read.problems, []);
         assert_eq!(read.files.len(), 2);
         assert_eq!(&*read.hosts[0].name, ANY_NAME);
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_overlay() {
+        let mut settings = Settings::default();
+        for (overlay, path, expected) in [
+            (None, "certs/a.pem", "certs/a.pem"),
+            (Some("/etc/gw/overlay.yaml"), "certs/a.pem", "/etc/gw/certs/a.pem"),
+            (Some("/etc/gw/overlay.yaml"), "/abs/a.pem", "/abs/a.pem"),
+            (Some("overlay.yaml"), "a.pem", "a.pem"),
+        ] {
+            settings.config.overlay_path = overlay.map(Arc::from);
+            assert_eq!(&*beside_overlay(&settings, &path.into()), expected, "{overlay:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_each_certificate_is_told() {
+        let scratch = Scratch::new();
+        let (chain, key) = pem();
+        scratch.write("c.pem", chain);
+        scratch.write("k.pem", key);
+        let metrics = Metrics::new().unwrap();
+        metrics
+            .tls
+            .certificate_expiry
+            .with_label_values(&["gone"])
+            .set(1.0);
+        read(&Snapshot::default(), &settings(&scratch, "c.pem", "k.pem")).tell_expiry(&metrics);
+        let text = metrics.render().unwrap();
+        assert!(
+            text.contains("certificate_expiry_timestamp_seconds{host=\"*\"} 67"),
+            "{text}"
+        );
+        assert!(!text.contains("gone"), "{text}");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use gateway_config::{FileTree, Problem, Settings, Severity, Snapshot, load, network, overlay::OverlayFile};
+use gateway_config::{
+    FileTree, Problem, SecretRef, Settings, Severity, Snapshot, load, network, overlay::OverlayFile,
+};
 use gateway_policy::failure::BackendStatuses;
 use http::StatusCode;
 
@@ -44,13 +46,14 @@ impl Load for FolderLoad {
         let overlay = read_overlay(&self.settings)?;
         let previous = self.node.snapshot();
         let files = std::sync::Mutex::new(BTreeSet::new());
-        let secrets = |reference: &gateway_config::SecretRef| {
-            if let gateway_config::SecretRef::File(path) = reference
+        let secrets = |reference: &SecretRef| {
+            let reference = beside_overlay(&self.settings, reference);
+            if let SecretRef::File(path) = &reference
                 && let Ok(mut files) = files.lock()
             {
                 files.insert(PathBuf::from(&**path));
             }
-            settings::secret(reference)
+            settings::secret(&reference)
         };
         let loaded = load(&gateway_config::Input {
             tree: &tree,
@@ -65,6 +68,7 @@ impl Load for FolderLoad {
             return Err(Rejected { problems, files });
         };
         let read = certificates::read(&snapshot, &self.settings);
+        read.tell_expiry(&self.node.metrics);
         files.extend(read.files);
         problems.extend(read.problems);
         // Served from now on even if the snapshot is the same: certificates change by themselves.
@@ -149,7 +153,7 @@ impl First {
             tree: &empty,
             overlay: overlay.as_ref().map(|(path, bytes)| OverlayFile { path, bytes }),
             settings,
-            secrets: &settings::secret,
+            secrets: &|reference| settings::secret(&beside_overlay(settings, reference)),
             previous: None,
         });
         let mut named = Vec::new();
@@ -205,6 +209,14 @@ fn listener(wanted: &network::Listener) -> Listener {
 
 /// Path and content.
 type Overlay = (String, Arc<[u8]>);
+
+/// Relative paths of secrets start at the overlay's folder.
+fn beside_overlay(settings: &Settings, reference: &SecretRef) -> SecretRef {
+    match reference {
+        SecretRef::File(path) => SecretRef::File(certificates::beside_overlay(settings, path)),
+        other => other.clone(),
+    }
+}
 
 fn read_overlay(settings: &Settings) -> Result<Option<Overlay>, Rejected> {
     let Some(path) = &settings.config.overlay_path else {
