@@ -18,7 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::conn::Conn;
+use super::{conn::Conn, linger::Linger};
 use crate::upstream::UpstreamBody;
 
 /// Any other source of request bytes (HTTP/3), boxed because it is rare.
@@ -85,6 +85,8 @@ pub(crate) struct Traffic {
     pub(crate) cut_short: Cell<bool>,
     /// The response was handed over whole.
     pub(crate) complete: Cell<bool>,
+    /// HTTP/2: what the end of the answer waits for.
+    pub(crate) linger: Linger,
 }
 
 impl Traffic {
@@ -139,6 +141,17 @@ impl ClientBody {
             patience: Patience::new(limit),
             traffic,
         }
+    }
+}
+
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        self.traffic
+            .linger
+            .let_go(match std::mem::replace(&mut self.source, Source::Empty) {
+                Source::Http(body) => Some(body),
+                Source::Empty | Source::Boxed(_) => None,
+            });
     }
 }
 
@@ -292,6 +305,22 @@ impl ResponseBody {
         self
     }
 
+    /// Every byte of the answer was given out.
+    fn is_whole(&self) -> bool {
+        match &self.source {
+            ResponseSource::Done => true,
+            ResponseSource::Full(_) => false,
+            ResponseSource::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn poll_linger(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.tail {
+            Some(tail) => tail.traffic.linger.poll_over(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
     fn stall(&mut self, stalled: bool) {
         if self.stalled != stalled {
             self.stalled = stalled;
@@ -326,28 +355,38 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         this.stall(false);
         let frame = match &mut this.source {
-            ResponseSource::Done => None,
+            ResponseSource::Done => {
+                std::task::ready!(this.poll_linger(cx));
+                None
+            }
             ResponseSource::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.source = ResponseSource::Done;
                 Some(Ok(Frame::data(bytes)))
             }
-            ResponseSource::Upstream(body) => std::task::ready!(Pin::new(&mut **body).poll_frame(cx)),
+            ResponseSource::Upstream(body) => {
+                let frame = std::task::ready!(Pin::new(&mut **body).poll_frame(cx));
+                if frame.is_none() {
+                    this.source = ResponseSource::Done;
+                    std::task::ready!(this.poll_linger(cx));
+                }
+                frame
+            }
         };
         this.passed(&frame);
         match &frame {
-            Some(Ok(_)) => this.stall(!this.is_end_stream()),
+            Some(Ok(_)) => this.stall(!this.is_whole()),
             _ => this.source = ResponseSource::Done,
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            ResponseSource::Done => true,
-            ResponseSource::Full(_) => false,
-            ResponseSource::Upstream(body) => body.is_end_stream(),
-        }
+        self.is_whole()
+            && self
+                .tail
+                .as_ref()
+                .is_none_or(|tail| tail.traffic.linger.is_over())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -362,7 +401,7 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.stall(false);
-        if self.is_end_stream()
+        if self.is_whole()
             && let Some(tail) = &self.tail
             && !tail.traffic.cut_short.get()
         {

@@ -6,6 +6,7 @@ pub(crate) mod conn;
 pub(crate) mod guard;
 pub(crate) mod headers;
 pub(crate) mod io;
+pub(crate) mod linger;
 pub(crate) mod serve;
 #[cfg(test)]
 mod tests;

@@ -297,6 +297,13 @@ impl Service<Request<Incoming>> for Handler {
         let version = request.version();
         let traffic = Rc::new(Traffic::default());
         let limit = worker.node.settings.limits.body_timeout;
+        // A client that expects an interim answer sends its body only after it: nothing is on its way.
+        if version == Version::HTTP_2
+            && !http_body::Body::is_end_stream(request.body())
+            && !request.headers().contains_key(header::EXPECT)
+        {
+            traffic.linger.begin();
+        }
         let request = request.map(|body| ClientBody::http(body, limit, Rc::clone(&traffic)));
         let protocol = if version == Version::HTTP_2 {
             Protocol::Http2
