@@ -406,6 +406,11 @@ impl Execution {
                 Ok(After::Go)
             }
             Flow::Ask(effect) => Ok(After::Ask(effect, Waiting::Policy)),
+            Flow::Outbound => {
+                self.trace_end(instruction, doc, world, "outbound");
+                self.enter(Section::Outbound);
+                Ok(After::Go)
+            }
             Flow::End => {
                 self.trace_end(instruction, doc, world, "end");
                 Ok(After::End)

@@ -25,6 +25,8 @@ pub(crate) struct Exchange {
     pub(crate) base: Option<Box<Url>>,
     /// Scope whose `set-backend-service backend-id` chose the backend.
     pub(crate) backend_scope: Option<Scope>,
+    /// Where `cache-store` puts the response of this exchange.
+    pub(crate) cache_entry: Option<Box<crate::policies::cache_response::Entry>>,
     /// How far a policy that asks several times has come; reset before each policy.
     pub(crate) cursor: usize,
     /// Notes for the agent.

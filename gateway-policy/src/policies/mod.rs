@@ -17,6 +17,7 @@ use crate::{
 
 mod authentication_basic;
 mod authentication_managed_identity;
+pub(crate) mod cache_response;
 mod cache_value;
 mod check_header;
 mod choose;
@@ -100,6 +101,8 @@ pub(crate) enum Flow {
     Next,
     /// Wait for this.
     Ask(Effect),
+    /// On to outbound, with the response of the context.
+    Outbound,
     /// Nothing more: the response of the context is the answer.
     End,
 }
@@ -145,6 +148,8 @@ pub static POLICIES: &[&PolicyDef] = &[
     &send_request::ONE_WAY,
     &authentication_basic::DEF,
     &authentication_managed_identity::DEF,
+    &cache_response::LOOKUP,
+    &cache_response::STORE,
     &cache_value::LOOKUP,
     &cache_value::STORE,
     &cache_value::REMOVE,
@@ -177,8 +182,6 @@ pub static NOT_BUILT: &[&str] = &[
     "azure-openai-semantic-cache-store",
     "azure-openai-token-limit",
     "block",
-    "cache-lookup",
-    "cache-store",
     "cache-value",
     "cross-domain",
     "graphql-data-source",
