@@ -312,7 +312,7 @@ impl Finish for Page {
 }
 
 /// As .NET prints a Guid.
-fn guid(bytes: &[u8; 16]) -> String {
+pub(super) fn guid(bytes: &[u8; 16]) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(36);
     for (at, byte) in bytes.iter().enumerate() {

@@ -99,6 +99,11 @@ async fn execute(mut execution: Execution, exchange: &mut Exchange, ledger: &mut
             Step::Effect(effect) => outcome = exchange.perform(effect, execution.context_mut(), ledger).await,
         }
     }
+    let notes = execution.drain_notes();
+    if !notes.is_empty() {
+        let id = ledger::guid(&execution.context().request_id);
+        crate::telemetry::notes::write(notes, &id, &exchange.worker.node.metrics);
+    }
     ledger.ran(&execution);
     execution.into_context()
 }

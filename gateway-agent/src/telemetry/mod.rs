@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod events;
 pub mod metrics;
+pub mod notes;
 mod process;
 pub mod recent;
 pub mod record;
