@@ -112,16 +112,16 @@ pub struct OperationEntry {
 pub struct ResponseEntry {
     /// Status code; `default` answers are not kept.
     pub status: StatusCode,
-    /// Its media types, in order.
+    /// Its media types, in order; one with several examples stands once for each.
     pub representations: Vec<Representation>,
 }
 
-/// One media type of a documented answer.
+/// One media type of a documented answer, with one of its examples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Representation {
     /// Media type as written.
     pub content_type: Arc<str>,
-    /// First example as text, objects as JSON; without one, a sample generated from a JSON schema.
+    /// The example as text, objects as JSON; without one, a sample generated from a JSON schema.
     pub example: Option<Arc<str>>,
 }
 

@@ -133,12 +133,20 @@ impl Reader<'_, '_> {
             .filter(|s| !s.is_empty())
             .or(id)
             .unwrap_or(&name);
+        let mut too_long = Vec::new();
+        let responses = responses::read(self.root, node, self.dialect, &mut |place| too_long.push(place));
+        for place in too_long {
+            let message = "an example of more than 64 KiB is left out, so mock-response has none here";
+            self.out
+                .problems
+                .push(Problem::warning("example-too-long", self.path, message).at(place));
+        }
         self.out.operations.push(SpecOperation {
             display_name: display.chars().take(MAX_DISPLAY_NAME).collect(),
             method,
             match_template: None,
             soap_action: None,
-            responses: responses::read(self.root, node, self.dialect),
+            responses,
             query_parameters: declared
                 .iter()
                 .filter(|p| p.in_query)

@@ -58,7 +58,7 @@ paths:
         '200':
           content:
             application/json: {example: {id: 7}}
-            text/plain: {examples: {a: {value: seven}}}
+            text/plain: {examples: {a: {value: seven}, b: {value: eight}}}
         '404':
           $ref: '#/components/responses/Missing'
         default: {description: other}
@@ -128,13 +128,13 @@ fn openapi_3() {
         ["200 application/json {\"id\":7}", "200 text/plain seven"]
     );
     assert!(
-        answers[2]
+        answers[3]
             .starts_with(r#"404 application/json {"code":0,"text":"gone","kind":"a","list":[true],"next":{"#)
     );
     assert!(
-        answers[2].len() < 400,
+        answers[3].len() < 400,
         "a recursive schema is cut: {}",
-        answers[2]
+        answers[3]
     );
     let names: Vec<&str> = first.query_parameters.iter().map(|n| &**n).collect();
     assert_eq!(names, ["shared", "expand", "page", "tenant"]);
@@ -155,6 +155,20 @@ fn openapi_2_in_json() {
     let r = &spec.operations[0].responses;
     assert_eq!(r[0].representations[0].example.as_deref(), Some(r#"{"n":0}"#));
     assert_eq!(&*r[1].representations[0].content_type, "text/xml");
+}
+
+#[test]
+fn an_example_that_is_too_long_is_named() {
+    let long = "x".repeat(70_000);
+    let text = format!(
+        "openapi: 3.0.1\npaths:\n  /a:\n    get:\n      responses:\n        '200': {{content: {{text/plain: {{example: {long}}}}}}}\n"
+    );
+    let spec = read_one("yaml", &text, ApiKind::Http);
+    assert_eq!(
+        (spec.problems[0].code, spec.problems[0].line),
+        ("example-too-long", 6)
+    );
+    assert_eq!(spec.operations[0].responses[0].representations[0].example, None);
 }
 
 #[test]
