@@ -81,6 +81,13 @@ pub(crate) fn free_port() -> u16 {
         .port()
 }
 
+/// A request to an admin socket, `None` when nobody answers.
+pub(crate) fn try_admin(socket: &Path, method: &str, target: &str) -> Option<(u16, String)> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    write!(stream, "{method} {target} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
+    Some(split(stream))
+}
+
 /// A running agent.
 pub(crate) struct Agent {
     child: Child,
@@ -147,9 +154,7 @@ impl Agent {
 
     /// A request to the admin socket: status and body.
     pub(crate) fn admin(&self, method: &str, target: &str) -> (u16, String) {
-        let mut stream = UnixStream::connect(&self.socket).unwrap();
-        write!(stream, "{method} {target} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
-        split(stream)
+        try_admin(&self.socket, method, target).unwrap()
     }
 
     /// `/status`
