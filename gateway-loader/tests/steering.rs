@@ -9,7 +9,7 @@ use std::thread;
 use gateway_loader::common::Counter;
 use gateway_loader::{HookName, Options, Protocol, Steer, SteerError};
 use gateway_tests::lab::{Lab, Mode, VIP, VIP_PREFIX};
-use support::{DEADLINE, ask, counted, descriptors, listeners, load, serve};
+use support::{DEADLINE, ask, counted, descriptors, end, listeners, load, serve};
 
 #[cfg(test)]
 fn steer(prefix: &str, low: u16, high: u16, group: gateway_loader::Group) -> Steer {
@@ -131,15 +131,15 @@ fn a_service_without_sockets_is_dropped_and_not_leaked() {
     let port = other.local_addr().unwrap().port();
     kernel.steer(&[steer(VIP_PREFIX, port, port, group)]).unwrap();
     let to = SocketAddr::new(VIP.into(), port);
-    drop(own);
+    end(own);
     assert!(reach(&lab, &other, to).is_err(), "leaked to another listener");
-    assert_eq!(counted(&kernel, Counter::SteerNoSocket), 1);
+    // Refused while a copy of the ended listener is still in the map, without a socket afterwards: dropped in both cases.
+    let dropped = counted(&kernel, Counter::SteerNoSocket) + counted(&kernel, Counter::SteerRefused);
+    assert_eq!(dropped, 1);
     kernel.detach();
-    assert_eq!(
-        reach(&lab, &other, to).unwrap(),
-        to,
-        "detached, and still steered"
-    );
+    // Not at once: a child of another test between fork and exec may still hold a copy of the link.
+    let seen = gateway_tests::wait::until("the end of steering", DEADLINE, || reach(&lab, &other, to).ok());
+    assert_eq!(seen.unwrap(), to);
 }
 
 #[test]
@@ -332,25 +332,33 @@ fn test_run(kernel: &gateway_loader::Kernel, to: SocketAddr, repeat: u32) -> (u3
     (context[4], context[9]) = (u32::from_ne_bytes([192, 0, 2, 9]), u32::from(40_000_u16.to_be()));
     (context[10], context[15]) = (u32::from_ne_bytes(address.octets()), u32::from(to.port()));
     let program = kernel.programs().program("vip_lookup").unwrap().fd().unwrap();
-    let mut attributes = Attributes {
+    let attributes = || Attributes {
         program: program.as_fd().as_raw_fd() as u32,
         repeat,
         context_sizes: [size_of_val(&context) as u32, 0],
         context_in: context.as_ptr() as u64,
         ..Attributes::default()
     };
-    #[expect(unsafe_code, reason = "aya has no test run for this program type")]
-    // SAFETY: the attributes have the kernel's layout and the context outlives the call.
-    let failed = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_TEST_RUN,
-            &raw mut attributes,
-            size_of::<Attributes>(),
-        )
-    };
-    assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
-    (attributes.return_value, attributes.nanoseconds)
+    loop {
+        let mut attributes = attributes();
+        #[expect(unsafe_code, reason = "aya has no test run for this program type")]
+        // SAFETY: the attributes have the kernel's layout and the context outlives the call.
+        let failed = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                BPF_PROG_TEST_RUN,
+                &raw mut attributes,
+                size_of::<Attributes>(),
+            )
+        } != 0;
+        let error = std::io::Error::last_os_error();
+        // The kernel ends a long run when anything is pending for the thread.
+        if failed && error.kind() == std::io::ErrorKind::Interrupted {
+            continue;
+        }
+        assert!(!failed, "{error}");
+        return (attributes.return_value, attributes.nanoseconds);
+    }
 }
 
 /// Figures to look at; the verdicts are checked.
@@ -385,7 +393,7 @@ fn costs() {
     check(&kernel, "exact destination", [203, 0, 113, 10], 443, 1);
     check(&kernel, "prefix and port range", [203, 0, 113, 10], 8500, 1);
     assert!(counted(&kernel, Counter::SteerExact) > 100_000);
-    drop(listener);
+    end(listener);
     check(&kernel, "no socket", [203, 0, 113, 10], 443, 0);
     // Many prefixes make the trie deeper.
     let listener = [alone()];

@@ -50,6 +50,15 @@ pub(crate) fn listeners(host: &Host, address: IpAddr, count: usize) -> Vec<TcpLi
     host.enter(|| (0..count).map(|_| bind()).collect()).unwrap()
 }
 
+/// Ends listeners at once. Dropping alone is not enough: a child of another test between fork and exec may still hold a copy.
+pub(crate) fn end(listeners: impl IntoIterator<Item = TcpListener>) {
+    for listener in listeners {
+        socket2::SockRef::from(&listener)
+            .shutdown(Shutdown::Both)
+            .unwrap();
+    }
+}
+
 /// Descriptors of the sockets.
 pub(crate) fn descriptors<T: AsFd>(sockets: &[T]) -> Vec<BorrowedFd<'_>> {
     sockets.iter().map(AsFd::as_fd).collect()
