@@ -99,7 +99,7 @@ impl Guid {
         let fault = |m: &'static str| Err(Error::format(m));
         const DASHES: &str =
             "Guid should contain 32 digits with 4 dashes (xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx).";
-        const BARE: &str = "Guid should contain only hexadecimal characters (0-9, a-f, A-F).";
+        const BARE: &str = "Guid string should only contain hexadecimal characters.";
         let inner = match text.as_bytes().first() {
             None => return fault("Unrecognized Guid format."),
             Some(b'{') if text.contains("0x") || text.contains("0X") => {

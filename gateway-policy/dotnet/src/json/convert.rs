@@ -6,6 +6,7 @@ use super::{Scalar, Token, TokenType};
 use crate::{
     Error, ExceptionKind, Str,
     guid::Guid,
+    net::{Uri, UriKind},
     number::{
         IntType, NumberStyles,
         convert::{decimal_to_integer, double_to_integer, from_base64, to_base64},
@@ -78,7 +79,7 @@ impl Target {
             Target::Guid => matches!(from, T::Guid | T::Bytes),
             Target::TimeSpan => from == T::TimeSpan,
             Target::Uri => from == T::Uri,
-            Target::Bytes => matches!(from, T::Bytes | T::Integer),
+            Target::Bytes => from == T::Bytes,
         }
     }
 }
@@ -107,19 +108,19 @@ fn value_of(token: &Token) -> Option<Scalar> {
 /// # Errors
 /// `ArgumentException`, `FormatException`, `OverflowException`.
 pub fn cast(token: &Token, target: Target, today: DateTime) -> Result<Scalar, Error> {
-    let value = value_of(token)
-        .filter(|v| target.accepts(v.token_type()))
-        .ok_or_else(|| refused(token, target))?;
+    let big = |v: &Scalar| target == Target::Bytes && matches!(v, Scalar::Big(_));
+    let value = value_of(token).filter(|v| target.accepts(v.token_type()) || big(v));
+    let value = value.ok_or_else(|| refused(token, target))?;
     convert(&value, target, today)
 }
 
-/// `(T?)token`, `(string)token`, `(byte[])token`: JSON null and undefined give `None`.
+/// `(T?)token`, `(string)token`, `(Uri)token`: JSON null and undefined give `None`; `(byte[])` refuses them.
 ///
 /// # Errors
 /// `ArgumentException`, `FormatException`, `OverflowException`.
 pub fn cast_nullable(token: &Token, target: Target, today: DateTime) -> Result<Option<Scalar>, Error> {
     match value_of(token) {
-        Some(value) if value.is_null() => Ok(None),
+        Some(value) if value.is_null() && target != Target::Bytes => Ok(None),
         _ => cast(token, target, today).map(Some),
     }
 }
@@ -143,7 +144,9 @@ fn convert(value: &Scalar, target: Target, today: DateTime) -> Result<Scalar, Er
         }
         (v, Target::Guid) if is_text(v) => Scalar::Guid(Guid::parse(&v.to_text().to_lossy())?),
         (v, Target::TimeSpan) if is_text(v) => Scalar::TimeSpan(TimeSpan::parse(&v.to_text().to_lossy())?),
-        (v, Target::Uri) if is_text(v) => Scalar::Uri(v.to_text()),
+        (v, Target::Uri) if is_text(v) => {
+            Scalar::Uri(Uri::new(&v.to_text(), UriKind::Absolute)?.original().clone())
+        }
         (v, Target::Bytes) if is_text(v) => Scalar::Bytes(from_base64(&v.to_text().to_lossy())?.into()),
         (v, Target::String) => Scalar::String(v.to_text()),
         (v, target) => change(v, target, today)?,

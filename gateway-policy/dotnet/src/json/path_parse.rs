@@ -363,6 +363,8 @@ impl Parser {
                 }
                 Side::Path(filters)
             }
+            // As the original, which looks beyond the end of its text here.
+            None => return Err(Error::of(crate::ExceptionKind::IndexOutOfRangeException)),
             _ => Side::Value(self.value()?),
         };
         self.blanks();
@@ -405,9 +407,7 @@ impl Parser {
                 return Ok(value);
             }
         }
-        if self.peek().is_none() {
-            return Err(json_error(OPEN_QUERY.to_owned()));
-        }
+
         Err(self.bad_query())
     }
 

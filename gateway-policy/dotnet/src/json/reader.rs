@@ -72,6 +72,9 @@ struct Reader<'a> {
     fresh: bool,
     stack: Vec<Level>,
     level: Level,
+    /// Reads as the deserializer does: `undefined` is null, a name that comes again moves to the end, and
+    /// the end of the text after an element closes its arrays.
+    deserializing: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -85,6 +88,7 @@ impl<'a> Reader<'a> {
             fresh: false,
             stack: Vec::new(),
             level: NOWHERE,
+            deserializing: false,
         }
     }
 
@@ -609,6 +613,12 @@ impl<'a> Reader<'a> {
         while let Some(parent) = open.last().cloned() {
             let token = match self.read()? {
                 Some(token) => token,
+                None if self.deserializing
+                    && self.state == State::Finished
+                    && root.token_type() != TokenType::Object =>
+                {
+                    return Ok(());
+                }
                 None if !any => return Err(self.error(&format!("Error reading {} from JsonReader.", name()))),
                 None => {
                     return Err(self.error(&format!("Unexpected end of content while loading {}.", name())));
@@ -616,6 +626,7 @@ impl<'a> Reader<'a> {
             };
             any = true;
             let added = match token {
+                Tok::Value(Scalar::Undefined) if self.deserializing => Token::null(),
                 Tok::Comment(_) => continue,
                 Tok::End => {
                     open.pop();
@@ -623,6 +634,9 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 Tok::Name(name) => {
+                    if self.deserializing {
+                        parent.remove_property(&name)?;
+                    }
                     open.push(member(&parent, name));
                     continue;
                 }
@@ -770,9 +784,14 @@ pub fn deserialize(text: &Str) -> Result<Option<Token>, Error> {
         let token = match reader.read()? {
             None => return Ok(None),
             Some(Tok::Comment(_)) => continue,
+            Some(Tok::Value(v)) if v.is_null() => {
+                reader.rest()?;
+                return Ok(None);
+            }
             Some(Tok::Value(v)) => Token::value(v),
             Some(Tok::Start(kind, name)) => {
                 let token = container(kind, name);
+                reader.deserializing = true;
                 reader.fill(&token).map_err(|e| truncated(e, &token))?;
                 token
             }

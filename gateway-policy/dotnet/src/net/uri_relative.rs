@@ -19,10 +19,17 @@ impl Uri {
             ));
         }
         let text = relative.to_lossy();
-        if !text.starts_with('/')
-            && let Ok(uri) = Uri::new(relative, UriKind::Absolute)
-        {
-            return Ok(uri);
+        if text.is_empty() {
+            return Ok(self.clone());
+        }
+        let drive =
+            text.as_bytes().get(1) == Some(&b':') && text.starts_with(|c: char| c.is_ascii_alphabetic());
+        if !text.starts_with('/') {
+            match Uri::new(relative, UriKind::Absolute) {
+                Ok(uri) => return Ok(uri),
+                Err(e) if drive => return Err(e),
+                Err(_) => {}
+            }
         }
         let mut parts = self.parts()?.clone();
         if let Some(rest) = text.strip_prefix("//") {

@@ -101,17 +101,22 @@ pub fn html_decode(text: &Str) -> Str {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let end = rest.find([';', '&']);
-        let decoded = end
-            .filter(|e| rest.as_bytes()[*e] == b';')
-            .and_then(|e| Some((e, reference(&rest[..e])?)));
-        match decoded {
-            Some((end, c)) => {
-                out.push(c);
-                rest = &rest[end + 1..];
+        // What stands before the next semicolon is the name, whatever it is made of.
+        let Some(end) = rest.find(';') else {
+            out.push('&');
+            continue;
+        };
+        let name = &rest[..end];
+        match reference(name) {
+            Some(c) => out.push(c),
+            // A name nobody knows is passed over whole, a bad number only by its ampersand.
+            None if !name.is_empty() && !name.starts_with('#') => out.push_str(&format!("&{name};")),
+            None => {
+                out.push('&');
+                continue;
             }
-            None => out.push('&'),
         }
+        rest = &rest[end + 1..];
     }
     out.push_str(rest);
     Str::from(out)
@@ -123,6 +128,7 @@ fn reference(name: &str) -> Option<char> {
         Some(number) => match number.strip_prefix(['x', 'X']) {
             Some(hex) if !hex.starts_with('+') => u32::from_str_radix(hex, 16).ok()?,
             Some(_) => return None,
+
             None => number.trim().parse().ok()?,
         },
     };
@@ -181,9 +187,10 @@ mod tests {
                 "&nbsp;&eacute;&#65;&#x41;&#X41;&bogus;&#xZZ;&#128512;",
                 "\u{a0}éAAA&bogus;&#xZZ;😀",
             ),
-            ("&#1114112;&#0;&;&amp &copy;&euro;", "&#1114112;\0&;&amp ©€"),
+            ("&#1114112;&#0;&;&amp &copy;&euro;", "&#1114112;\0&;&amp &copy;€"),
             ("&#xD800;&#65;&#;", "&#xD800;A&#;"),
-            ("&&lt;", "&<"),
+            ("&&lt;&gt;", "&&lt;>"),
+            ("&#+65;&# 65;&#-1;", "AA&#-1;"),
         ] {
             assert_eq!(html_decode(&s(text)), expected, "{text}");
         }

@@ -177,7 +177,7 @@ pub fn to_base64(bytes: &[u8], line_breaks: bool) -> String {
 pub fn from_base64(text: &str) -> Result<Vec<u8>, Error> {
     let bad = || {
         Error::format(
-            "The input is not a valid Base-64 string as it contains a non-base 64 character, more than two padding characters, or an illegal character among the padding characters. ",
+            "The input is not a valid Base-64 string as it contains a non-base 64 character, more than two padding characters, or an illegal character among the padding characters.",
         )
     };
     let mut out = Vec::with_capacity(text.len() / 4 * 3);

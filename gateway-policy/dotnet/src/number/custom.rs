@@ -148,7 +148,7 @@ pub(super) fn format(mut number: Number, format: &str) -> Result<String, Error> 
     }
     let negative = number.negative && section.start == 0;
     let mut out = Writer::new(&number, &section).run(&format);
-    if negative && !out.is_empty() {
+    if negative && (number.scale != 0 || !out.is_empty()) {
         out.insert(0, '-');
     }
     Ok(out)

@@ -173,7 +173,8 @@ impl Decimal {
     /// # Errors
     /// `OverflowException`.
     pub fn from_f64(value: f64) -> Result<Decimal, Error> {
-        Decimal::from_float(value, 15)
+        let exponent = ((value.to_bits() >> 52) & 0x7FF) as i32 - 1022;
+        Decimal::from_float(value, exponent, 15, &[8, 4, 2, 1])
     }
 
     /// `(decimal)float`: seven significant digits.
@@ -181,24 +182,57 @@ impl Decimal {
     /// # Errors
     /// `OverflowException`.
     pub fn from_f32(value: f32) -> Result<Decimal, Error> {
-        Decimal::from_float(f64::from(value), 7)
+        let exponent = ((value.to_bits() >> 23) & 0xFF) as i32 - 126;
+        Decimal::from_float(f64::from(value), exponent, 7, &[4, 2, 1])
     }
 
-    fn from_float(value: f64, digits: usize) -> Result<Decimal, Error> {
-        if !value.is_finite() {
-            return Err(Decimal::overflow());
-        }
-        let mut number = Number::from_scientific(
-            &format!("{:.p$e}", value.abs(), p = digits - 1),
-            value.is_sign_negative(),
-        );
-        number.round(digits as i32, true);
-        if number.digits.is_empty() || number.scale < -i32::from(MAX_SCALE) {
+    /// The original's steps, because its intermediate rounding and its incomplete removal of trailing
+    /// zeros show in the result. `factors` are the powers of ten it tries to take out.
+    fn from_float(value: f64, exponent: i32, digits: i32, factors: &[u8]) -> Result<Decimal, Error> {
+        // Below these the result is zero, above it does not fit 96 bits.
+        if exponent < -94 {
             return Ok(Decimal::ZERO);
         }
-        Decimal::from_digits(&number.digits, number.scale, number.negative, false)
-            .map(Decimal::trimmed)
-            .ok_or_else(Decimal::overflow)
+        if exponent > 96 {
+            return Err(Decimal::overflow());
+        }
+        let max_scale = i32::from(MAX_SCALE);
+        let (full, short) = (10f64.powi(digits), 10f64.powi(digits - 1));
+        let mut scaled = value.abs();
+        // 19728 / 65536 is log10(2).
+        let mut power = digits - 1 - ((exponent * 19728) >> 16);
+        if power >= 0 {
+            power = power.min(max_scale);
+            scaled *= 10f64.powi(power);
+        } else if power != -1 || scaled >= full {
+            scaled /= 10f64.powi(-power);
+        } else {
+            power = 0;
+        }
+        if scaled < short && power < max_scale {
+            scaled *= 10.0;
+            power += 1;
+        }
+        let mut mantissa = scaled.round_ties_even() as u128;
+        if mantissa == 0 {
+            return Ok(Decimal::ZERO);
+        }
+        let negative = value < 0.0;
+        if power < 0 {
+            mantissa = mantissa.saturating_mul(10u128.pow(power.unsigned_abs()));
+            return Decimal::new(mantissa, 0, negative).ok_or_else(Decimal::overflow);
+        }
+        let mut scale = power as u8;
+        let mut left = scale.min(digits as u8 - 1);
+        for factor in factors {
+            let unit = 10u128.pow(u32::from(*factor));
+            if left >= *factor && mantissa.is_multiple_of(unit) {
+                mantissa /= unit;
+                scale -= factor;
+                left -= factor;
+            }
+        }
+        Decimal::new(mantissa, scale, negative).ok_or_else(Decimal::overflow)
     }
 
     /// `(double)decimal`.

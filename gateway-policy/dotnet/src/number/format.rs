@@ -17,15 +17,21 @@ fn invalid() -> Error {
     Error::format("Format specifier was invalid.")
 }
 
-/// A standard format: one letter and at most two digits.
+/// A standard format: one letter and a number below 100.
 fn standard(format: &str) -> Option<(char, Option<i32>)> {
     let mut chars = format.chars();
     let letter = chars.next().filter(char::is_ascii_alphabetic)?;
     let digits = chars.as_str();
-    if digits.len() > 2 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+    let mut precision = None;
+    for b in digits.bytes() {
+        // Beyond two significant digits it is a custom format.
+        let so_far = precision.unwrap_or(0);
+        if !b.is_ascii_digit() || so_far >= 10 {
+            return None;
+        }
+        precision = Some(so_far * 10 + i32::from(b - b'0'));
     }
-    Some((letter, digits.parse().ok()))
+    Some((letter, precision))
 }
 
 /// `ToString(format)` of an integral type.
@@ -110,14 +116,10 @@ struct Float {
 /// `FormatException`.
 pub fn format_double(value: f64, format: &str) -> Result<String, Error> {
     let abs = value.abs();
-    let mut shortest = format!("{abs:e}");
-    if abs >= 9_007_199_254_740_992.0 && abs.is_finite() {
-        let (mantissa, exponent) = (
-            abs.to_bits() & ((1 << 52) - 1) | (1 << 52),
-            (abs.to_bits() >> 52) as i32 - 1075,
-        );
-        shortest = off_the_boundary(shortest, mantissa, exponent, |p| format!("{abs:.p$e}"));
-    }
+    let bits = abs.to_bits();
+    let binary = (bits & ((1 << 52) - 1) | (1 << 52), (bits >> 52) as i32 - 1075);
+    let reads_back = |text: &str| text.parse() == Ok(abs);
+    let shortest = shortest(binary, |p| format_exponent(abs, p), reads_back);
     format_float(
         &Float {
             value,
@@ -129,20 +131,23 @@ pub fn format_double(value: f64, format: &str) -> Result<String, Error> {
     )
 }
 
+fn format_exponent(abs: f64, places: Option<usize>) -> String {
+    places.map_or_else(|| format!("{abs:e}"), |p| format!("{abs:.p$e}"))
+}
+
 /// `ToString(format)` of a single.
 ///
 /// # Errors
 /// `FormatException`.
 pub fn format_single(value: f32, format: &str) -> Result<String, Error> {
     let abs = value.abs();
-    let mut shortest = format!("{abs:e}");
-    if abs >= 16_777_216.0 && abs.is_finite() {
-        let (mantissa, exponent) = (
-            abs.to_bits() & ((1 << 23) - 1) | (1 << 23),
-            (abs.to_bits() >> 23) as i32 - 150,
-        );
-        shortest = off_the_boundary(shortest, u64::from(mantissa), exponent, |p| format!("{abs:.p$e}"));
-    }
+    let bits = abs.to_bits();
+    let binary = (
+        u64::from(bits & ((1 << 23) - 1) | (1 << 23)),
+        (bits >> 23) as i32 - 150,
+    );
+    let text = |places: Option<usize>| places.map_or_else(|| format!("{abs:e}"), |p| format!("{abs:.p$e}"));
+    let shortest = shortest(binary, text, |t: &str| t.parse() == Ok(abs));
     let value = f64::from(value);
     format_float(
         &Float {
@@ -155,31 +160,76 @@ pub fn format_single(value: f32, format: &str) -> Result<String, Error> {
     )
 }
 
-/// Rust takes a shortest text that lies exactly half-way to a neighbour if it reads back as the value;
-/// .NET wants one strictly inside. Only integers beyond the mantissa's width have such texts.
-fn off_the_boundary(
-    shortest: String,
-    mantissa: u64,
-    exponent: i32,
-    longer: impl Fn(usize) -> String,
+/// The shortest digits that read back, as .NET chooses them. It differs from Rust in two points: a text
+/// exactly half-way to a neighbour does not count, and of two equally near texts the even one is taken.
+fn shortest(
+    (mantissa, exponent): (u64, i32),
+    text: impl Fn(Option<usize>) -> String,
+    reads_back: impl Fn(&str) -> bool,
 ) -> String {
+    /// No double needs more digits.
+    const ENOUGH: usize = 17;
+    let mut best = text(None);
+    let mut places = Number::from_scientific(&best, false).digits.len();
+    while half_way(&best, mantissa, exponent) && places < ENOUGH {
+        best = text(Some(places));
+        places += 1;
+        while !reads_back(&best) && places < ENOUGH {
+            best = text(Some(places));
+            places += 1;
+        }
+    }
+    even_of_two(best, &text, reads_back)
+}
+
+/// Whether `text` is the exact midpoint between the value and one of its neighbours. Only integers
+/// beyond the mantissa's width have short texts like that.
+fn half_way(text: &str, mantissa: u64, exponent: i32) -> bool {
     /// 5^k must divide twice the mantissa plus one, which has at most 54 bits.
     const MAX_POWER: i32 = 23;
-    let number = Number::from_scientific(&shortest, false);
+    if exponent < 1 || !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
+    let number = Number::from_scientific(text, false);
     let power = number.scale - number.digits.len() as i32;
-    if exponent < 1 || !(0..=MAX_POWER).contains(&power) {
-        return shortest;
+    if !(0..=MAX_POWER).contains(&power) {
+        return false;
     }
     let twice = BigUint::from_radix_be(&number.digits, 10).unwrap_or_default()
         * BigUint::from(10u8).pow(power.unsigned_abs())
         * 2u8;
     let at = |m: u64| (BigUint::from(m) << exponent.unsigned_abs()) == twice;
-    if at(2 * mantissa + 1) || at(2 * mantissa - 1) {
-        longer(number.digits.len())
-    } else {
-        shortest
-    }
+    at(2 * mantissa + 1) || at(2 * mantissa - 1)
 }
+
+/// Where the value lies exactly between two texts of that length, the one with the even last digit.
+fn even_of_two(
+    best: String,
+    text: &impl Fn(Option<usize>) -> String,
+    reads_back: impl Fn(&str) -> bool,
+) -> String {
+    let number = Number::from_scientific(&best, false);
+    let count = number.digits.len();
+    // An exact decimal expansion this long ends the question: such values have no short texts.
+    const EXACT: usize = 24;
+    if !(2..=ENOUGH_FOR_TIE).contains(&count) || number.digits.last().is_none_or(|d| d % 2 == 0) {
+        return best;
+    }
+    let exact = Number::from_scientific(&text(Some(EXACT)), false);
+    let tie = exact.digits.get(count) == Some(&5) && exact.digits[count + 1..].iter().all(|d| *d == 0);
+    if !tie {
+        return best;
+    }
+    let mut down = exact;
+    down.digits.truncate(count);
+    let digits: String = down.digits.iter().map(|d| char::from(b'0' + d)).collect();
+    let (head, tail) = digits.split_at(1);
+    let candidate = format!("{head}.{tail}e{}", down.scale - 1);
+    if reads_back(&candidate) { candidate } else { best }
+}
+
+/// Texts longer than this are never a tie.
+const ENOUGH_FOR_TIE: usize = 16;
 
 /// `Double.ToString()`.
 pub fn double_to_text(value: f64) -> String {
@@ -194,16 +244,16 @@ pub fn single_to_text(value: f32) -> String {
 fn format_float(float: &Float, format: &str) -> Result<String, Error> {
     let value = float.value;
     let standard = standard(if format.is_empty() { "G" } else { format });
-    if let Some((letter, _)) = standard
-        && !"CcEeFfGgNnPpRr".contains(letter)
-    {
-        return Err(invalid());
-    }
     if value.is_nan() {
         return Ok("NaN".to_owned());
     }
     if value.is_infinite() {
         return Ok(if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned());
+    }
+    if let Some((letter, _)) = standard
+        && !"CcEeFfGgNnPpRr".contains(letter)
+    {
+        return Err(invalid());
     }
     let (abs, negative) = (value.abs(), value.is_sign_negative());
     let significant = |digits: usize| {

@@ -120,8 +120,11 @@ impl Scanner<'_> {
                 self.digit(digit as u8);
             } else if self.styles.has(NumberStyles::DECIMAL_POINT) && !self.seen.point && self.eat('.') {
                 self.seen.point = true;
-            } else if !(self.styles.has(NumberStyles::THOUSANDS) && !self.seen.point && self.eat(',')) {
-                return;
+            } else {
+                let group = self.styles.has(NumberStyles::THOUSANDS) && self.seen.digits && !self.seen.point;
+                if !(group && self.eat(',')) {
+                    return;
+                }
             }
         }
     }

@@ -5,9 +5,15 @@ use unicode_properties::{GeneralCategory as G, UnicodeGeneralCategory};
 use super::Str;
 use crate::Error;
 
-/// The code point of a unit; a surrogate stands for itself as an unassigned one.
+/// The category of a unit; none for a surrogate. `System.Char` has its own table for Latin-1, which kept
+/// what an early Unicode said of five characters.
 fn category(unit: u16) -> Option<G> {
-    char::from_u32(u32::from(unit)).map(|c| c.general_category())
+    match unit {
+        0xA7 | 0xB6 => Some(G::OtherSymbol),
+        0xAA | 0xBA => Some(G::LowercaseLetter),
+        0xAD => Some(G::DashPunctuation),
+        _ => char::from_u32(u32::from(unit)).map(|c| c.general_category()),
+    }
 }
 
 /// `Char.IsWhiteSpace`.

@@ -3,6 +3,9 @@
 use super::{TICKS_PER_DAY, TICKS_PER_HOUR, TICKS_PER_MINUTE, TICKS_PER_SECOND, TimeSpan};
 use crate::{Error, ExceptionKind};
 
+/// Where the original's scanner of numbers gives up.
+const SCANNER_LIMIT: u32 = 1 << 28;
+
 fn bad_format() -> Error {
     Error::format("Input string was not in a correct format.")
 }
@@ -68,10 +71,9 @@ impl TimeSpan {
                 's' => (s, 2),
                 'f' | 'F' => (f, 7),
                 '%' => {
-                    if matches!(chars.get(at + 1), None | Some('%')) {
-                        return Err(bad_format());
-                    }
-                    at += 1;
+                    let next = chars.get(at + 1).filter(|c| **c != '%').ok_or_else(bad_format)?;
+                    out.push_str(&self.custom(&next.to_string())?);
+                    at += 2;
                     continue;
                 }
                 '\\' => {
@@ -119,6 +121,13 @@ impl TimeSpan {
         };
         let seps: String = body.chars().filter(|c| !c.is_ascii_digit()).collect();
         let parts: Vec<&str> = body.split(|c: char| !c.is_ascii_digit()).collect();
+        // A number too large for the scanner is reported before anything else.
+        if parts
+            .iter()
+            .any(|p| !p.is_empty() && p.parse::<u32>().map_or(true, |v| v >= SCANNER_LIMIT))
+        {
+            return Err(too_large());
+        }
         if parts.iter().any(|p| p.is_empty()) {
             return Err(unknown());
         }

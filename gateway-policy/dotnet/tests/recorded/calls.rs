@@ -1,0 +1,333 @@
+//! The calls of the recorded rows, by name.
+
+use gateway_dotnet::{
+    Error, Str,
+    encoding::Encoding,
+    guid::Guid,
+    json::{self, Formatting, Scalar, Target, Token},
+    net::{self, Uri, UriKind, web},
+    number::{self, Decimal, IntType, NumberStyles, convert, math},
+    text::{self, FormatArg, Separators, StringComparison},
+    time::{DateTime, DateTimeKind, DateTimeOffset, TICKS_PER_MINUTE, TimeSpan},
+};
+
+/// The day the rows were recorded.
+fn today() -> DateTime {
+    DateTime::from_date(2026, 11, 25).expect("a date")
+}
+
+fn int(text: &str) -> i32 {
+    text.parse().expect("a number in a row")
+}
+
+fn double(text: &str) -> Result<f64, Error> {
+    number::parse_double(text, NumberStyles::FLOAT_THOUSANDS)
+}
+
+fn single(text: &str) -> Result<f32, Error> {
+    number::parse_single(text, NumberStyles::FLOAT_THOUSANDS)
+}
+
+fn decimal(text: &str) -> Result<Decimal, Error> {
+    number::parse_decimal(text, NumberStyles::NUMBER)
+}
+
+fn units(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+fn joined(parts: &[Str]) -> String {
+    parts.iter().map(Str::to_string).collect::<Vec<_>>().join("\u{2}")
+}
+
+fn compact(token: &Token) -> Result<String, Error> {
+    token.to_json(Formatting::None).map(|s| s.to_string())
+}
+
+/// Runs one recorded call.
+pub(crate) fn call(name: &str, a: &[&str]) -> Result<String, Error> {
+    if let Some(target) = name.strip_prefix("json.cast.") {
+        return json_cast(target, a[0]);
+    }
+    if let Some(target) = name.strip_prefix("json.value.") {
+        return json_value(target, a[0]);
+    }
+    match name.split_once('.').map_or(name, |(head, _)| head) {
+        "double" | "float" | "int" | "long" | "byte" | "decimal" | "Convert" | "cast" => numbers(name, a),
+        "DateTime" | "DateTimeOffset" | "TimeSpan" => times(name, a),
+        "json" => documents(name, a),
+        "Uri" | "IPAddress" | "UrlDecode" | "UrlEncode" | "HtmlDecode" | "HtmlEncode" | "EscapeData"
+        | "UnescapeData" => nets(name, a),
+        _ => texts(name, a),
+    }
+}
+
+fn numbers(name: &str, a: &[&str]) -> Result<String, Error> {
+    let integer = |text: &str, kind| number::parse_integer(text, NumberStyles::INTEGER, kind);
+    let mode = |text: &str| math::Midpoint::from_value(int(text));
+    let show = number::decimal_to_text;
+    Ok(match name {
+        "double.ToString" => number::format_double(double(a[0])?, a[1])?,
+        "float.ToString" => number::format_single(single(a[0])?, a[1])?,
+        "int.ToString" => number::format_integer(integer(a[0], IntType::Int32)?, IntType::Int32, a[1])?,
+        "long.ToString" => number::format_integer(integer(a[0], IntType::Int64)?, IntType::Int64, a[1])?,
+        "byte.ToString" => number::format_integer(integer(a[0], IntType::Byte)?, IntType::Byte, a[1])?,
+        "decimal.ToString" => number::format_decimal(decimal(a[0])?, a[1])?,
+        "double.Parse" => number::double_to_text(double(a[0])?),
+        "float.Parse" => number::single_to_text(single(a[0])?),
+        "int.Parse" => number::parse_integer(a[0], NumberStyles(int(a[1])), IntType::Int32)?.to_string(),
+        "decimal.Parse" => show(number::parse_decimal(a[0], NumberStyles(int(a[1])))?),
+        "decimal.add" => show(decimal(a[0])?.add(decimal(a[1])?)?),
+        "decimal.sub" => show(decimal(a[0])?.subtract(decimal(a[1])?)?),
+        "decimal.mul" => show(decimal(a[0])?.multiply(decimal(a[1])?)?),
+        "decimal.div" => show(decimal(a[0])?.divide(decimal(a[1])?)?),
+        "decimal.rem" => show(decimal(a[0])?.remainder(decimal(a[1])?)?),
+        "decimal.cmp" => (decimal(a[0])?.compare(decimal(a[1])?) as i32).to_string(),
+        "decimal.double" => number::double_to_text(decimal(a[0])?.to_f64()),
+        "double.decimal" => show(Decimal::from_f64(double(a[0])?)?),
+        "float.decimal" => show(Decimal::from_f32(single(a[0])?)?),
+        "decimal.round" => show(math::round_decimal(decimal(a[0])?, int(a[1]), mode(a[2])?)?),
+        "double.round" => number::double_to_text(math::round_digits(double(a[0])?, int(a[1]), mode(a[2])?)?),
+        "Convert.ToInt32.double" => convert::double_to_integer(double(a[0])?, IntType::Int32)?.to_string(),
+        "Convert.ToInt32.base" => convert::parse_base(a[0], int(a[1]), IntType::Int32)?.to_string(),
+        "cast.int.double" => {
+            let value = double(a[0])?;
+            let kinds = [
+                IntType::Int32,
+                IntType::Int64,
+                IntType::UInt32,
+                IntType::UInt64,
+                IntType::Byte,
+                IntType::Int16,
+            ];
+            kinds
+                .map(|k| convert::double_cast(value, k).to_string())
+                .join(" ")
+        }
+        _ => unknown(name),
+    })
+}
+
+fn unknown(name: &str) -> String {
+    panic!("no such call: {name}")
+}
+
+fn times(name: &str, a: &[&str]) -> Result<String, Error> {
+    let ticks = |text: &str| text.parse::<i64>().expect("ticks");
+    let kind = |text: &str| match text {
+        "1" => DateTimeKind::Utc,
+        "2" => DateTimeKind::Local,
+        _ => DateTimeKind::Unspecified,
+    };
+    match name {
+        "DateTime.ToString" => DateTime::from_ticks(ticks(a[0]), kind(a[1]))?.format(a[2]),
+        "DateTimeOffset.ToString" => {
+            let clock = DateTime::from_ticks(ticks(a[0]), DateTimeKind::Unspecified)?;
+            let offset = TimeSpan::from_ticks(ticks(a[1]) * TICKS_PER_MINUTE);
+            DateTimeOffset::new(clock, offset)?.format(a[2])
+        }
+        "DateTime.Parse" => DateTime::parse(a[0], today())?.format("o"),
+        "DateTimeOffset.Parse" => DateTimeOffset::parse(a[0], today())?.format("o"),
+        "TimeSpan.Parse" => TimeSpan::parse(a[0]).map(TimeSpan::to_text),
+        "TimeSpan.ToString" => TimeSpan::from_ticks(ticks(a[0])).format(a[1]),
+        _ => Ok(unknown(name)),
+    }
+}
+
+fn documents(name: &str, a: &[&str]) -> Result<String, Error> {
+    let text = Str::new(a[0]);
+    match name {
+        "json" => compact(&json::parse_token(&text)?),
+        "json.object" => Ok(json::parse_object(&text)?.to_text()?.to_string()),
+        "json.path" => {
+            let found = json::select_tokens(&json::parse_token(&text)?, &Str::new(a[1]), false)?;
+            found
+                .iter()
+                .map(compact)
+                .collect::<Result<Vec<_>, _>>()
+                .map(|v| v.join(" "))
+        }
+        "json.deserialize" => json::deserialize(&text)?.map_or(Ok("null".to_owned()), |t| compact(&t)),
+        _ => Ok(unknown(name)),
+    }
+}
+
+/// The target type of a cast and whether it can be null.
+fn target(name: &str) -> (Target, bool) {
+    match name {
+        "int" => (Target::Integer(IntType::Int32), false),
+        "long" => (Target::Integer(IntType::Int64), false),
+        "uint" => (Target::Integer(IntType::UInt32), false),
+        "byte" => (Target::Integer(IntType::Byte), false),
+        "char" => (Target::Integer(IntType::Char), false),
+        "bool" => (Target::Boolean, false),
+        "double" => (Target::Double, false),
+        "float" => (Target::Single, false),
+        "decimal" => (Target::Decimal, false),
+        "DateTime" => (Target::DateTime, false),
+        "DateTimeOffset" => (Target::DateTimeOffset, false),
+        "Guid" => (Target::Guid, false),
+        "TimeSpan" => (Target::TimeSpan, false),
+        "string" => (Target::String, true),
+        "bytes" => (Target::Bytes, true),
+        _ => (Target::Uri, true),
+    }
+}
+
+fn scalar_text(value: &Scalar, target: Target) -> String {
+    match (value, target) {
+        (Scalar::Null, _) => "null".to_owned(),
+        (Scalar::Bytes(b), _) => gateway_dotnet::bits::to_text(b),
+        (Scalar::Integer(i), Target::Integer(IntType::Char)) => {
+            Str::from_unit(u16::try_from(*i).expect("a unit")).to_string()
+        }
+        (Scalar::Uri(text), _) => Uri::new(text, UriKind::RelativeOrAbsolute)
+            .map_or_else(|e| format!("{e}"), |u| u.to_text().to_string()),
+        _ => value.to_text().to_string(),
+    }
+}
+
+fn json_cast(name: &str, text: &str) -> Result<String, Error> {
+    let token = json::parse_token(&Str::new(text))?;
+    let (target, nullable) = target(name);
+    if nullable {
+        let value = json::cast_nullable(&token, target, today())?;
+        return Ok(value.map_or("null".to_owned(), |v| scalar_text(&v, target)));
+    }
+    json::cast(&token, target, today()).map(|v| scalar_text(&v, target))
+}
+
+fn json_value(name: &str, text: &str) -> Result<String, Error> {
+    let object = json::parse_object(&Str::from(format!("{{\"a\":{text}}}")))?;
+    let token = object.get(&Str::new("a")).expect("the member");
+    let (target, _) = target(name);
+    match token.scalar() {
+        Some(value) => json::change_type(&value, target, today()).map(|v| scalar_text(&v, target)),
+        None => Err(Error::new(
+            gateway_dotnet::ExceptionKind::InvalidCastException,
+            format!(
+                "Cannot cast {} to Newtonsoft.Json.Linq.JToken.",
+                token.type_name()
+            ),
+        )),
+    }
+}
+
+fn nets(name: &str, a: &[&str]) -> Result<String, Error> {
+    let text = Str::new(a[0]);
+    Ok(match name {
+        "Uri" => {
+            let uri = Uri::new(&text, UriKind::Absolute)?;
+            format!(
+                "{} {} {} {} {}",
+                uri.to_text(),
+                uri.absolute_uri()?,
+                uri.authority()?,
+                uri.path_and_query()?,
+                uri.fragment()?
+            )
+        }
+        "Uri.combine" => Uri::new(&text, UriKind::Absolute)?
+            .combine(&Str::new(a[1]))?
+            .to_text()
+            .to_string(),
+        "IPAddress" => net::ip_to_text(net::parse_ip(&text)?),
+        "UrlDecode" => web::url_decode(&text).to_string(),
+        "UrlEncode" => web::url_encode(&text).to_string(),
+        "HtmlDecode" => web::html_decode(&text).to_string(),
+        "HtmlEncode" => web::html_encode(&text).to_string(),
+        "EscapeData" => net::escape_data_string(&text)?.to_string(),
+        "UnescapeData" => net::unescape_data_string(&text).to_string(),
+        _ => unknown(name),
+    })
+}
+
+/// The arguments of the recorded `string.Format` rows: 12.5, -7, "s" and null.
+enum Arg {
+    Double(f64),
+    Int(i32),
+    Text(&'static str),
+    Null,
+}
+
+impl FormatArg for Arg {
+    fn format_arg(&self, format: Option<&Str>) -> Result<Str, Error> {
+        let spec = format.map_or(String::new(), Str::to_string);
+        Ok(match self {
+            Arg::Double(d) => Str::from(number::format_double(*d, &spec)?),
+            Arg::Int(i) => Str::from(number::format_integer(i128::from(*i), IntType::Int32, &spec)?),
+            Arg::Text(t) => Str::new(t),
+            Arg::Null => Str::EMPTY,
+        })
+    }
+}
+
+fn texts(name: &str, a: &[&str]) -> Result<String, Error> {
+    let text = Str::new(a[0]);
+    let how = |value: &str| StringComparison::from_value(int(value));
+    Ok(match name {
+        "Split" => joined(&text.split(&Separators::Chars(&units(a[1])), int(a[2]), a[3] == "1")?),
+        "Split.text" => {
+            let texts: Vec<Option<Str>> = a[1].split('|').map(|t| Some(Str::new(t))).collect();
+            joined(&text.split(&Separators::Texts(&texts), int(a[2]), a[3] == "1")?)
+        }
+        "Trim" => {
+            let set = units(a[1]);
+            format!(
+                "{}|{}|{}|{}",
+                text.trim(&set, true, true),
+                text.trim(&set, true, false),
+                text.trim(&set, false, true),
+                text.trim(&[], true, true)
+            )
+        }
+        "IndexOf" => text
+            .index_of_in(&Str::new(a[1]), int(a[2]), Some(int(a[3])), how(a[4])?)?
+            .to_string(),
+        "LastIndexOf" => text
+            .last_index_of(&Str::new(a[1]), Some(int(a[2])), Some(int(a[3])), how(a[4])?)?
+            .to_string(),
+        "Replace" => text
+            .replace(&Str::new(a[1]), &Str::new(a[2]), how(a[3])?)?
+            .to_string(),
+        "Substring" => text.substring_len(int(a[1]), int(a[2]))?.to_string(),
+        "Compare" => text.compare(&Str::new(a[1]), a[2] == "1").to_string(),
+        "Format" => {
+            let args = [Arg::Double(12.5), Arg::Int(-7), Arg::Text("s"), Arg::Null];
+            let args: Vec<&dyn FormatArg> = args.iter().map(|a| a as &dyn FormatArg).collect();
+            text::format(&text, &args)?.to_string()
+        }
+        "FromBase64" => gateway_dotnet::bits::to_text(&convert::from_base64(a[0])?),
+        "Guid.Parse" => Guid::parse(a[0])?.to_text(),
+        "utf8" => Encoding::Utf8.string(&convert::from_base64(a[0])?).to_string(),
+        "char" => text.units().map(char_text).collect::<Vec<_>>().join(","),
+        _ => unknown(name),
+    })
+}
+
+fn char_text(unit: u16) -> String {
+    use text::chars::CharClass as C;
+    let classes = [
+        (C::Letter, "L"),
+        (C::Digit, "D"),
+        (C::Punctuation, "P"),
+        (C::Symbol, "S"),
+        (C::Separator, "Z"),
+        (C::WhiteSpace, "W"),
+        (C::Control, "C"),
+        (C::Upper, "U"),
+        (C::Lower, "l"),
+        (C::Number, "N"),
+    ];
+    let marks: String = classes
+        .iter()
+        .filter(|(c, _)| c.contains(unit))
+        .map(|(_, m)| *m)
+        .collect();
+    format!(
+        "{marks}{}{}{}",
+        Str::from_unit(text::unit_to_upper(unit)),
+        Str::from_unit(text::unit_to_lower(unit)),
+        number::double_to_text(text::chars::numeric_value(unit))
+    )
+}
