@@ -11,6 +11,7 @@ mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt,
     sync::Arc,
 };
 
@@ -34,7 +35,7 @@ pub enum Access {
 }
 
 /// In whose name a request runs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Grant {
     /// The product whose policies run and that `context.Product` shows.
     pub product: Option<Arc<ProductEntry>>,
@@ -44,6 +45,17 @@ pub struct Grant {
     pub key: Option<Arc<str>>,
     /// Its owner.
     pub user: Option<Arc<context::User>>,
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the key.
+        let product = self.product.as_ref().map(|p| &p.product.id);
+        f.debug_struct("Grant")
+            .field("product", &product)
+            .field("subscription", &self.subscription)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What `WWW-Authenticate: AzureApiManagementKey realm="…",name="…",type="header"` is made of.
@@ -59,7 +71,7 @@ pub struct Challenge {
 type KeyHash = [u8; 32];
 
 /// What opens what.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct AccessTable {
     keys: HashMap<KeyHash, (Arc<SubscriptionEntry>, Arc<str>)>,
     products: HashMap<Arc<str>, ProductAccess>,
@@ -67,7 +79,15 @@ pub(crate) struct AccessTable {
     open: HashMap<Arc<str>, Arc<ProductEntry>>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for AccessTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the keys.
+        f.debug_struct("AccessTable")
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
+    }
+}
+
 struct ProductAccess {
     entry: Arc<ProductEntry>,
     /// Lower-case entity names of its APIs.

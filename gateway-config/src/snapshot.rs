@@ -2,7 +2,7 @@
 //!
 //! The agent holds it in an `Arc`, takes one clone per request and never sees it change.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use gateway_policy::{Program, context};
 use http::{HeaderMap, Method, StatusCode};
@@ -19,7 +19,6 @@ use crate::{
 pub type FileTree = BTreeMap<String, Arc<[u8]>>;
 
 /// An API (one revision of it) with everything resolved.
-#[derive(Debug)]
 pub struct ApiEntry {
     /// Position among the snapshot's APIs.
     pub(crate) index: usize,
@@ -47,6 +46,19 @@ pub struct ApiEntry {
     pub operations: Vec<Arc<OperationEntry>>,
     /// Why every request to it is refused (500), when one of its parts did not load.
     pub refused: Option<Arc<str>>,
+}
+
+impl fmt::Debug for ApiEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the service address: its query holds signatures in real configurations, and this ends in logs.
+        let revision = &*self.api.revision;
+        let path = &*self.effective_path;
+        f.debug_struct("ApiEntry")
+            .field("name", &self.name)
+            .field("revision", &revision)
+            .field("path", &path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `type` of an API.
@@ -137,7 +149,6 @@ pub struct ProductEntry {
 }
 
 /// A subscription that a key can stand for.
-#[derive(Debug)]
 pub struct SubscriptionEntry {
     /// What policies see; `id` is the entity name.
     pub subscription: Arc<context::Subscription>,
@@ -149,6 +160,17 @@ pub struct SubscriptionEntry {
     pub owner: Option<Arc<context::User>>,
     /// May its keys switch on request tracing?
     pub allow_tracing: bool,
+}
+
+impl fmt::Debug for SubscriptionEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the keys.
+        f.debug_struct("SubscriptionEntry")
+            .field("id", &self.subscription.id)
+            .field("scope", &self.scope)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `scope` of a subscription.
@@ -175,7 +197,6 @@ pub enum SubscriptionState {
 }
 
 /// A backend entity.
-#[derive(Debug)]
 pub struct BackendEntry {
     /// What policies see; `id` is the entity name.
     pub backend: Arc<context::Backend>,
@@ -205,6 +226,18 @@ pub struct BackendEntry {
     pub refused: Option<Arc<str>>,
 }
 
+impl fmt::Debug for BackendEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without credentials.
+        f.debug_struct("BackendEntry")
+            .field("id", &self.backend.id)
+            .field("host", &self.url.as_ref().map(|u| &u.host))
+            .field("pool", &self.pool)
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
 /// `proxy` of a backend.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the management API")]
@@ -214,8 +247,8 @@ pub struct BackendProxy {
     pub password: Option<Arc<str>>,
 }
 
-impl std::fmt::Debug for BackendProxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for BackendProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the credentials: this ends in logs.
         f.debug_struct("BackendProxy")
             .field("url", &self.url)
@@ -286,13 +319,14 @@ pub struct GatewayEntity {
 }
 
 /// The configuration that one request is served with. Never changes; replaced whole.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Snapshot {
     /// Hash over everything it was made from, hex.
     pub revision: Arc<str>,
     pub(crate) gateway: GatewayEntity,
     pub(crate) apis: Vec<Arc<ApiEntry>>,
     pub(crate) products: Vec<Arc<ProductEntry>>,
+    /// By lower-case entity name.
     pub(crate) backends: BTreeMap<Arc<str>, Arc<BackendEntry>>,
     pub(crate) routes: RouteTable,
     pub(crate) access: AccessTable,
@@ -305,6 +339,18 @@ pub struct Snapshot {
     pub(crate) digests: BTreeMap<Arc<str>, [u8; 32]>,
     /// What the next load may take over.
     pub(crate) cache: Cache,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Compiled documents hold the values of secret named values.
+        f.debug_struct("Snapshot")
+            .field("revision", &self.revision)
+            .field("gateway", &self.gateway)
+            .field("apis", &self.apis.len())
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Snapshot {
@@ -344,19 +390,17 @@ impl Snapshot {
         &self.products
     }
 
-    /// Backends by entity name; look-up with [`Snapshot::backend`].
+    /// All backends; look-up with [`Snapshot::backend`].
     pub fn backends(&self) -> impl Iterator<Item = &Arc<BackendEntry>> {
         self.backends.values()
     }
 
     /// The backend named `id` (case ignored).
     pub fn backend(&self, id: &str) -> Option<&Arc<BackendEntry>> {
-        self.backends.get(id).or_else(|| {
-            self.backends
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(id))
-                .map(|(_, b)| b)
-        })
+        if id.bytes().any(|b| b.is_ascii_uppercase()) {
+            return self.backends.get(id.to_ascii_lowercase().as_str());
+        }
+        self.backends.get(id)
     }
 
     /// Where to listen.

@@ -301,3 +301,50 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts that are JSON or nearly so.
+    fn text() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(
+            &[
+                "{",
+                "}",
+                "[",
+                "]",
+                ",",
+                ":",
+                "\"a\"",
+                "\"\\n\"",
+                "\"\\u00e9\"",
+                "1",
+                "-0.5e3",
+                "01",
+                "true",
+                "nul",
+                " ",
+                "\n",
+                "\"",
+                "\\",
+                "é",
+            ][..],
+        );
+        prop::collection::vec(token, 0..14).prop_map(|t| t.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Accepts what the usual reader accepts, with the same value, and refuses the rest.
+        #[test]
+        fn agrees_with_serde(text in text()) {
+            let ours = parse(&text, &mut Vec::new()).map(|n| n.to_json()).ok();
+            let usual = serde_json::from_str::<serde_json::Value>(&text).ok();
+            prop_assert_eq!(ours, usual, "{}", text);
+        }
+    }
+}

@@ -48,12 +48,12 @@ pub(super) fn backends(
         .values()
         .map(|entity| {
             let entry = backend::read(entity, &lookup, problems);
-            (Arc::clone(&entry.backend.id), Arc::new(entry))
+            (entry.backend.id.to_ascii_lowercase().into(), Arc::new(entry))
         })
         .collect();
     // A pool whose members are not there would spread requests over fewer backends than meant.
     for (id, entity) in &artifacts.backends {
-        let Some(entry) = out.get(id.as_str()) else {
+        let Some(entry) = out.get(id.to_ascii_lowercase().as_str()) else {
             continue;
         };
         let missing: Vec<Arc<str>> = entry

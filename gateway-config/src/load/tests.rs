@@ -204,6 +204,18 @@ fn a_small_service_is_served() {
 }
 
 #[test]
+fn nothing_secret_shows_in_a_snapshot() {
+    let mut world = World::new();
+    world.overlay = format!(
+        "{OVERLAY}namedValues: [{{name: '65e2', properties: {{value: hidden-value, secret: true}}}}]\n"
+    );
+    let shown = format!("{:?}", world.load(None));
+    for secret in ["k1", "hidden-value", "sig=x"] {
+        assert!(!shown.contains(secret), "{secret} shows: {shown}");
+    }
+}
+
+#[test]
 fn one_bad_entity_refuses_itself_and_the_rest_serves() {
     let other = r#"{"properties": {"path": "other", "protocols": ["http"]}}"#;
     for (path, text, code, request, expected) in [
