@@ -56,6 +56,40 @@ fn settings_come_as_dotted_names_shell_names_and_file() {
 }
 
 #[test]
+fn the_dump_shows_what_is_served_and_no_secret() {
+    let scratch = Scratch::new();
+    let overlay = examples().join("../overlay.yaml");
+    let overlay = fs::read_to_string(overlay)
+        .unwrap()
+        .replace("port: 8080", "port: 0")
+        .replace("port: 8081", "port: 0");
+    let overlay = scratch.write("overlay.yaml", overlay);
+    let agent = Agent::start(
+        &scratch,
+        &[
+            ("config.artifacts.path", &artifacts()),
+            ("config.overlay.path", overlay.to_str().unwrap()),
+        ],
+    );
+    agent.event("ConfigInitialSyncCompleted");
+    let text = agent.admin("GET", "/config_dump").1;
+    for secret in ["echo-key-1", "starter-key-2", "not-a-real-secret"] {
+        assert!(!text.contains(secret), "{secret} is shown");
+    }
+    let dump: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let apis = dump["active"]["apis"].as_array().unwrap();
+    let echo = apis.iter().find(|api| api["id"] == "echo").unwrap();
+    assert_eq!(echo["path"], "echo");
+    assert!(!echo["operations"].as_array().unwrap().is_empty());
+    // Port 0 of the overlay: the system chose, and status tells what.
+    let listeners = agent.status()["listeners"].clone();
+    assert!(
+        !listeners[0]["address"].as_str().unwrap().ends_with(":0"),
+        "{listeners}"
+    );
+}
+
+#[test]
 fn tokens_never_leave_the_process() {
     let scratch = Scratch::new();
     let agent = Agent::start(

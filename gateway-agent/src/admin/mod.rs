@@ -3,6 +3,7 @@
 //! Reading is GET, changing is POST. A browser must not be able to change anything, so requests that carry
 //! an `Origin` are refused, and so are host names (a rebinding DNS name would make them same-origin).
 
+mod dump;
 mod page;
 pub mod routes;
 pub mod server;

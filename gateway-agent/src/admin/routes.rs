@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
 
-use super::{page, state::State};
+use super::{dump, page, state::State};
 use crate::telemetry::events::Threshold;
 
 /// An answer before it becomes HTTP.
@@ -272,8 +272,12 @@ fn metrics(state: &State, _: Query<'_>) -> Reply {
 }
 
 fn config_dump(state: &State, _: Query<'_>) -> Reply {
-    let sync = state.sync.status();
-    Reply::json(&json!({ "settings": state.settings, "active": sync.active, "source": sync.source }))
+    let active = state.node.snapshot().map(|snapshot| dump::snapshot(&snapshot));
+    Reply::json(&json!({
+        "settings": state.settings,
+        "source": state.sync.status().source,
+        "active": active,
+    }))
 }
 
 fn logging(state: &State, query: Query<'_>) -> Reply {
