@@ -4,6 +4,7 @@
 //! No label has a value that a client can invent; requests that match nothing share one label.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -44,6 +45,7 @@ type RouteKey = (Box<str>, Box<str>);
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    known: Vec<Family>,
     families: RouteFamilies,
     routes: Mutex<HashMap<RouteKey, Arc<RouteMetrics>>>,
     unmatched: Arc<RouteMetrics>,
@@ -163,42 +165,60 @@ pub struct KernelMetrics {
     pub verdicts: IntCounterVec,
 }
 
+/// One metric family, for the page that lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// Label names.
+    pub labels: Vec<String>,
+    /// Help text.
+    pub help: String,
+}
+
 /// Makes and registers families; the prefix of every name is spelled out so that it can be searched for.
-struct Families<'a>(&'a Registry);
+struct Families<'a>(&'a Registry, RefCell<Vec<Family>>);
 
 impl Families<'_> {
-    fn add<C: Collector + Clone + 'static>(&self, family: C) -> Built<C> {
+    fn add<C: Collector + Clone + 'static>(&self, family: C, kind: &'static str) -> Built<C> {
+        for desc in family.desc() {
+            self.1.borrow_mut().push(Family {
+                name: desc.fq_name.clone(),
+                kind,
+                labels: desc.variable_labels.clone(),
+                help: desc.help.clone(),
+            });
+        }
         self.0.register(Box::new(family.clone()))?;
         Ok(family)
     }
 
     fn counter(&self, name: &str, help: &str) -> Built<IntCounter> {
-        self.add(IntCounter::new(name, help)?)
+        self.add(IntCounter::new(name, help)?, "counter")
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Built<IntCounterVec> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?, "counter")
     }
 
     fn gauge(&self, name: &str, help: &str) -> Built<IntGauge> {
-        self.add(IntGauge::new(name, help)?)
+        self.add(IntGauge::new(name, help)?, "gauge")
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Built<IntGaugeVec> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?, "gauge")
     }
 
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Built<Histogram> {
-        self.add(Histogram::with_opts(
-            HistogramOpts::new(name, help).buckets(buckets.to_vec()),
-        )?)
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add(Histogram::with_opts(options)?, "histogram")
     }
 
     fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Built<HistogramVec> {
-        self.add(HistogramVec::new(
-            HistogramOpts::new(name, help).buckets(buckets.to_vec()),
-            labels,
-        )?)
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add(HistogramVec::new(options, labels)?, "histogram")
     }
 }
 
@@ -209,7 +229,7 @@ impl Metrics {
     /// When two families of this file share a name.
     pub fn new() -> Built<Arc<Self>> {
         let registry = Registry::new();
-        let f = Families(&registry);
+        let f = Families(&registry, RefCell::default());
         let families = route_families(&f)?;
         let unmatched = Arc::new(families.resolve(UNMATCHED, UNMATCHED)?);
         registry.register(Box::new(ProcessCollector::new(Timestamp::now().unix_seconds())?))?;
@@ -249,6 +269,7 @@ impl Metrics {
             draining: f.gauge("gateway_draining", "1 while the node drains.")?,
             ready: f.gauge("gateway_ready", "1 while the node is ready for traffic.")?,
             registry: registry.clone(),
+            known: f.1.into_inner(),
         };
         Ok(Arc::new(metrics))
     }
@@ -283,6 +304,19 @@ impl Metrics {
             }
             kept
         });
+    }
+
+    /// Every family, those without a sample yet included, in order of name.
+    pub fn families(&self) -> Vec<Family> {
+        let mut all = self.known.clone();
+        all.extend(super::process::FAMILIES.map(|(name, kind, help)| Family {
+            name: name.to_owned(),
+            kind,
+            labels: Vec::new(),
+            help: help.to_owned(),
+        }));
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     /// The Prometheus text format, version 0.0.4.
@@ -387,13 +421,16 @@ impl TlsMetrics {
                 "Duration of completed TLS handshakes.",
                 REQUEST_SECONDS,
             )?,
-            certificate_expiry: f.add(GaugeVec::new(
-                Opts::new(
-                    "gateway_tls_certificate_expiry_timestamp_seconds",
-                    "End of validity of a served certificate, Unix time.",
-                ),
-                &["host"],
-            )?)?,
+            certificate_expiry: f.add(
+                GaugeVec::new(
+                    Opts::new(
+                        "gateway_tls_certificate_expiry_timestamp_seconds",
+                        "End of validity of a served certificate, Unix time.",
+                    ),
+                    &["host"],
+                )?,
+                "gauge",
+            )?,
         })
     }
 }
@@ -448,10 +485,13 @@ impl SyncMetrics {
                 "configuration_last_sync_successful",
                 "1 when the last attempt led to an active configuration.",
             )?,
-            activated: f.add(Gauge::new(
-                "configuration_activated_timestamp_seconds",
-                "When the active configuration was activated, Unix time; 0 before the first.",
-            )?)?,
+            activated: f.add(
+                Gauge::new(
+                    "configuration_activated_timestamp_seconds",
+                    "When the active configuration was activated, Unix time; 0 before the first.",
+                )?,
+                "gauge",
+            )?,
             info: f.gauges(
                 "configuration_info",
                 "The active configuration; the value is 1.",

@@ -16,6 +16,23 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// Page size of `/proc/self/statm`. Machines with larger pages (some aarch64) report through `VmRSS` below.
 const KIB: i64 = 1024;
 
+/// Names, kinds and help texts.
+pub(super) const FAMILIES: [(&str, &str, &str); 5] = [
+    (
+        "process_cpu_seconds_total",
+        "counter",
+        "User and system CPU time of the process.",
+    ),
+    ("process_resident_memory_bytes", "gauge", "Resident memory."),
+    ("process_open_fds", "gauge", "Open file descriptors."),
+    ("process_threads", "gauge", "Threads of the process."),
+    (
+        "process_start_time_seconds",
+        "gauge",
+        "Start of the process, Unix time.",
+    ),
+];
+
 /// The collector behind the `process_*` metrics.
 #[derive(Debug)]
 pub(super) struct ProcessCollector {
@@ -28,19 +45,14 @@ pub(super) struct ProcessCollector {
 
 impl ProcessCollector {
     pub(super) fn new(started_unix_seconds: f64) -> prometheus::Result<Self> {
-        let started = Gauge::with_opts(Opts::new(
-            "process_start_time_seconds",
-            "Start of the process, Unix time.",
-        ))?;
+        let [cpu, memory, files, threads, started] = FAMILIES.map(|(name, _, help)| Opts::new(name, help));
+        let started = Gauge::with_opts(started)?;
         started.set(started_unix_seconds);
         Ok(Self {
-            cpu: Gauge::with_opts(Opts::new(
-                "process_cpu_seconds_total",
-                "User and system CPU time of the process.",
-            ))?,
-            memory: IntGauge::with_opts(Opts::new("process_resident_memory_bytes", "Resident memory."))?,
-            files: IntGauge::with_opts(Opts::new("process_open_fds", "Open file descriptors."))?,
-            threads: IntGauge::with_opts(Opts::new("process_threads", "Threads of the process."))?,
+            cpu: Gauge::with_opts(cpu)?,
+            memory: IntGauge::with_opts(memory)?,
+            files: IntGauge::with_opts(files)?,
+            threads: IntGauge::with_opts(threads)?,
             started,
         })
     }
