@@ -85,6 +85,9 @@ pub struct Summary {
     pub errors: usize,
 }
 
+/// Most problems handed on; a folder that is wrong everywhere must not fill memory and logs.
+const MAX_PROBLEMS: usize = 10_000;
+
 /// Loads a configuration. Never fails as a whole but for fatal problems; see [`Loaded`].
 pub fn load(input: &Input<'_>) -> Loaded {
     let mut problems = Vec::new();
@@ -169,6 +172,17 @@ fn finish(snapshot: Snapshot, mut problems: Vec<Problem>, mut summary: Summary) 
         .count();
     summary.errors = problems.len() - summary.warnings;
     let fatal = problems.iter().any(|p| p.severity == Severity::Fatal);
+    if problems.len() > MAX_PROBLEMS {
+        // The worst stay.
+        problems.sort_by_key(|p| std::cmp::Reverse(p.severity));
+        let more = problems.len() - MAX_PROBLEMS;
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(Problem::warning(
+            "more-problems",
+            "",
+            format!("{more} more problems are not shown"),
+        ));
+    }
     Loaded {
         snapshot: (!fatal).then(|| Arc::new(snapshot)),
         problems,

@@ -484,9 +484,9 @@ fn unknown(input: &RawSetting) -> Option<Problem> {
 }
 
 fn support_note(entry: &Setting, input: &RawSetting) -> Option<Problem> {
-    let differs = entry
-        .default
-        .is_none_or(|d| !d.eq_ignore_ascii_case(input.value.trim()));
+    let value = input.value.trim();
+    let off = ["false", "none"].iter().any(|w| w.eq_ignore_ascii_case(value));
+    let differs = !off && entry.default.is_none_or(|d| !d.eq_ignore_ascii_case(value));
     match entry.support {
         Support::Yes => None,
         _ if !differs => None,

@@ -373,6 +373,20 @@ fn the_last_path_is_kept_when_an_information_file_breaks() {
 }
 
 #[test]
+fn a_folder_that_is_wrong_everywhere_is_cut_short() {
+    let mut world = World::new();
+    for i in 0..=MAX_PROBLEMS {
+        world
+            .files
+            .insert(format!("backends/b{i}/backendInformation.json"), "{".into());
+    }
+    let loaded = world.load(None);
+    assert_eq!(loaded.problems.len(), MAX_PROBLEMS + 1);
+    assert_eq!(loaded.summary.errors, MAX_PROBLEMS + 1);
+    assert_eq!(loaded.problems[MAX_PROBLEMS].code, "more-problems");
+}
+
+#[test]
 fn fatal_problems_keep_the_last_snapshot() {
     let mut world = World::new();
     world.overlay = "kernal: {}\n".into();

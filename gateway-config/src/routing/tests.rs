@@ -572,6 +572,30 @@ proptest! {
         prop_assert_eq!(found, naive::find(&pairs, &wanted_method, &path), "{:?} on {}", kept, path);
     }
 
+    /// The API is that of the longest path that the request begins with.
+    #[test]
+    fn the_longest_path_is_found(
+        paths in prop::collection::btree_set(prop::collection::vec(prop::sample::select(&["a", "b", "ab"][..]), 0..4), 1..6),
+        request in prop::collection::vec(prop::sample::select(&["a", "B", "ab", "x", ""][..]), 0..6),
+    ) {
+        let paths: Vec<String> = paths.into_iter().map(|p| p.join("/")).collect();
+        let table = routes(paths.iter().map(|p| api(p, p, &["GET /*"])).collect());
+        let url = format!("/{}", request.join("/"));
+        let lower = url.to_lowercase();
+        let begins = |p: &&String| p.is_empty() || lower == format!("/{p}") || lower.starts_with(&format!("/{p}/"));
+        let longest = paths.iter().filter(begins).max_by_key(|p| p.len());
+        let headers = HeaderMap::new();
+        let key = RequestKey {
+            scheme: "http", host: "h", method: &Method::GET, path: &url, query: "", headers: &headers, websocket: false,
+        };
+        let found = match table.route(&key) {
+            Route::Matched(m) => Some((m.api.name.to_string(), m.path_offset)),
+            _ => None,
+        };
+        let expected = longest.map(|p| (p.clone(), if p.is_empty() { 0 } else { p.len() + 1 }));
+        prop_assert_eq!(found, expected, "{} among {:?}", url, paths);
+    }
+
     /// No path from outside makes it panic, and what matches always names a part of the path.
     #[test]
     fn any_path_is_survived(path in "\\PC*", query in "\\PC*") {

@@ -103,6 +103,8 @@ const OTEL: Support = Later("OTLP export is not built yet; use the Prometheus en
 const STATSD: Support = Later("StatsD export is not built yet; use the Prometheus endpoint");
 const LOCAL_LOG: Support = Later("local log sinks are not built yet; use telemetry.logs.std");
 const INGRESS: Support = Never("Ingress mode is not built; describe the routes in the artifact folder");
+const INGRESS_DETAIL: Support =
+    Later("Ingress mode is not built; describe the routes in the artifact folder");
 const SYNC: Support = Later("configuration from Azure is not built yet; set config.artifacts.path");
 const OLD_TLS: Support = Never("TLS below 1.2 is out of reach of the TLS library used");
 
@@ -153,9 +155,9 @@ pub static TABLE: &[Setting] = &[
     row("NO_PROXY", &[], None, "list of hosts", Environment, Later("forward proxies for backends are not built yet"), "hosts that are reached without proxy", set!(client.no_proxy = items)),
     // Ingress
     row("k8s.ingress.enabled", &[], Some("false"), "true, false", Official, INGRESS, "build routes from Ingress objects", set!(ingress.enabled = boolean)),
-    row("k8s.ingress.namespace", &[], Some("default"), "text", Official, INGRESS, "namespace to watch", set!(ingress.namespace = text)),
-    row("k8s.ingress.dns.suffix", &[], Some("svc.cluster.local"), "text", Official, INGRESS, "suffix of backend host names", set!(ingress.dns_suffix = text)),
-    row("k8s.ingress.config.path", &[], None, "path", Official, INGRESS, "kubeconfig", set!(ingress.config_path = opt)),
+    row("k8s.ingress.namespace", &[], Some("default"), "text", Official, INGRESS_DETAIL, "namespace to watch", set!(ingress.namespace = text)),
+    row("k8s.ingress.dns.suffix", &[], Some("svc.cluster.local"), "text", Official, INGRESS_DETAIL, "suffix of backend host names", set!(ingress.dns_suffix = text)),
+    row("k8s.ingress.config.path", &[], None, "path", Official, INGRESS_DETAIL, "kubeconfig", set!(ingress.config_path = opt)),
     // Metrics
     row("telemetry.metrics.local", &[], Some("none"), "none, statsd (false, true)", Official, STATSD, "local metrics sink", metrics_local),
     row("telemetry.metrics.local.statsd.endpoint", &[], None, "host:port", Official, STATSD, "StatsD server", set!(metrics.statsd_endpoint = statsd_endpoint)),
