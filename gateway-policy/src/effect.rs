@@ -9,6 +9,7 @@ use crate::{
     Value,
     context::{Backend, Response, Url},
     failure::Failure,
+    jose::OpenIdConfiguration,
 };
 
 /// Where an execution stands after it ran as far as it could.
@@ -63,6 +64,14 @@ pub enum Effect {
     Cache(Box<CacheRequest>),
     /// An access token of the node's own identity. Answered by [`Outcome::Token`].
     Token(Box<TokenRequest>),
+    /// What this OpenID Connect discovery document says (`validate-jwt`). Answered by [`Outcome::OpenId`].
+    OpenId {
+        /// URL of the discovery document.
+        url: Arc<str>,
+        /// The keys handed out before do not fit a token: fetch them again, unless that was done within
+        /// the last five minutes.
+        refresh: bool,
+    },
     /// Enter a section that holds at most `max_count` requests (`limit-concurrency`). Answered by
     /// [`Outcome::Permit`]; the permit is given back by dropping it.
     Enter {
@@ -94,6 +103,8 @@ pub enum Outcome {
     Cached(Option<Value>),
     /// The access token.
     Token(Arc<str>),
+    /// The discovery document and its keys.
+    OpenId(Arc<OpenIdConfiguration>),
     /// The place inside, or `None` when all are taken.
     Permit(Option<Permit>),
     /// The effect failed: backend unreachable, timeout, client gone, body too large.

@@ -14,6 +14,7 @@ pub mod document;
 pub mod effect;
 mod exec;
 pub mod failure;
+pub mod jose;
 mod liquid;
 pub mod names;
 pub mod policies;

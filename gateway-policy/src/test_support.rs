@@ -13,6 +13,7 @@ use crate::{
     effect::{CacheAction, Counted, Example, Permit, SelectedBackend},
     exec::Execution,
     failure::Failure,
+    jose::{Key, KeySet, OpenIdConfiguration},
     names::Names,
     program::{Options, Program, ScopeDoc, Source},
     scope::Scope,
@@ -219,6 +220,15 @@ fn parse_answer(answer: &str) -> Outcome {
         "full" => Outcome::Permit(None),
         "body" => Outcome::Body(Bytes::copy_from_slice(rest.as_bytes())),
         "token" => Outcome::Token(rest.into()),
+        // The issuer and the secret of its only key, `k1` as its id.
+        "openid" => {
+            let (issuer, secret) = rest.split_once(' ').unwrap();
+            let keys = KeySet::new(vec![Key::secret(Some("k1"), secret.as_bytes())]);
+            Outcome::OpenId(Arc::new(OpenIdConfiguration {
+                issuer: Some(issuer.into()),
+                keys,
+            }))
+        }
         "hit" => Outcome::Cached(Some(crate::Value::string(rest))),
         "miss" => Outcome::Cached(None),
         "allowed" => {
@@ -332,6 +342,7 @@ fn tell_effect(effect: &Effect, now: &Context) -> String {
             }
             CacheAction::Remove => format!("remove {}", request.key),
         },
+        Effect::OpenId { url, refresh } => format!("{} {url}", if *refresh { "refresh" } else { "openid" }),
         Effect::Token(request) => format!("token {}", request.resource),
         Effect::Enter { key, max_count } => format!("enter {key} {max_count}"),
     }

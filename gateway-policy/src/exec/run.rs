@@ -27,6 +27,8 @@ pub(crate) struct Exchange {
     pub(crate) backend_scope: Option<Scope>,
     /// Where `cache-store` puts the response of this exchange.
     pub(crate) cache_entry: Option<Box<crate::policies::cache_response::Entry>>,
+    /// What discovery documents said to the running policy.
+    pub(crate) discovered: crate::policies::validate_jwt::Discovered,
     /// How far a policy that asks several times has come; reset before each policy.
     pub(crate) cursor: usize,
     /// Notes for the agent.

@@ -46,7 +46,10 @@ mod set_method;
 mod set_query_parameter;
 mod set_status;
 mod set_variable;
+mod token_checks;
 mod trace;
+mod validate_azure_ad_token;
+pub(crate) mod validate_jwt;
 mod wait;
 
 pub use def::{AttributeDef, Child, Content, ElementDef};
@@ -132,6 +135,8 @@ pub static POLICIES: &[&PolicyDef] = &[
     &trace::DEF,
     &check_header::DEF,
     &ip_filter::DEF,
+    &validate_jwt::DEF,
+    &validate_azure_ad_token::DEF,
     &cors::DEF,
     &rate_limit::DEF,
     &rate_limit::BY_KEY,
@@ -197,12 +202,10 @@ pub static NOT_BUILT: &[&str] = &[
     "publish-to-dapr",
     "redirect-content-urls",
     "set-request-metric-dimension-value",
-    "validate-azure-ad-token",
     "validate-client-certificate",
     "validate-content",
     "validate-graphql-request",
     "validate-headers",
-    "validate-jwt",
     "validate-odata-request",
     "validate-parameters",
     "validate-status-code",

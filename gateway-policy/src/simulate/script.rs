@@ -1,6 +1,6 @@
 //! The scripted world of a simulation: what each effect is answered with, and a record of what was asked.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -15,6 +15,7 @@ use crate::{
         SelectedBackend, Window,
     },
     failure::Failure,
+    jose::{KeySet, OpenIdConfiguration},
     url,
 };
 
@@ -25,6 +26,7 @@ pub(super) struct Script {
     send: Answers,
     backends: BTreeMap<String, Json>,
     tokens: BTreeMap<String, String>,
+    openid: BTreeMap<String, Arc<OpenIdConfiguration>>,
     cache: BTreeMap<String, Value>,
     counters: BTreeMap<String, u64>,
     example: Option<Example>,
@@ -140,6 +142,12 @@ impl Script {
                 .ok_or_else(|| format!("counters.{key} must be a number of calls"))?;
             counters.insert(key, used);
         }
+        let mut openid = BTreeMap::new();
+        for (url, document) in object("openid") {
+            let keys = KeySet::from_jwks(&document.to_string()).map_err(|e| format!("openid.{url}: {e}"))?;
+            let issuer = document.get("issuer").and_then(Json::as_str).map(Into::into);
+            openid.insert(url, Arc::new(OpenIdConfiguration { issuer, keys }));
+        }
         let mut tokens = BTreeMap::new();
         for (resource, token) in object("tokens") {
             let token = token
@@ -159,6 +167,7 @@ impl Script {
             send: Answers::from_json(scenario, "send")?,
             backends: object("backends").into_iter().collect(),
             tokens,
+            openid,
             cache,
             counters,
             example,
@@ -212,6 +221,16 @@ impl Script {
                 self.calls
                     .push(json!({ "call": "token", "resource": &*request.resource }));
                 Outcome::Token(token.into())
+            }
+            Effect::OpenId { url, refresh } => {
+                self.calls
+                    .push(json!({ "call": "openid-config", "url": &*url, "refresh": refresh }));
+                match self.openid.get(&*url) {
+                    Some(configuration) => Outcome::OpenId(Arc::clone(configuration)),
+                    None => {
+                        Outcome::Failed(Failure::BackendConnection(format!("There is nothing at {url}.")))
+                    }
+                }
             }
             Effect::Enter { key, max_count } => {
                 self.calls

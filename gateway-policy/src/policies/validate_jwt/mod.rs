@@ -1,0 +1,459 @@
+//! `validate-jwt`: requires a token with a valid signature, time, audience, issuer and claims.
+//!
+//! Source: "Validate JWT" policy page; `policies.md` §4. Keys come from the document and from OpenID discovery
+//! documents, which the agent fetches and caches. Encrypted tokens and certificates as keys are refused at
+//! load until they are there.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use gateway_expr::Expression;
+use http::HeaderName;
+
+use super::{
+    Flow, Policy, PolicyDef,
+    def::{Child, Content, ElementDef, attr},
+    token_checks::{Checks, ClaimRule, Rejection, Source, Verdict},
+};
+use crate::{
+    compile::{Compiler, Finding, Node},
+    effect::{Effect, Outcome},
+    exec::Run,
+    failure::Failure,
+    jose::{Key, KeySet, OpenIdConfiguration},
+    scope::{Scopes, Sections},
+    setting::{Bounded, Setting, optional},
+};
+
+static OPENID: ElementDef = ElementDef::new("openid-config", "Discovery document with issuer and keys.")
+    .attributes(&[
+        attr("url", "Its URL.").required().expression(),
+        attr(
+            "validate-connectivity",
+            "Checked when a document is saved in Azure; without effect here.",
+        )
+        .default("true"),
+        attr("host", "Host name to ask; not supported.").expression(),
+    ]);
+static SIGNING_KEY: ElementDef = ElementDef::new("key", "A base64 secret, or an RSA key by `n` and `e`.")
+    .attributes(&[
+        attr("id", "`kid` of the tokens it is for."),
+        attr("certificate-id", "Id of a certificate; not supported."),
+        attr("n", "Modulus, base64url.").expression(),
+        attr("e", "Exponent, base64url.").expression(),
+    ])
+    .content(Content::Text);
+static SIGNING_KEYS: ElementDef =
+    ElementDef::new("issuer-signing-keys", "Keys that sign tokens.").children(&[Child::any(&SIGNING_KEY)]);
+static DECRYPTION_KEY: ElementDef = ElementDef::new("key", "A key; not supported.")
+    .attributes(&[attr("id", ""), attr("certificate-id", "")])
+    .content(Content::Text);
+pub(super) static DECRYPTION_KEYS: ElementDef =
+    ElementDef::new("decryption-keys", "Keys that decrypt tokens; not supported.")
+        .children(&[Child::any(&DECRYPTION_KEY)]);
+static AUDIENCE: ElementDef = ElementDef::new("audience", "An accepted audience.").content(Content::Text);
+pub(super) static AUDIENCES: ElementDef =
+    ElementDef::new("audiences", "The token's audience must be one of them.")
+        .children(&[Child::any(&AUDIENCE)]);
+static ISSUER: ElementDef = ElementDef::new("issuer", "An accepted issuer.").content(Content::Text);
+static ISSUERS: ElementDef =
+    ElementDef::new("issuers", "The token's issuer must be one of them.").children(&[Child::any(&ISSUER)]);
+static CLAIM_VALUE: ElementDef = ElementDef::new("value", "An accepted value.").content(Content::Text);
+static CLAIM: ElementDef = ElementDef::new("claim", "A claim that must be there, with these values.")
+    .attributes(&[
+        attr("name", "Name of the claim.").required().expression(),
+        attr("match", "All values must be in the token, or any.")
+            .expression()
+            .default("all")
+            .words(&["all", "any"]),
+        attr("separator", "Splits a single text into several values.").expression(),
+    ])
+    .children(&[Child::any(&CLAIM_VALUE)]);
+pub(super) static CLAIMS: ElementDef =
+    ElementDef::new("required-claims", "Claims that must be there.").children(&[Child::any(&CLAIM)]);
+
+pub(crate) static DEF: PolicyDef = PolicyDef {
+    element: ElementDef::new("validate-jwt", "Requires a valid JSON web token.")
+        .attributes(&[
+            attr("header-name", "Header that holds the token.").expression(),
+            attr("query-parameter-name", "Query parameter that holds the token.").expression(),
+            attr("token-value", "The token itself.").expression(),
+            attr("failed-validation-httpcode", "Status of the refusal.")
+                .expression()
+                .default("401"),
+            attr(
+                "failed-validation-error-message",
+                "Message of the refusal; absent: by its reason.",
+            )
+            .expression(),
+            attr("require-expiration-time", "The token must have `exp`.")
+                .expression()
+                .default("true"),
+            attr("require-scheme", "Scheme of the `Authorization` header.").expression(),
+            attr("require-signed-tokens", "The token must be signed.")
+                .expression()
+                .default("true"),
+            attr("clock-skew", "Seconds that clocks may differ.")
+                .expression()
+                .default("0"),
+            attr(
+                "output-token-variable-name",
+                "Variable for the token, as a `Jwt`.",
+            ),
+        ])
+        .children(&[
+            Child::any(&OPENID),
+            Child::optional(&SIGNING_KEYS),
+            Child::optional(&DECRYPTION_KEYS),
+            Child::optional(&AUDIENCES),
+            Child::optional(&ISSUERS),
+            Child::optional(&CLAIMS),
+        ]),
+    sections: Sections::I,
+    tolerated: Sections::I,
+    scopes: Scopes::ALL,
+    once: false,
+    example: r#"<validate-jwt header-name="Authorization" failed-validation-httpcode="401" require-scheme="Bearer">
+    <openid-config url="https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration" />
+    <audiences>
+        <audience>api://orders</audience>
+    </audiences>
+    <required-claims>
+        <claim name="roles" match="any">
+            <value>Orders.Read</value>
+        </claim>
+    </required-claims>
+</validate-jwt>"#,
+    build,
+};
+
+fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
+    let source = source(compiler, node);
+    refuse_unsupported(compiler, node);
+    let openid: Vec<_> = node
+        .children("openid-config")
+        .map(|n| compiler.attribute(n, "url"))
+        .collect();
+    let keys: Vec<_> = match node.child("issuer-signing-keys") {
+        Some(keys) => keys.children("key").map(|k| signing_key(compiler, k)).collect(),
+        None => Vec::new(),
+    };
+    let common = Common::build(compiler, node);
+    let issuers = texts(compiler, node.child("issuers"), "issuer");
+    let require_expiration = compiler.attribute(node, "require-expiration-time");
+    let clock_skew = compiler.attribute(node, "clock-skew");
+    let require_signed: Setting<bool> = compiler.attribute(node, "require-signed-tokens")?;
+    if openid.is_empty() && keys.is_empty() && !matches!(require_signed, Setting::Literal(false)) {
+        let message = "`validate-jwt` has no keys, so it refuses every signed token";
+        let help = "add `<openid-config>` or `<issuer-signing-keys>`";
+        compiler.report(Finding::on(node.element, "no-keys", message).warning().help(help));
+    }
+    compiler.policy(ValidateJwt {
+        source: source?,
+        common: common?,
+        openid: openid.into_iter().collect::<Option<_>>()?,
+        keys: KeySource::new(keys.into_iter().collect::<Option<_>>()?),
+        issuers: issuers?,
+        require_signed,
+        require_expiration: require_expiration?,
+        clock_skew: clock_skew?,
+    });
+    Some(())
+}
+
+/// Where the token is: exactly one of three attributes.
+fn source(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Source> {
+    let given = ["header-name", "query-parameter-name", "token-value"]
+        .iter()
+        .filter(|a| node.has(a))
+        .count();
+    if given != 1 {
+        let message = "`validate-jwt` needs one of `header-name`, `query-parameter-name` and `token-value`";
+        compiler
+            .report(Finding::on(node.element, "missing-attribute", message).help("say where the token is"));
+        return None;
+    }
+    let scheme = compiler.attribute(node, "require-scheme");
+    if node.has("header-name") {
+        let name: Setting<HeaderName> = compiler.attribute(node, "header-name")?;
+        return Some(Source::Header { name, scheme });
+    }
+    if node.has("query-parameter-name") {
+        return Some(Source::Query(compiler.attribute(node, "query-parameter-name")?));
+    }
+    Some(Source::Value(compiler.attribute(node, "token-value")?))
+}
+
+fn refuse_unsupported(compiler: &mut Compiler<'_>, node: Node<'_>) {
+    let host = node
+        .children("openid-config")
+        .find(|n| n.has("host"))
+        .map(|n| (n, "`host` of `openid-config`"));
+    let decryption = node.child("decryption-keys").map(|n| (n, "`decryption-keys`"));
+    for (found, what) in host.into_iter().chain(decryption) {
+        let message = format!("{what} is not supported by this gateway yet");
+        compiler.report(Finding::on(found.element, "unsupported-attribute", message).help("remove it"));
+    }
+}
+
+/// A key of the document: whole literal, or made of expressions when it runs.
+#[derive(Debug)]
+enum DocumentKey {
+    Ready(Key),
+    Secret(Option<Arc<str>>, Setting<Arc<str>>),
+    Rsa(Option<Arc<str>>, Setting<Arc<str>>, Setting<Arc<str>>),
+}
+
+fn signing_key(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<DocumentKey> {
+    if node.has("certificate-id") {
+        let message = "`certificate-id` of `key` is not supported by this gateway yet";
+        let help = "give the public key by `n` and `e`, or use `<openid-config>`";
+        compiler.report(Finding::on(node.element, "unsupported-attribute", message).help(help));
+        return None;
+    }
+    let id: Option<Arc<str>> = compiler.literal(node, "id");
+    let key = if node.has("n") || node.has("e") {
+        let (n, e) = (compiler.attribute(node, "n"), compiler.attribute(node, "e"));
+        DocumentKey::Rsa(id, n?, e?)
+    } else {
+        DocumentKey::Secret(id, compiler.text(node)?)
+    };
+    match key.ready() {
+        Some(Some(key)) => Some(DocumentKey::Ready(key)),
+        Some(None) => {
+            let message = "the text of `key` is not base64";
+            compiler
+                .report(Finding::on(node.element, "bad-value", message).help("write the secret in base64"));
+            None
+        }
+        None => Some(key),
+    }
+}
+
+impl DocumentKey {
+    /// `None`: it holds expressions. `Some(None)`: it is not a key.
+    fn ready(&self) -> Option<Option<Key>> {
+        match self {
+            DocumentKey::Ready(key) => Some(Some(key.clone())),
+            DocumentKey::Secret(id, Setting::Literal(text)) => Some(secret(id.as_deref(), text)),
+            DocumentKey::Rsa(id, Setting::Literal(n), Setting::Literal(e)) => {
+                Some(Key::rsa(id.as_deref(), n, e))
+            }
+            _ => None,
+        }
+    }
+
+    fn key(&self, run: &mut Run<'_>) -> Result<Key, Failure> {
+        let key = match self {
+            DocumentKey::Ready(key) => Some(key.clone()),
+            DocumentKey::Secret(id, text) => secret(id.as_deref(), &text.get(run)?),
+            DocumentKey::Rsa(id, n, e) => {
+                let n = n.get(run)?;
+                Key::rsa(id.as_deref(), &n, &e.get(run)?)
+            }
+        };
+        key.ok_or_else(|| run.failure("A signing key is not base64."))
+    }
+}
+
+fn secret(id: Option<&str>, text: &str) -> Option<Key> {
+    let text = text.trim();
+    let bytes = STANDARD.decode(text).ok().filter(|b| !b.is_empty())?;
+    Some(Key::secret(id, &bytes))
+}
+
+/// The document's keys: one set made at load when no expression is among them.
+#[derive(Debug)]
+struct KeySource {
+    ready: Option<KeySet>,
+    keys: Vec<DocumentKey>,
+}
+
+impl KeySource {
+    fn new(keys: Vec<DocumentKey>) -> Self {
+        let ready: Option<Vec<Key>> = keys.iter().map(|k| k.ready().flatten()).collect();
+        Self {
+            ready: ready.map(KeySet::new),
+            keys,
+        }
+    }
+
+    fn keys(&self, run: &mut Run<'_>) -> Result<KeySet, Failure> {
+        match &self.ready {
+            Some(keys) => Ok(keys.clone()),
+            None => {
+                let keys: Result<Vec<_>, _> = self.keys.iter().map(|k| k.key(run)).collect();
+                keys.map(KeySet::new)
+            }
+        }
+    }
+}
+
+/// What `validate-jwt` and `validate-azure-ad-token` share.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) audiences: Vec<Setting<Arc<str>>>,
+    pub(super) claims: Vec<ClaimRule>,
+    status: Setting<http::StatusCode>,
+    message: Option<Setting<Arc<str>>>,
+    variable: Option<Arc<str>>,
+    /// Turns the variable's text into a `Jwt`, with the language's own extension method.
+    to_jwt: Option<Box<Expression>>,
+}
+
+impl Common {
+    pub(super) fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Self> {
+        let audiences = texts(compiler, node.child("audiences"), "audience");
+        let claims: Vec<_> = match node.child("required-claims") {
+            Some(claims) => claims
+                .children("claim")
+                .map(|c| ClaimRule::build(compiler, c))
+                .collect(),
+            None => Vec::new(),
+        };
+        let status = compiler.attribute(node, "failed-validation-httpcode");
+        let message = compiler.attribute(node, "failed-validation-error-message");
+        let variable: Option<Arc<str>> = compiler.literal(node, "output-token-variable-name");
+        let to_jwt = variable.as_deref().and_then(|name| {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let source = format!("@(((string)context.Variables[\"{name}\"]).AsJwt())");
+            gateway_expr::compile(&source)
+                .ok()
+                .map(|(expression, _)| Box::new(expression))
+        });
+        Some(Self {
+            audiences: audiences?,
+            claims: claims.into_iter().collect::<Option<_>>()?,
+            status: status?,
+            message,
+            variable,
+            to_jwt,
+        })
+    }
+
+    /// The refusal as the client sees it.
+    pub(super) fn refuse(&self, run: &mut Run<'_>, source: &'static str, rejection: Rejection) -> Failure {
+        let status = match self.status.get(run) {
+            Ok(status) => *status,
+            Err(failure) => return failure,
+        };
+        match optional(self.message.as_ref(), run) {
+            Ok(public) => rejection.into_failure(source, status, public.map(|p| p.to_string())),
+            Err(failure) => failure,
+        }
+    }
+
+    /// Keeps a token that was accepted.
+    pub(super) fn keep(&self, run: &mut Run<'_>, token: &str) -> Result<(), Failure> {
+        let (Some(name), Some(to_jwt)) = (&self.variable, &self.to_jwt) else {
+            return Ok(());
+        };
+        run.set_variable(name, gateway_expr::Value::string(token));
+        let jwt = run.evaluate(to_jwt)?;
+        run.set_variable(name, jwt);
+        Ok(())
+    }
+}
+
+pub(super) fn texts(
+    compiler: &mut Compiler<'_>,
+    parent: Option<Node<'_>>,
+    name: &'static str,
+) -> Option<Vec<Setting<Arc<str>>>> {
+    let items: Vec<_> = parent.into_iter().flat_map(|p| p.children(name)).collect();
+    let settings: Vec<_> = items.into_iter().map(|i| compiler.text(i)).collect();
+    settings.into_iter().collect()
+}
+
+#[derive(Debug)]
+struct ValidateJwt {
+    source: Source,
+    common: Common,
+    openid: Vec<Setting<Arc<str>>>,
+    keys: KeySource,
+    issuers: Vec<Setting<Arc<str>>>,
+    require_signed: Setting<bool>,
+    require_expiration: Setting<bool>,
+    clock_skew: Setting<Bounded<0, 86_400>>,
+}
+
+const NAME: &str = "validate-jwt";
+
+impl Policy for ValidateJwt {
+    fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        run.exchange.discovered = Discovered::default();
+        // Without a token there is nothing to fetch keys for.
+        if self.source.token(run)?.is_none() {
+            return Err(self.common.refuse(run, NAME, Rejection::not_present()));
+        }
+        self.advance(run)
+    }
+
+    fn resume(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
+        match outcome {
+            Outcome::OpenId(configuration) => run.exchange.discovered.configurations.push(configuration),
+            other => return Err(run.unexpected(other)),
+        }
+        self.advance(run)
+    }
+}
+
+impl ValidateJwt {
+    /// Asks for the next discovery document, or decides.
+    fn advance(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        let refresh = run.exchange.discovered.refreshing;
+        if let Some(url) = self.openid.get(run.exchange.discovered.configurations.len()) {
+            let url = url.get(run)?.into_owned();
+            return Ok(Flow::Ask(Effect::OpenId { url, refresh }));
+        }
+        let token = self.source.token(run)?.unwrap_or_default();
+        match self.verdict(run, &token)? {
+            Verdict::Accepted => {
+                self.common.keep(run, &token)?;
+                Ok(Flow::Next)
+            }
+            // The issuer may have changed its keys: ask for them once more.
+            Verdict::UnknownKey if !refresh && !self.openid.is_empty() => {
+                run.exchange.discovered = Discovered {
+                    configurations: Vec::new(),
+                    refreshing: true,
+                };
+                self.advance(run)
+            }
+            Verdict::UnknownKey => Err(self.common.refuse(run, NAME, Rejection::unknown_key())),
+            Verdict::Rejected(rejection) => Err(self.common.refuse(run, NAME, rejection)),
+        }
+    }
+
+    fn verdict(&self, run: &mut Run<'_>, token: &str) -> Result<Verdict, Failure> {
+        let configurations = std::mem::take(&mut run.exchange.discovered.configurations);
+        let own = self.keys.keys(run)?;
+        let mut issuers = Vec::new();
+        for issuer in &self.issuers {
+            issuers.push(issuer.get(run)?.into_owned());
+        }
+        issuers.extend(configurations.iter().filter_map(|c| c.issuer.clone()));
+        let mut keys: Vec<&KeySet> = vec![&own];
+        keys.extend(configurations.iter().map(|c| &c.keys));
+        let checks = Checks {
+            keys: &keys,
+            issuers: &issuers,
+            audiences: &self.common.audiences,
+            claims: &self.common.claims,
+            require_signed: *self.require_signed.get(run)?,
+            require_expiration: *self.require_expiration.get(run)?,
+            clock_skew: self.clock_skew.get(run)?.0 as f64,
+        };
+        checks.verdict(run, token)
+    }
+}
+
+/// What the discovery documents said so far, between the questions of one policy.
+#[derive(Debug, Default)]
+pub(crate) struct Discovered {
+    pub(super) configurations: Vec<Arc<OpenIdConfiguration>>,
+    pub(super) refreshing: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! Tokens signed here, every reason of the reference's table.
+
+use aws_lc_rs::hmac;
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+
+use crate::test_support::{check_load, check_with};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn token(header: &str, payload: &str) -> String {
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(payload)
+    );
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()),
+        signed.as_bytes(),
+    );
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+/// `exp` far after the tests' clock, 2024-01-01.
+fn valid(claims: &str) -> String {
+    token(
+        r#"{"alg":"HS256","kid":"k1"}"#,
+        &format!(r#"{{"exp":1900000000,"iss":"https://i","aud":["a1","a2"]{claims}}}"#),
+    )
+}
+
+fn policy(attributes: &str, children: &str) -> String {
+    let key = STANDARD.encode(SECRET);
+    format!(
+        "<validate-jwt header-name='Authorization' {attributes}><issuer-signing-keys><key>{key}</key></issuer-signing-keys>{children}</validate-jwt>\
+         <set-header name='Authorization' exists-action='delete'/>"
+    )
+}
+
+#[track_caller]
+fn call(authorization: &str, policy: &str, answers: &[&str], expected: &str) {
+    check_with(
+        "inbound",
+        policy,
+        |context| {
+            if !authorization.is_empty() {
+                context
+                    .request
+                    .headers
+                    .insert("authorization", authorization.parse().unwrap());
+            }
+        },
+        answers,
+        expected,
+    );
+}
+
+const IN: &str = "forward; 200";
+
+fn out(reason: &str) -> String {
+    format!("401 validate-jwt/{reason}")
+}
+
+#[test]
+fn a_valid_token_passes_with_or_without_scheme() {
+    for prefix in ["Bearer ", "bearer ", ""] {
+        call(&format!("{prefix}{}", valid("")), &policy("", ""), &[], IN);
+    }
+    call(
+        &format!("Bearer {}", valid("")),
+        &policy("require-scheme='Bearer'", ""),
+        &[],
+        IN,
+    );
+    call(
+        &valid(""),
+        &policy("require-scheme='Bearer'", ""),
+        &[],
+        &out("TokenNotPresent"),
+    );
+    call("", &policy("", ""), &[], &out("TokenNotPresent"));
+}
+
+#[test]
+fn every_reason_is_the_tables() {
+    let children =
+        "<audiences><audience>a2</audience></audiences><issuers><issuer>https://i</issuer></issuers>";
+    let header = r#"{"alg":"HS256"}"#;
+    let unnamed = token(header, r#"{"exp":1900000000,"iss":"https://i","aud":"a2"}"#);
+    for (given, reason) in [
+        ("garbage".to_owned(), "JwtInvalid"),
+        (valid("").replace("eyJhbGc", "eyJhbGX"), "JwtInvalid"),
+        (
+            format!("{}A", &unnamed[..unnamed.len() - 1]),
+            "TokenSignatureInvalid",
+        ),
+        (
+            token(header, r#"{"exp":1,"iss":"https://i","aud":"a2"}"#),
+            "TokenExpired",
+        ),
+        (token(header, r#"{"iss":"https://i","aud":"a2"}"#), "JwtInvalid"),
+        (
+            token(
+                header,
+                r#"{"exp":1900000000,"nbf":1890000000,"iss":"https://i","aud":"a2"}"#,
+            ),
+            "JwtInvalid",
+        ),
+        (
+            token(header, r#"{"exp":1900000000,"iss":"https://i","aud":"a3"}"#),
+            "TokenAudienceNotAllowed",
+        ),
+        (
+            token(header, r#"{"exp":1900000000,"iss":"https://i"}"#),
+            "TokenAudienceNotAllowed",
+        ),
+        (
+            token(header, r#"{"exp":1900000000,"iss":"https://j","aud":"a2"}"#),
+            "TokenIssuerNotAllowed",
+        ),
+    ] {
+        call(&given, &policy("", children), &[], &out(reason));
+    }
+    let unsigned = format!(
+        "{}.{}.",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
+        URL_SAFE_NO_PAD.encode(r#"{"exp":1900000000}"#)
+    );
+    call(&unsigned, &policy("", ""), &[], &out("TokenSignatureInvalid"));
+    call(&unsigned, &policy("require-signed-tokens='false'", ""), &[], IN);
+}
+
+#[test]
+fn times_may_differ_by_the_clock_skew_and_expiration_may_be_optional() {
+    // The tests' clock stands at 1704085445.
+    let late = token(r#"{"alg":"HS256"}"#, r#"{"exp":1704085400}"#);
+    call(&late, &policy("", ""), &[], &out("TokenExpired"));
+    call(&late, &policy("clock-skew='60'", ""), &[], IN);
+    call(
+        &token(r#"{"alg":"HS256"}"#, "{}"),
+        &policy("require-expiration-time='false'", ""),
+        &[],
+        IN,
+    );
+}
+
+#[test]
+fn claims_are_matched_by_all_or_any() {
+    let claims = |rules: &str| policy("", &format!("<required-claims>{rules}</required-claims>"));
+    let given = valid(r#","roles":["r1","r2"],"scp":"s1 s2","n":7,"t":true"#);
+    for (rules, expected) in [
+        ("<claim name='roles'/>", IN.to_owned()),
+        (
+            "<claim name='roles'><value>r1</value><value>r2</value></claim>",
+            IN.to_owned(),
+        ),
+        (
+            "<claim name='roles'><value>r1</value><value>r3</value></claim>",
+            out("TokenClaimValueNotAllowed"),
+        ),
+        (
+            "<claim name='roles' match='any'><value>r3</value><value>r2</value></claim>",
+            IN.to_owned(),
+        ),
+        (
+            "<claim name='scp' match='any'><value>s2</value></claim>",
+            out("TokenClaimValueNotAllowed"),
+        ),
+        (
+            "<claim name='scp' match='any' separator=' '><value>s2</value></claim>",
+            IN.to_owned(),
+        ),
+        (
+            "<claim name='n'><value>7</value></claim><claim name='t'><value>true</value></claim>",
+            IN.to_owned(),
+        ),
+        (
+            "<claim name='x'/><claim name='roles'/><claim name='y'/>",
+            out("TokenClaimNotFound"),
+        ),
+    ] {
+        call(&given, &claims(rules), &[], &expected);
+    }
+}
+
+#[test]
+fn keys_come_from_discovery_and_are_asked_for_again_when_unknown() {
+    let text = "<validate-jwt header-name='Authorization'><openid-config url='https://i/d'/></validate-jwt>\
+        <set-header name='Authorization' exists-action='delete'/>";
+    let good = &format!("openid https://i {SECRET}");
+    call(&valid(""), text, &[good], &format!("openid https://i/d; {IN}"));
+    call(
+        &valid(""),
+        text,
+        &["openid https://other x"],
+        &format!("openid https://i/d; {}", out("TokenSignatureInvalid")),
+    );
+    let issuer = &format!("openid https://other {SECRET}");
+    call(
+        &valid(""),
+        text,
+        &[issuer],
+        &format!("openid https://i/d; {}", out("TokenIssuerNotAllowed")),
+    );
+    // A key id that is not there is looked for once more, then refused.
+    let rotated = token(
+        r#"{"alg":"HS256","kid":"k2"}"#,
+        r#"{"exp":1900000000,"iss":"https://i"}"#,
+    );
+    let asked = "openid https://i/d; refresh https://i/d";
+    let none = "openid https://i 00";
+    call(
+        &rotated,
+        text,
+        &[none, none],
+        &format!("{asked}; {}", out("TokenSignatureKeyNotFound")),
+    );
+    call("", text, &[], &out("TokenNotPresent"));
+    call(
+        &valid(""),
+        text,
+        &["refused"],
+        "openid https://i/d; 500 validate-jwt/BackendConnectionFailure",
+    );
+}
+
+#[test]
+fn status_and_message_of_the_refusal_can_be_set() {
+    let text = policy(
+        "failed-validation-httpcode='403' failed-validation-error-message='No.'",
+        "",
+    );
+    call("", &text, &[], "403 validate-jwt/TokenNotPresent");
+}
+
+#[test]
+fn mistakes_refuse_the_document() {
+    for (text, expected) in [
+        (
+            "<validate-jwt><openid-config url='https://i'/></validate-jwt>",
+            "missing-attribute: `validate-jwt` needs one of `header-name`, `query-parameter-name` and `token-value`",
+        ),
+        (
+            "<validate-jwt header-name='A'><issuer-signing-keys><key>?</key></issuer-signing-keys></validate-jwt>",
+            "bad-value: the text of `key` is not base64",
+        ),
+        (
+            "<validate-jwt header-name='A'><openid-config url='https://i'/><decryption-keys/></validate-jwt>",
+            "unsupported-attribute: `decryption-keys` is not supported by this gateway yet",
+        ),
+    ] {
+        check_load("inbound", text, expected);
+    }
+}
