@@ -92,6 +92,11 @@ fn texts() {
 }
 
 #[test]
+fn more() {
+    check("more.jsonl");
+}
+
+#[test]
 fn times() {
     check("times.jsonl");
 }

@@ -1,7 +1,7 @@
 //! `SelectToken` and `SelectTokens`: Newtonsoft's dialect of JSONPath.
 
 use super::{MAX_PATH_STEPS, Scalar, Token, TokenType, date, path_parse};
-use crate::{Error, ExceptionKind, Str};
+use crate::{Error, ExceptionKind, Str, time::DateTime};
 
 /// One step of a path.
 #[derive(Clone, Debug)]
@@ -318,7 +318,6 @@ fn short_name(token: &Token) -> &'static str {
 }
 
 fn compare(a: &Token, operator: Operator, b: &Token) -> Result<bool, Error> {
-    use std::cmp::Ordering as O;
     let (Some(a), Some(b)) = (a.scalar(), b.scalar()) else {
         return Ok(operator == Operator::NotEquals);
     };
@@ -326,10 +325,10 @@ fn compare(a: &Token, operator: Operator, b: &Token) -> Result<bool, Error> {
         Operator::Exists => true,
         Operator::Equals => equals(&a, &b),
         Operator::NotEquals => !equals(&a, &b),
-        Operator::Less => a.compare(&b) == Some(O::Less),
-        Operator::LessOrEquals => matches!(a.compare(&b), Some(O::Less | O::Equal)),
-        Operator::Greater => a.compare(&b) == Some(O::Greater),
-        Operator::GreaterOrEquals => matches!(a.compare(&b), Some(O::Greater | O::Equal)),
+        Operator::Less => a.compare_to(&b, DateTime::MIN)? < 0,
+        Operator::LessOrEquals => a.compare_to(&b, DateTime::MIN)? <= 0,
+        Operator::Greater => a.compare_to(&b, DateTime::MIN)? > 0,
+        Operator::GreaterOrEquals => a.compare_to(&b, DateTime::MIN)? >= 0,
         Operator::Regex => regex_matches(&a, &b)?,
     })
 }

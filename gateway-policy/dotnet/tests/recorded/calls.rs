@@ -4,11 +4,14 @@ use gateway_dotnet::{
     Error, Str,
     encoding::Encoding,
     guid::Guid,
-    json::{self, Formatting, Scalar, Target, Token},
+    json::{self, Formatting, MergeArrays, MergeSettings, Scalar, Target, Token},
     net::{self, Uri, UriKind, web},
     number::{self, Decimal, IntType, NumberStyles, convert, math},
     text::{self, FormatArg, Separators, StringComparison},
-    time::{DateTime, DateTimeKind, DateTimeOffset, TICKS_PER_MINUTE, TimeSpan},
+    time::{
+        DateTime, DateTimeKind, DateTimeOffset, TICKS_PER_DAY, TICKS_PER_MILLISECOND, TICKS_PER_MINUTE,
+        TICKS_PER_SECOND, TimeSpan, TimeZone,
+    },
 };
 
 /// The day the rows were recorded.
@@ -56,6 +59,7 @@ pub(crate) fn call(name: &str, a: &[&str]) -> Result<String, Error> {
         "double" | "float" | "int" | "long" | "byte" | "decimal" | "Convert" | "cast" => numbers(name, a),
         "DateTime" | "DateTimeOffset" | "TimeSpan" => times(name, a),
         "json" => documents(name, a),
+        "time" | "span" | "zone" => clocks(name, a),
         "Uri" | "IPAddress" | "UrlDecode" | "UrlEncode" | "HtmlDecode" | "HtmlEncode" | "EscapeData"
         | "UnescapeData" => nets(name, a),
         _ => texts(name, a),
@@ -148,6 +152,86 @@ fn documents(name: &str, a: &[&str]) -> Result<String, Error> {
                 .map(|v| v.join(" "))
         }
         "json.deserialize" => json::deserialize(&text)?.map_or(Ok("null".to_owned()), |t| compact(&t)),
+        "json.merge" => {
+            let arrays = [
+                MergeArrays::Concat,
+                MergeArrays::Union,
+                MergeArrays::Replace,
+                MergeArrays::Merge,
+            ];
+            let settings = MergeSettings {
+                arrays: arrays[int(a[2]) as usize],
+                nulls: a[3] == "1",
+            };
+            let target = json::parse_token(&text)?;
+            target.merge(&json::parse_token(&Str::new(a[1]))?, settings)?;
+            compact(&target)
+        }
+        "json.equals" => {
+            let (x, y) = (json::parse_token(&text)?, json::parse_token(&Str::new(a[1]))?);
+            Ok(format!(
+                "{} {}",
+                number::bool_to_text(x.deep_equals(&y)?),
+                number::bool_to_text(x.equals(&y))
+            ))
+        }
+        "json.compare" => {
+            let value = |t: &str| json::parse_token(&Str::new(t)).map(|t| t.scalar().expect("a value"));
+            value(a[0])?
+                .compare_to(&value(a[1])?, today())
+                .map(|o| o.to_string())
+        }
+        "json.paths" => {
+            let found = json::select_tokens(&json::parse_token(&text)?, &Str::new("$..*"), false)?;
+            Ok(found
+                .iter()
+                .map(|t| t.path().to_string())
+                .collect::<Vec<_>>()
+                .join(" "))
+        }
+        _ => Ok(unknown(name)),
+    }
+}
+
+fn clocks(name: &str, a: &[&str]) -> Result<String, Error> {
+    let at = |text: &str| DateTime::from_ticks(text.parse().expect("ticks"), DateTimeKind::Unspecified);
+    match name {
+        "time.add" => {
+            let date = at(a[0])?;
+            let moved = date
+                .add_units(double(a[1])?, TICKS_PER_DAY)?
+                .add_months(int(a[2]))?;
+            let moved = moved.add_units(double(a[3])?, TICKS_PER_MILLISECOND)?;
+            let day = date.format("dddd")?;
+            Ok(format!("{} {} {day}", moved.ticks(), date.day_of_year()))
+        }
+        "span.from" => {
+            let value = double(a[0])?;
+            let days = TimeSpan::from_units(value, TICKS_PER_DAY)?;
+            let seconds = TimeSpan::from_units(value, TICKS_PER_SECOND)?;
+            let millis = TimeSpan::from_units(value, TICKS_PER_MILLISECOND)?;
+            let totals = [TICKS_PER_MINUTE, TICKS_PER_MILLISECOND, TICKS_PER_DAY]
+                .map(|unit| number::double_to_text(seconds.total(unit)));
+            Ok(format!(
+                "{} {} {} {}",
+                days.ticks(),
+                seconds.ticks(),
+                millis.ticks(),
+                totals.join(" ")
+            ))
+        }
+        "zone" => {
+            let zone = TimeZone::find(a[1])?;
+            let date = at(a[0])?;
+            let there = TimeZone::convert(date, &TimeZone::utc(), &zone)?.format("o")?;
+            let flags = [zone.is_invalid(date), zone.is_ambiguous(date)].map(number::bool_to_text);
+            Ok(format!(
+                "{there} {} {} {}",
+                zone.utc_offset(date).to_text(),
+                flags[0],
+                flags[1]
+            ))
+        }
         _ => Ok(unknown(name)),
     }
 }
@@ -292,6 +376,15 @@ fn texts(name: &str, a: &[&str]) -> Result<String, Error> {
             .to_string(),
         "Substring" => text.substring_len(int(a[1]), int(a[2]))?.to_string(),
         "Compare" => text.compare(&Str::new(a[1]), a[2] == "1").to_string(),
+        "random" => {
+            let mut random = number::Random::new(int(a[0]));
+            let (first, second) = (random.next(), random.next_below(int(a[1]))?);
+            let third = number::double_to_text(random.next_double());
+            format!(
+                "{first} {second} {third} {}",
+                random.next_between(-int(a[1]), int(a[1]))?
+            )
+        }
         "Format" => {
             let args = [Arg::Double(12.5), Arg::Int(-7), Arg::Text("s"), Arg::Null];
             let args: Vec<&dyn FormatArg> = args.iter().map(|a| a as &dyn FormatArg).collect();
