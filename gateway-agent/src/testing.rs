@@ -49,17 +49,18 @@ pub(crate) struct World {
     pub(crate) records: Arc<Records>,
     /// Connections the backend has seen.
     pub(crate) dialled: Rc<RefCell<u32>>,
+    sweep: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.sweep.abort();
+    }
 }
 
 impl World {
     /// `backend` is run for each connection to any target.
     pub(crate) fn new(settings: Settings, snapshot: Option<Snapshot>, backend: Backend) -> Self {
-        let records = Arc::new(Records::default());
-        let sink = Arc::clone(&records) as Arc<dyn RequestSink>;
-        let node = Node::new(settings, Metrics::new().unwrap(), sink).unwrap();
-        if let Some(snapshot) = snapshot {
-            node.publish(Arc::new(snapshot));
-        }
         let dialled = Rc::new(RefCell::new(0));
         let count = Rc::clone(&dialled);
         let dial = Dial::Memory(Box::new(move |_| {
@@ -68,23 +69,35 @@ impl World {
             backend(theirs);
             Ok(ours)
         }));
-        Self {
-            worker: Worker::new(0, node, dial),
-            records,
-            dialled,
-        }
+        Self::with_dial(settings, snapshot, dial, dialled)
     }
 
     /// A world whose backend cannot be reached.
     pub(crate) fn without_backend(settings: Settings, snapshot: Option<Snapshot>) -> Self {
-        let mut world = Self::new(settings, snapshot, Box::new(drop));
-        let worker = Worker::new(
-            0,
-            Arc::clone(&world.worker.node),
-            Dial::Memory(Box::new(|_| Err(io::ErrorKind::ConnectionRefused.into()))),
-        );
-        world.worker = worker;
-        world
+        let dial = Dial::Memory(Box::new(|_| Err(io::ErrorKind::ConnectionRefused.into())));
+        Self::with_dial(settings, snapshot, dial, Rc::default())
+    }
+
+    fn with_dial(
+        settings: Settings,
+        snapshot: Option<Snapshot>,
+        dial: Dial,
+        dialled: Rc<RefCell<u32>>,
+    ) -> Self {
+        let records = Arc::new(Records::default());
+        let sink = Arc::clone(&records) as Arc<dyn RequestSink>;
+        let node = Node::new(settings, Metrics::new().unwrap(), sink).unwrap();
+        if let Some(snapshot) = snapshot {
+            node.publish(Arc::new(snapshot));
+        }
+        let worker = Worker::new(0, node, dial);
+        let sweep = tokio::task::spawn_local(Rc::clone(&worker).sweep());
+        Self {
+            worker,
+            records,
+            dialled,
+            sweep,
+        }
     }
 
     /// A client connection to the node.

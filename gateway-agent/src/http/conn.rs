@@ -17,6 +17,7 @@ use std::{
 use http::HeaderValue;
 use tokio::time::Instant;
 
+use super::headers;
 use crate::{limits::Limits, tunnel::Upgraded};
 
 /// How often connections are looked at. Every limit of a connection is met within one sweep more than it
@@ -103,6 +104,9 @@ pub(crate) struct Conn {
     close: Cell<bool>,
     tunnel: RefCell<Option<Upgraded>>,
     last_host: RefCell<Option<Arc<str>>>,
+    forwarded_for: OnceCell<HeaderValue>,
+    /// When a backend must have answered; kept by the sweep.
+    deadline: Cell<Option<Instant>>,
     waker: RefCell<Option<Waker>>,
     clock: Rc<Cell<Instant>>,
 }
@@ -204,6 +208,27 @@ impl Conn {
 
     pub(crate) fn take_tunnel(&self) -> Option<Upgraded> {
         self.tunnel.borrow_mut().take()
+    }
+
+    /// The peer as `X-Forwarded-For` names it.
+    pub(crate) fn forwarded_for(&self) -> &HeaderValue {
+        self.forwarded_for
+            .get_or_init(|| headers::address(self.peer.ip()))
+    }
+
+    /// Has the connection's task woken in `limit` or soon after; it then finds [`Conn::deadline_passed`].
+    /// One at a time, so for HTTP/1.1 only.
+    pub(crate) fn set_deadline_in(&self, limit: Duration) {
+        // The clock stands still between two sweeps: never early, at most one sweep late.
+        self.deadline.set(Some(self.now() + limit + SWEEP));
+    }
+
+    pub(crate) fn clear_deadline(&self) {
+        self.deadline.set(None);
+    }
+
+    pub(crate) fn deadline_passed(&self) -> bool {
+        self.deadline.get().is_some_and(|deadline| self.now() >= deadline)
     }
 
     /// `host` as shared text; a client asks for the same host again and again.
@@ -308,6 +333,8 @@ impl Connections {
             close: Cell::new(false),
             tunnel: RefCell::new(None),
             last_host: RefCell::new(None),
+            forwarded_for: OnceCell::new(),
+            deadline: Cell::new(None),
             waker: RefCell::new(None),
             clock: Rc::clone(&self.clock),
         });
@@ -327,6 +354,9 @@ impl Connections {
         self.clock.set(now);
         if self.draining.get() {
             self.close_idle(now);
+        }
+        for conn in self.open.borrow().values().filter(|conn| conn.deadline_passed()) {
+            conn.wake();
         }
         self.cut_where(|conn| conn.overdue(limits, now))
     }

@@ -69,6 +69,10 @@ pub(crate) fn copy_request(from: &HeaderMap, extra: usize) -> HeaderMap {
 
 /// Takes the connection's own fields out of a response.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    // Looking at the names costs less than one look-up, and most responses have nothing to lose.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     if headers.contains_key(header::CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(header::CONNECTION)
@@ -96,14 +100,18 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     }
 }
 
+/// An address as a field value.
+pub(crate) fn address(peer: IpAddr) -> HeaderValue {
+    // Digits, dots, colons and letters are always a valid value.
+    HeaderValue::try_from(peer.to_canonical().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
 /// Appends the immediate peer to `X-Forwarded-For`.
-pub(crate) fn append_forwarded_for(headers: &mut HeaderMap, peer: IpAddr) {
-    let peer = peer.to_canonical().to_string();
+pub(crate) fn append_forwarded_for(headers: &mut HeaderMap, peer: &HeaderValue) {
     match headers.entry(FORWARDED_FOR) {
         Entry::Vacant(slot) => {
-            if let Ok(value) = HeaderValue::try_from(peer) {
-                slot.insert(value);
-            }
+            slot.insert(peer.clone());
         }
         Entry::Occupied(mut slot) => {
             let mut list = Vec::new();
@@ -187,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_peer_is_appended() {
-        let peer = "::ffff:203.0.113.7".parse().unwrap();
+        let peer = address("::ffff:203.0.113.7".parse().unwrap());
         for (before, after) in [
             (&[][..], "203.0.113.7"),
             (&[("x-forwarded-for", "10.0.0.1")], "10.0.0.1, 203.0.113.7"),
@@ -197,7 +205,7 @@ mod tests {
             ),
         ] {
             let mut headers = map(before);
-            append_forwarded_for(&mut headers, peer);
+            append_forwarded_for(&mut headers, &peer);
             assert_eq!(headers.get_all(FORWARDED_FOR).iter().collect::<Vec<_>>(), [after]);
         }
     }

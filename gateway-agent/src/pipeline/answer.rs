@@ -12,13 +12,13 @@ use crate::http::{body::ResponseBody, check::target_text};
 
 /// The response of a request that went through the policies.
 pub(super) fn finished(
-    mut context: Context,
+    context: &mut Context,
     mut exchange: Exchange,
     mut ledger: Ledger,
 ) -> Response<ResponseBody> {
     let answer = context.response.take().unwrap_or_default();
     let head = context.request.original_method == Method::HEAD;
-    ledger.answered(answer.status, Some((&context, &exchange)));
+    ledger.answered(answer.status, Some((context, &exchange)));
     let body = match &answer.body {
         Body::Streaming => exchange
             .upstream

@@ -1,6 +1,6 @@
 //! Performing what policies ask for.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use gateway_config::snapshot::OperationEntry;
@@ -13,7 +13,7 @@ use http::request::Parts;
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use super::{forward, ledger::Ledger, setup::Prepared};
+use super::{Protocol, forward, ledger::Ledger, setup::Prepared};
 use crate::{
     http::{
         body::{BodyError, ClientBody},
@@ -35,6 +35,8 @@ pub(super) struct Exchange {
     /// The response body while it is on the wire.
     pub(super) upstream: Option<Box<UpstreamBody>>,
     pub(super) websocket: bool,
+    /// What the client speaks.
+    pub(super) protocol: Protocol,
     /// The client takes trailers (gRPC needs the backend to know).
     pub(super) te_trailers: bool,
 }
@@ -47,6 +49,7 @@ impl Exchange {
         body: ClientBody,
         prepared: &Prepared,
         parts: &Parts,
+        protocol: Protocol,
     ) -> Self {
         let te_trailers = parts
             .headers
@@ -60,6 +63,7 @@ impl Exchange {
             body: Some(body),
             upstream: None,
             websocket: prepared.websocket,
+            protocol,
             te_trailers,
         }
     }
@@ -74,7 +78,7 @@ impl Exchange {
         match effect {
             Effect::ReadBody(Message::Request) => self.read_request().await,
             Effect::ReadBody(Message::Response) => self.read_response().await,
-            Effect::Forward(how) => match Box::pin(forward::forward(self, &how, context, ledger)).await {
+            Effect::Forward(how) => match forward::forward(self, &how, context, ledger).await {
                 Ok(response) => Outcome::Response(response),
                 Err(failure) => Outcome::Failed(failure),
             },
@@ -246,9 +250,4 @@ pub(super) fn buffered(bytes: Bytes) -> ContextBody {
     } else {
         ContextBody::Buffered(bytes)
     }
-}
-
-/// The time left of `limit` since `begun`; zero when it has passed.
-pub(super) fn left(limit: Duration, begun: tokio::time::Instant) -> Duration {
-    limit.saturating_sub(begun.elapsed())
 }

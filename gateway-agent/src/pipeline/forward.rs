@@ -1,7 +1,8 @@
 //! `forward-request` and `send-request`: from the request of the context to an exchange with a backend.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
 
+use bytes::Bytes;
 use gateway_config::snapshot::{BackendEntry, PoolMember};
 use gateway_policy::{
     Context, Failure, World,
@@ -13,7 +14,8 @@ use http_body::Body;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    effects::{Exchange, buffered, left, read_whole},
+    Protocol as ClientProtocol,
+    effects::{Exchange, buffered, read_whole},
     ledger::Ledger,
 };
 use crate::{
@@ -27,6 +29,8 @@ use crate::{
 /// Redirects followed by one `forward-request follow-redirects="true"`. .NET's default is 50; ten hops are
 /// a loop for all practical purposes.
 const REDIRECTS_MAX: usize = 10;
+/// Limits from here on may be met by the sweep's clock.
+const COARSE_FROM: Duration = Duration::from_secs(5);
 /// Room for the fields the gateway adds: Host, Content-Length, X-Forwarded-For, TE, credentials.
 const ADDED_FIELDS: usize = 6;
 
@@ -65,18 +69,21 @@ pub(super) async fn forward(
             entry: entry.as_deref(),
         };
         let body = request_body(exchange, &context.request.body);
-        let limit = left(how.timeout, begun);
-        let result = timeout(limit, one(exchange, how, context, &destination, body)).await;
+        let limit = match redirected {
+            None => how.timeout,
+            Some(_) => how.timeout.saturating_sub(begun.elapsed()),
+        };
+        let result = bounded(exchange, limit, one(exchange, how, context, &destination, body)).await;
         let sent = match result {
-            Err(_) => {
+            None => {
                 ledger.backend_time(begun.elapsed());
                 return Err(Failure::BackendTimeout);
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 ledger.backend_time(begun.elapsed());
                 return Err(error.failure(&ledger.traffic));
             }
-            Ok(Ok(sent)) => sent,
+            Some(Ok(sent)) => sent,
         };
         ledger.backend_answered(&sent);
         let target = how
@@ -91,6 +98,25 @@ pub(super) async fn forward(
     Err(Failure::BackendConnection(format!(
         "more than {REDIRECTS_MAX} redirects"
     )))
+}
+
+/// Waits at most `limit`. Long limits of HTTP/1.1 requests are kept by the sweep, half a second late at most,
+/// for a timer of its own per request costs more than looking at a cell.
+async fn bounded<T>(exchange: &Exchange, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    if exchange.protocol != ClientProtocol::Http1 || limit < COARSE_FROM {
+        return timeout(limit, future).await.ok();
+    }
+    let conn = &exchange.conn;
+    conn.set_deadline_in(limit);
+    let mut future = pin!(future);
+    let result = std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending if conn.deadline_passed() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+    conn.clear_deadline();
+    result
 }
 
 /// The backend entity that policies chose, resolved to a member when it is a pool.
@@ -229,9 +255,9 @@ async fn one(
         how.http_version
     };
     let target = target(destination.url, destination.entry, version)?;
-    let peer = exchange.conn.peer.ip();
+    let peer = exchange.conn.forwarded_for();
     let length = content_length(&request.headers, &body);
-    let head = |protocol: Protocol| {
+    let head = |protocol: Protocol, authority: &Bytes| {
         let mut headers = copy_request(&request.headers, ADDED_FIELDS);
         append_forwarded_for(&mut headers, peer);
         if let Some(length) = length {
@@ -255,6 +281,7 @@ async fn one(
             request.method.clone(),
             destination.url,
             query,
+            authority,
             headers,
         )
     };
@@ -313,6 +340,7 @@ fn build(
     method: Method,
     url: &Url,
     query: &str,
+    authority: &Bytes,
     mut headers: HeaderMap,
 ) -> Result<Request<()>, UpstreamError> {
     let unsendable = |what: &str| UpstreamError::Unsendable(format!("{what} of `{}`", url.path));
@@ -322,12 +350,11 @@ fn build(
         query => uri::PathAndQuery::try_from([path, "?", query].concat()),
     }
     .map_err(|_| unsendable("path or query"))?;
-    let authority = authority(target);
     let (uri, version) = match protocol {
         Protocol::Http1 => {
             headers.insert(
                 header::HOST,
-                HeaderValue::try_from(authority).map_err(|_| unsendable("host"))?,
+                HeaderValue::from_maybe_shared(authority.clone()).map_err(|_| unsendable("host"))?,
             );
             (Uri::from(path_and_query), Version::HTTP_11)
         }
@@ -339,7 +366,7 @@ fn build(
             };
             let uri = Uri::builder()
                 .scheme(scheme)
-                .authority(authority)
+                .authority(authority.as_ref())
                 .path_and_query(path_and_query)
                 .build()
                 .map_err(|_| unsendable("host"))?;
@@ -352,19 +379,6 @@ fn build(
     *request.version_mut() = version;
     *request.headers_mut() = headers;
     Ok(request)
-}
-
-fn authority(target: &Target) -> String {
-    let host = if target.host.contains(':') {
-        format!("[{}]", target.host)
-    } else {
-        target.host.to_string()
-    };
-    if target.port == default_port(target.secure) {
-        host
-    } else {
-        format!("{host}:{}", target.port)
-    }
 }
 
 /// Where a redirect leads, if it may be followed: the method must stay the same or become GET.
@@ -479,12 +493,20 @@ pub(super) async fn call(
             OutBody::Full(body)
         };
         let length = content_length(&headers, &body);
-        let head = |protocol: Protocol| {
+        let head = |protocol: Protocol, authority: &Bytes| {
             let mut headers = copy_request(&headers, ADDED_FIELDS);
             if let Some(length) = length {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             }
-            build(&target, protocol, method.clone(), &url, &url.query, headers)
+            build(
+                &target,
+                protocol,
+                method.clone(),
+                &url,
+                &url.query,
+                authority,
+                headers,
+            )
         };
         let mut sent = worker
             .pool

@@ -16,7 +16,7 @@ pub(crate) mod world;
 use std::rc::Rc;
 
 use gateway_policy::{
-    Context, Execution, Failure,
+    Execution, Failure,
     effect::{Outcome, Step},
 };
 use http::{Request, Response, StatusCode};
@@ -82,16 +82,18 @@ pub(crate) async fn serve(
     };
     let prepared = setup::prepare(&worker, conn, &active, &parts, addressed);
     ledger.matched(active.route(prepared.operation.as_ref()), prepared.api.as_ref());
-    let mut exchange = Exchange::new(worker, conn, active, body, &prepared, &parts);
-    let context = match prepared.start(parts, &exchange) {
-        Start::Answer(context) => *context,
-        Start::Execute(execution) => execute(*execution, &mut exchange, &mut ledger).await,
-    };
-    answer::finished(context, exchange, ledger)
+    let mut exchange = Exchange::new(worker, conn, active, body, &prepared, &parts, protocol);
+    match prepared.start(parts, &exchange) {
+        Start::Answer(mut context) => answer::finished(&mut context, exchange, ledger),
+        Start::Execute(mut execution) => {
+            execute(&mut execution, &mut exchange, &mut ledger).await;
+            answer::finished(execution.context_mut(), exchange, ledger)
+        }
+    }
 }
 
 /// Runs the policies; every effect is performed before the next step.
-async fn execute(mut execution: Execution, exchange: &mut Exchange, ledger: &mut Ledger) -> Context {
+async fn execute(execution: &mut Execution, exchange: &mut Exchange, ledger: &mut Ledger) {
     let mut outcome = Outcome::Start;
     loop {
         match execution.resume(outcome, &exchange.worker.machine) {
@@ -104,8 +106,7 @@ async fn execute(mut execution: Execution, exchange: &mut Exchange, ledger: &mut
         let id = ledger::guid(&execution.context().request_id);
         crate::telemetry::notes::write(notes, &id, &exchange.worker.node.metrics);
     }
-    ledger.ran(&execution);
-    execution.into_context()
+    ledger.ran(execution);
 }
 
 /// The answer of a path that belongs to the gateway itself.

@@ -138,16 +138,10 @@ impl UpstreamBody {
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Some((h1, _)) = &mut self.h1 {
-            h1.drive(cx);
-            let first = Pin::new(&mut self.incoming).poll_frame(cx);
-            if first.is_ready() {
-                return first;
-            }
-            // Asking for a frame told the connection to decode one: let it, now, instead of being woken.
-            h1.drive(cx);
+        match &mut self.h1 {
+            Some((h1, _)) => h1.poll_frame(&mut self.incoming, cx),
+            None => Pin::new(&mut self.incoming).poll_frame(cx),
         }
-        Pin::new(&mut self.incoming).poll_frame(cx)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
-    future::Future,
     net::SocketAddr,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body as _, Frame};
 use hyper::{
     body::Incoming,
     client::conn::{TrySendError, http1},
@@ -16,7 +17,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::{OutBody, UpstreamError};
+use super::{OutBody, UpstreamError, quiet::Quiet};
 use crate::transport::Transport;
 
 /// Read buffer of an upstream connection at most: a whole response head plus a good piece of body, and
@@ -26,7 +27,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// An open connection.
 pub(crate) struct H1 {
     send: http1::SendRequest<OutBody>,
-    connection: http1::Connection<TokioIo<Transport>, OutBody>,
+    connection: Connection,
+    quiet: Quiet,
     /// The connection future ended; it must not be polled again.
     ended: bool,
     /// It has carried a request before.
@@ -65,6 +67,7 @@ impl H1 {
         Ok(Box::new(Self {
             send,
             connection,
+            quiet: Quiet::default(),
             ended: false,
             reused: false,
             idle_since,
@@ -74,9 +77,24 @@ impl H1 {
 
     /// Moves bytes and messages as far as they go.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended && self.connection.poll_without_shutdown(cx).is_ready() {
-            self.ended = true;
-        }
+        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        let _ = self.quiet.run(cx, |cx| {
+            step(connection, ended, cx);
+            Poll::<()>::Pending
+        });
+    }
+
+    /// Moves bytes until `incoming`, the body of this connection's response, has a frame.
+    pub(crate) fn poll_frame(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        self.quiet.run(cx, |cx| {
+            step(connection, ended, cx);
+            Pin::new(&mut *incoming).poll_frame(cx)
+        })
     }
 
     /// Ready for the next request. False after the backend closed, or said it would.
@@ -86,22 +104,26 @@ impl H1 {
 
     /// Notices a close by the backend on a connection nobody drives.
     pub(crate) fn is_alive(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+        step(
+            &mut self.connection,
+            &mut self.ended,
+            &mut Context::from_waker(Waker::noop()),
+        );
         self.is_ready()
     }
 
     /// Sends one request and waits for the head of its response.
     pub(crate) async fn send(&mut self, request: Request<OutBody>) -> Attempt {
-        let mut answer = std::pin::pin!(self.send.try_send_request(request));
-        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        let mut answer = pin!(self.send.try_send_request(request));
+        let (connection, ended, quiet) = (&mut self.connection, &mut self.ended, &mut self.quiet);
         let result = std::future::poll_fn(|cx| {
-            if !*ended && connection.poll_without_shutdown(cx).is_ready() {
-                *ended = true;
-            }
-            match answer.as_mut().poll(cx) {
-                Poll::Pending if *ended => Poll::Ready(None),
-                other => other.map(Some),
-            }
+            quiet.run(cx, |cx| {
+                step(connection, ended, cx);
+                match answer.as_mut().poll(cx) {
+                    Poll::Pending if *ended => Poll::Ready(None),
+                    other => other.map(Some),
+                }
+            })
         })
         .await;
         match result {
@@ -117,6 +139,15 @@ impl H1 {
     pub(crate) fn into_stream(self: Box<Self>) -> (Transport, Bytes) {
         let parts = self.connection.into_parts();
         (parts.io.into_inner(), parts.read_buf)
+    }
+}
+
+type Connection = http1::Connection<TokioIo<Transport>, OutBody>;
+
+/// One poll of a connection that has not ended.
+fn step(connection: &mut Connection, ended: &mut bool, cx: &mut Context<'_>) {
+    if !*ended && connection.poll_without_shutdown(cx).is_ready() {
+        *ended = true;
     }
 }
 

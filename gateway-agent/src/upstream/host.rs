@@ -8,6 +8,7 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
 use hyper::client::conn::http2;
 use tokio::time::Instant;
 
@@ -22,6 +23,8 @@ const STREAMS_PER_CONNECTION: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) target: Target,
+    /// Host and port as requests name them.
+    pub(crate) authority: Bytes,
     /// Oldest first; taken from the end, so that the oldest run into the idle timeout.
     idle: RefCell<VecDeque<Box<H1>>>,
     h2: RefCell<Vec<H2>>,
@@ -35,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) connecting: tokio::sync::Mutex<()>,
     pub(crate) addresses: RefCell<Option<Addresses>>,
     pub(crate) last_used: Cell<Instant>,
+    /// The pool's clock, which moves once per sweep.
+    clock: Rc<Cell<Instant>>,
 }
 
 /// A resolved name.
@@ -108,7 +113,7 @@ impl Lease {
         let room = self.host.idle.borrow().len() < self.limits.idle_upstreams_per_authority
             && self.host.idle_of_worker.get() < self.limits.idle_upstreams_per_worker;
         if h1.is_ready() && room {
-            h1.idle_since = Instant::now();
+            h1.idle_since = self.host.clock.get();
             self.kept = true;
             self.host.idle_of_worker.set(self.host.idle_of_worker.get() + 1);
             self.host.idle.borrow_mut().push_back(h1);
@@ -125,8 +130,9 @@ impl Drop for Lease {
 }
 
 impl Host {
-    pub(crate) fn new(target: Target, idle_of_worker: Rc<Cell<usize>>) -> Rc<Self> {
+    pub(crate) fn new(target: Target, idle_of_worker: Rc<Cell<usize>>, clock: Rc<Cell<Instant>>) -> Rc<Self> {
         Rc::new(Self {
+            authority: target.authority().into(),
             target,
             idle: RefCell::default(),
             h2: RefCell::default(),
@@ -136,6 +142,7 @@ impl Host {
             connecting: tokio::sync::Mutex::default(),
             addresses: RefCell::default(),
             last_used: Cell::new(Instant::now()),
+            clock,
         })
     }
 

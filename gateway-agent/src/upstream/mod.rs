@@ -10,6 +10,7 @@ mod error;
 mod h1;
 mod host;
 mod pool;
+mod quiet;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
@@ -37,6 +38,23 @@ pub(crate) struct Target {
     pub(crate) validate_chain: bool,
     /// The name in the certificate is verified.
     pub(crate) validate_name: bool,
+}
+
+impl Target {
+    /// Host and port as a request names them; the scheme's default port is left out.
+    fn authority(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.to_string()
+        };
+        let default = if self.secure { 443 } else { 80 };
+        if self.port == default {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
 }
 
 /// [`BackendHttpVersion`] with the traits of a key.

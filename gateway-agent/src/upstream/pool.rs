@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -32,6 +33,7 @@ pub(crate) struct Pool {
     pub(super) metrics: Arc<Metrics>,
     hosts: RefCell<HashMap<Target, Rc<Host>>>,
     idle: Rc<Cell<usize>>,
+    clock: Rc<Cell<Instant>>,
     pub(super) tls: ClientTls,
     pub(super) dial: Dial,
 }
@@ -44,8 +46,8 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Makes the head of a request for a connection's protocol. Called once per attempt.
-pub(crate) type Head<'a> = dyn Fn(Protocol) -> Result<Request<()>, UpstreamError> + 'a;
+/// Makes the head of a request for a connection's protocol and authority. Called once per attempt.
+pub(crate) type Head<'a> = dyn Fn(Protocol, &Bytes) -> Result<Request<()>, UpstreamError> + 'a;
 
 /// A response head with its body still on the wire.
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Pool {
             metrics,
             hosts: RefCell::default(),
             idle: Rc::default(),
+            clock: Rc::new(Cell::new(Instant::now())),
             tls,
             dial,
         })
@@ -83,7 +86,7 @@ impl Pool {
             Some(host) => host,
             None => hosts
                 .entry(target.clone())
-                .or_insert_with(|| Host::new(target.clone(), Rc::clone(&self.idle))),
+                .or_insert_with(|| Host::new(target.clone(), Rc::clone(&self.idle), Rc::clone(&self.clock))),
         };
         Rc::clone(host)
     }
@@ -91,6 +94,7 @@ impl Pool {
     /// Closes idle connections past their time and forgets unused targets.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
+        self.clock.set(now);
         self.hosts
             .borrow_mut()
             .retain(|_, host| !host.sweep(&self.limits, now) || Rc::strong_count(host) > 1);
@@ -119,8 +123,8 @@ impl Pool {
             let fresh = attempt >= ATTEMPTS;
             let spare = body.again();
             let tried = match self.channel(&host, fresh).await? {
-                Channel::Http1(h1, lease) => self.over_http1(h1, lease, head, body).await,
-                Channel::Http2(h2) => self.over_http2(h2, head, body).await,
+                Channel::Http1(h1, lease) => self.over_http1(h1, lease, &host.authority, head, body).await,
+                Channel::Http2(h2) => self.over_http2(h2, &host.authority, head, body).await,
             };
             let broken = match tried {
                 Ok(sent) => return Ok(sent),
@@ -138,11 +142,11 @@ impl Pool {
 
     /// An idle connection, or a new one.
     async fn channel(&self, host: &Rc<Host>, fresh: bool) -> Result<Channel, UpstreamError> {
-        host.last_used.set(Instant::now());
         if !fresh && let Some(channel) = self.open_channel(host) {
             self.metrics.upstream.reused.inc();
             return Ok(channel);
         }
+        host.last_used.set(Instant::now());
         let shared = host.target.version != Version::Http1 && host.speaks.get() != Some(Protocol::Http1);
         if !shared {
             return connect::open(self, host).await;
@@ -180,10 +184,11 @@ impl Pool {
         &self,
         mut h1: Box<H1>,
         lease: Lease,
+        authority: &Bytes,
         head: &Head<'_>,
         body: OutBody,
     ) -> Result<Sent, Broken> {
-        let request = match head(Protocol::Http1) {
+        let request = match head(Protocol::Http1, authority) {
             Ok(request) => request.map(|()| body),
             Err(error) => {
                 return Err(Broken {
@@ -215,8 +220,14 @@ impl Pool {
         }
     }
 
-    async fn over_http2(&self, mut h2: H2, head: &Head<'_>, body: OutBody) -> Result<Sent, Broken> {
-        let request = match head(Protocol::Http2) {
+    async fn over_http2(
+        &self,
+        mut h2: H2,
+        authority: &Bytes,
+        head: &Head<'_>,
+        body: OutBody,
+    ) -> Result<Sent, Broken> {
+        let request = match head(Protocol::Http2, authority) {
             Ok(request) => request.map(|()| body),
             Err(error) => {
                 return Err(Broken {

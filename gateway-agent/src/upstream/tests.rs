@@ -43,7 +43,7 @@ async fn send_to(
     body: OutBody,
 ) -> Result<Sent, UpstreamError> {
     let idempotent = method == Method::GET;
-    let head = |protocol: Protocol| {
+    let head = |protocol: Protocol, _authority: &Bytes| {
         let uri = if protocol == Protocol::Http2 {
             "http://b.test/x"
         } else {
