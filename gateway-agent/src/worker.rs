@@ -49,6 +49,9 @@ const H2_ERROR_RESETS: usize = 256;
 /// `send-one-way-request` calls under way on one worker: nobody waits for them, so nothing else bounds them.
 const ONE_WAY_CALLS: usize = 256;
 
+/// Header fields the library takes without being told.
+const LIBRARY_HEADERS: usize = 100;
+
 /// One worker per CPU this process may run on.
 pub fn default_count() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
@@ -202,8 +205,9 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     // The library's buffer grows to 400 KiB and never shrinks; ours stays at what a head may have.
     builder.max_buf_size(limits.head_bytes.max(8 * 1024));
     builder.max_header_size(limits.head_bytes);
-    if limits.headers != crate::limits::HEADERS {
-        // Only when it differs: a number set by hand is allocated for every request.
+    if limits.headers > LIBRARY_HEADERS {
+        // A number given by hand makes the library allocate for every request, so it is given only when its
+        // own is too small; a smaller limit is kept by the pipeline.
         builder.max_headers(limits.headers);
     }
     // Header and idle timeouts are kept by the sweep: a timer per request costs more than all of them.

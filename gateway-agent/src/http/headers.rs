@@ -73,7 +73,10 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     if !headers.keys().any(is_hop_by_hop) {
         return;
     }
-    if headers.contains_key(header::CONNECTION) {
+    if let Some(connection) = headers.get(header::CONNECTION)
+        && connection.as_bytes() != b"keep-alive"
+        && connection.as_bytes() != b"close"
+    {
         let named: Vec<HeaderName> = headers
             .get_all(header::CONNECTION)
             .iter()
@@ -86,9 +89,9 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
         for name in named {
             headers.remove(name);
         }
-        headers.remove(header::CONNECTION);
     }
     for name in [
+        header::CONNECTION,
         header::TRANSFER_ENCODING,
         header::UPGRADE,
         KEEP_ALIVE,

@@ -157,6 +157,33 @@ async fn floods_of_fields_are_refused() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_number_of_fields_is_a_setting() {
+    on_worker(async {
+        for (limit, status) in [(3, "404"), (2, "431"), (150, "404")] {
+            let limits = Limits {
+                headers: limit,
+                ..Limits::default()
+            };
+            let world = World::without_backend(
+                Settings {
+                    limits,
+                    ..Settings::default()
+                },
+                Some(Snapshot::default()),
+            );
+            let output = world
+                .talk(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nY: 2\r\n\r\n", PATIENCE)
+                .await;
+            assert!(
+                output.starts_with(&format!("HTTP/1.1 {status}")),
+                "{limit}: {output}"
+            );
+        }
+    })
+    .await;
+}
+
 /// A client that sends `input` and nothing more is cut after about `seconds`.
 async fn check_cut(input: &str, seconds: u64) {
     let limits = Limits {

@@ -65,6 +65,10 @@ pub(crate) async fn serve(
 ) -> Response<ResponseBody> {
     let mut ledger = Ledger::open(&worker, conn, traffic, protocol);
     let (parts, body) = request.into_parts();
+    if parts.headers.len() > worker.node.settings.limits.headers {
+        let response = answer::bare(ledger, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        return answer::and_close(response, protocol);
+    }
     let addressed = match check::addressed(&parts) {
         Ok(addressed) => addressed,
         Err(rule) => {
