@@ -52,7 +52,7 @@ impl Compiler<'_> {
     }
 
     pub(super) fn error_count(&self) -> usize {
-        self.diagnostics.iter().filter(|d| d.is_error()).count()
+        self.errors
     }
 
     fn children(&mut self, element: &Element, def: &ElementDef) {

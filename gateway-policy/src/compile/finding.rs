@@ -61,7 +61,10 @@ impl<'e> Finding<'e> {
 
 impl Compiler<'_> {
     pub(crate) fn report(&mut self, finding: Finding<'_>) {
-        if self.diagnostics.len() >= DIAGNOSTICS_MAX {
+        let is_error = finding.severity == Severity::Error;
+        self.errors += usize::from(is_error);
+        // The first error is kept whatever came before it: without one the document would load.
+        if self.diagnostics.len() >= DIAGNOSTICS_MAX && !(is_error && self.errors == 1) {
             return;
         }
         let (line, column) = self.file.lines.place(finding.at);

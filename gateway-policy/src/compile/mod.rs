@@ -3,6 +3,8 @@
 
 mod check;
 mod finding;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::sync::Arc;
@@ -17,6 +19,10 @@ use crate::{
     program::{Instruction, Op, Options, ScopeDoc, Site, Source},
     scope::{Scope, Section},
 };
+
+/// Most instructions of one section: a document of 256 KiB holds some thousand, but it may include fragments
+/// over and over.
+const INSTRUCTIONS_MAX: usize = 50_000;
 
 pub(crate) use finding::Finding;
 
@@ -42,9 +48,10 @@ pub(crate) fn compile(
         sites,
         secrets,
         incomplete,
+        errors,
         ..
     } = compiler;
-    if diagnostics.iter().any(Diagnostic::is_error) {
+    if errors > 0 {
         return Err(diagnostics);
     }
     if incomplete {
@@ -106,6 +113,10 @@ pub(crate) struct Compiler<'a> {
     /// `None` in a fragment checked on its own: it may be included anywhere.
     section: Option<Section>,
     diagnostics: Vec<Diagnostic>,
+    /// Bytes of text that named values were put into.
+    substituted: usize,
+    /// How many errors were reported, kept in `diagnostics` or not.
+    errors: usize,
     code: Vec<Instruction>,
     sites: Vec<Site>,
     secrets: Vec<Arc<str>>,
@@ -137,6 +148,8 @@ impl<'a> Compiler<'a> {
             scope: source.scope,
             section: None,
             diagnostics: Vec::new(),
+            substituted: 0,
+            errors: 0,
             code: Vec::new(),
             sites: Vec::new(),
             secrets: Vec::new(),
@@ -382,6 +395,14 @@ impl<'a> Compiler<'a> {
     /// Adds an instruction; it needs what the expressions compiled since the last one need.
     pub(crate) fn emit(&mut self, op: Op, site: u32) -> usize {
         let needs = std::mem::take(&mut self.needs);
+        if self.code.len() >= INSTRUCTIONS_MAX {
+            if self.code.len() == INSTRUCTIONS_MAX {
+                let message =
+                    format!("the document has more than {INSTRUCTIONS_MAX} statements, fragments included");
+                self.report(Finding::new("too-large", 0, message).help("include fragments less often"));
+            }
+            self.errors += 1;
+        }
         self.code.push(Instruction { op, site, needs });
         self.code.len() - 1
     }

@@ -11,6 +11,9 @@ use crate::{
     setting::{FromValue, Setting},
 };
 
+/// Most text of one document after named values were put in; values are up to 4096 characters long.
+const SUBSTITUTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// A value that is literal, or whole an expression.
 enum Kind<'t> {
     Literal(&'t str),
@@ -172,6 +175,14 @@ impl Compiler<'_> {
             None => default.filter(|_| !keep),
         };
         let (replaced, unknown) = substitute(text, lookup);
+        self.substituted += replaced.as_ref().map_or(0, |t| t.as_str().len());
+        if self.substituted > SUBSTITUTED_BYTES_MAX {
+            let message = format!("named values make the document longer than {SUBSTITUTED_BYTES_MAX} bytes");
+            self.report(
+                Finding::on(element, "too-large", message).help("use shorter values, or fewer of them"),
+            );
+            return text.clone();
+        }
         if replaced.is_some() {
             for (_, name) in names::references(text.as_str()) {
                 if let Some(secret) = names

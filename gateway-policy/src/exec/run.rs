@@ -29,6 +29,8 @@ pub(crate) struct Exchange {
     pub(crate) cache_entry: Option<Box<crate::policies::cache_response::Entry>>,
     /// What discovery documents said to the running policy.
     pub(crate) discovered: crate::policies::validate_jwt::Discovered,
+    /// Least remaining calls of the rate limits so far.
+    pub(crate) calls_left: Option<u64>,
     /// How far a policy that asks several times has come; reset before each policy.
     pub(crate) cursor: usize,
     /// Notes for the agent.

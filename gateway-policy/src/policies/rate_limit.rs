@@ -137,12 +137,18 @@ impl Reporting {
     ) -> Result<(), Failure> {
         run.detail("remaining", || counted.remaining.to_string());
         let int = |n: u64| i32::try_from(n).unwrap_or(i32::MAX);
+        // Of several limits the client is told the one that it will reach first.
+        let remaining = run
+            .exchange
+            .calls_left
+            .map_or(counted.remaining, |left| left.min(counted.remaining));
+        run.exchange.calls_left = Some(remaining);
         if let Some(name) = &self.remaining_variable {
-            run.set_variable(name, Value::int(int(counted.remaining)));
+            run.set_variable(name, Value::int(int(remaining)));
         }
         let headers = &mut run.exchange.response_headers;
         if let Some(name) = &self.remaining_header {
-            headers.push((name.clone(), counted.remaining.into()));
+            headers.push((name.clone(), remaining.into()));
         }
         if let Some(name) = &self.total_header {
             headers.push((name.clone(), limit.into()));
@@ -434,6 +440,21 @@ mod tests {
             |context| context.subscription = None,
             &[],
             "forward; 200",
+        );
+    }
+
+    #[test]
+    fn of_several_limits_the_least_is_told() {
+        let limit = |name: &str| {
+            format!(
+                "<rate-limit-by-key calls='9' renewal-period='60' counter-key='{name}' remaining-calls-header-name='X-Left'/>"
+            )
+        };
+        check(
+            "inbound",
+            &(limit("a") + &limit("b")),
+            &["allowed 2", "allowed 7"],
+            "count rate-limit-by-key:a 9/60s +1; count rate-limit-by-key:b 9/60s +1; forward; 200 x-left: 2",
         );
     }
 
