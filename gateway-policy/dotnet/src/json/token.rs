@@ -81,7 +81,8 @@ pub(super) enum Data {
 #[derive(Default)]
 pub(super) struct Members {
     pub(super) list: Vec<Token>,
-    index: HashMap<Str, Token>,
+    /// Boxed: most nodes have none, and every node pays for the largest kind.
+    index: Option<Box<HashMap<Str, Token>>>,
 }
 
 /// Objects up to this size are searched one by one: faster than hashing.
@@ -89,34 +90,34 @@ const INDEX_FROM: usize = 12;
 
 impl Members {
     pub(super) fn find(&self, name: &Str) -> Option<Token> {
-        if !self.index.is_empty() {
-            return self.index.get(name).cloned();
+        match &self.index {
+            Some(index) => index.get(name).cloned(),
+            None => self
+                .list
+                .iter()
+                .find(|p| p.with_name(|n| n == name) == Some(true))
+                .cloned(),
         }
-        self.list
-            .iter()
-            .find(|p| p.with_name(|n| n == name) == Some(true))
-            .cloned()
     }
 
     pub(super) fn insert(&mut self, at: usize, property: Token) {
-        if !self.index.is_empty() {
-            self.index
-                .insert(property.property_name().unwrap_or_default(), property.clone());
+        if let Some(index) = &mut self.index {
+            index.insert(property.property_name().unwrap_or_default(), property.clone());
         }
         self.list.insert(at.min(self.list.len()), property);
-        if self.index.is_empty() && self.list.len() > INDEX_FROM {
-            self.index = self
+        if self.index.is_none() && self.list.len() > INDEX_FROM {
+            let named = self
                 .list
                 .iter()
-                .map(|p| (p.property_name().unwrap_or_default(), p.clone()))
-                .collect();
+                .map(|p| (p.property_name().unwrap_or_default(), p.clone()));
+            self.index = Some(Box::new(named.collect()));
         }
     }
 
     pub(super) fn remove(&mut self, at: usize) -> Token {
         let property = self.list.remove(at);
-        if let Some(name) = property.property_name() {
-            self.index.remove(&name);
+        if let (Some(index), Some(name)) = (&mut self.index, property.property_name()) {
+            index.remove(&name);
         }
         property
     }
@@ -126,7 +127,7 @@ impl Node {
     fn take_children(&mut self, into: &mut Vec<Token>) {
         match self.data.get_mut() {
             Data::Object(members) => {
-                members.index.clear();
+                members.index = None;
                 into.append(&mut members.list);
             }
             Data::Array(items) | Data::Constructor(_, items) => into.append(items),

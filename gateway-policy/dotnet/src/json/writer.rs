@@ -1,6 +1,8 @@
 //! `JsonTextWriter`: tokens and loose values to JSON text.
 
-use super::{MAX_DEPTH, Scalar, Token, TokenType, date, too_deep};
+use std::fmt::Write as _;
+
+use super::{MAX_DEPTH, Scalar, Token, date, token::Data, too_deep};
 use crate::{
     Error, Str,
     number::{convert::to_base64, decimal_to_text, double_to_text, single_to_text},
@@ -224,7 +226,7 @@ impl JsonWriter {
             Scalar::Null | Scalar::Comment(_) => self.out.push_str("null"),
             Scalar::Undefined => self.out.push_str("undefined"),
             Scalar::Bool(b) => self.out.push_str(if *b { "true" } else { "false" }),
-            Scalar::Integer(i) => self.out.push_str(&i.to_string()),
+            Scalar::Integer(i) => self.integer(*i),
             Scalar::Big(b) => self.out.push_str(&b.to_string()),
             Scalar::Float(f) => self.out.push_str(&float_text(double_to_text(*f), f.is_finite())),
             Scalar::Single(f) => self.out.push_str(&float_text(single_to_text(*f), f.is_finite())),
@@ -240,6 +242,12 @@ impl JsonWriter {
         Ok(())
     }
 
+    fn integer(&mut self, value: i64) {
+        // Writing into a String cannot fail.
+        let written = write!(self.out, "{value}");
+        debug_assert!(written.is_ok());
+    }
+
     fn quoted(&mut self, text: &str) {
         self.out.push('"');
         self.out.push_str(text);
@@ -251,28 +259,33 @@ impl JsonWriter {
     /// # Errors
     /// A budget error beyond [`MAX_DEPTH`] or for text too long.
     pub fn token(&mut self, token: &Token) -> Result<(), Error> {
-        if let Some(value) = token.scalar() {
-            return self.scalar(&value);
-        }
-        match token.token_type() {
-            TokenType::Property => {
-                self.name(&token.property_name().unwrap_or_default());
-                return match token.property_value() {
-                    Some(value) => self.token(&value),
+        let data = token.0.data.borrow();
+        let children = match &*data {
+            Data::Value(value) => return self.scalar(value),
+            Data::Property(name, value) => {
+                self.name(name);
+                return match value {
+                    Some(value) => self.token(value),
                     None => self.scalar(&Scalar::Null),
                 };
             }
-            TokenType::Object => self.open('{')?,
-            TokenType::Array => self.open('[')?,
-            _ => {
-                self.before();
-                self.out
-                    .push_str(&format!("new {}", token.constructor_name().unwrap_or_default()));
-                self.push_open('(')?;
+            Data::Object(members) => {
+                self.open('{')?;
+                &members.list
             }
-        }
-        for child in token.children() {
-            self.token(&child)?;
+            Data::Array(items) => {
+                self.open('[')?;
+                items
+            }
+            Data::Constructor(name, items) => {
+                self.before();
+                self.out.push_str(&format!("new {name}"));
+                self.push_open('(')?;
+                items
+            }
+        };
+        for child in children {
+            self.token(child)?;
         }
         self.close();
         Ok(())

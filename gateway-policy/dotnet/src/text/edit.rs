@@ -171,6 +171,21 @@ impl Str {
                 set.contains(&u)
             }
         };
+        if let Some(ascii) = self.as_ascii() {
+            let bytes = ascii.as_bytes();
+            let keep = |b: &u8| !cut(u16::from(*b));
+            let from = if start {
+                bytes.iter().position(keep).unwrap_or(bytes.len())
+            } else {
+                0
+            };
+            let to = if end {
+                bytes.iter().rposition(keep).map_or(from, |i| i + 1)
+            } else {
+                bytes.len()
+            };
+            return self.slice(from, to.max(from) - from);
+        }
         let units = self.to_utf16();
         let from = if start {
             units.iter().take_while(|u| cut(**u)).count()
@@ -224,6 +239,10 @@ impl Str {
                     set.contains(&u)
                 }
             };
+            if let Some(ascii) = self.as_ascii() {
+                let hits = ascii.bytes().enumerate().filter(|(_, b)| hit(u16::from(*b)));
+                return hits.map(|(i, _)| (i, 1)).collect();
+            }
             self.units()
                 .enumerate()
                 .filter(|(_, u)| hit(*u))

@@ -88,11 +88,16 @@ impl Str {
     /// `ArgumentOutOfRangeException` for `startIndex` or `count`.
     pub fn index_of_any(&self, any: &[u16], start: i32, count: Option<i32>) -> Result<i32, Error> {
         let (from, to) = forward(self.len(), start, count)?;
-        let found = self
-            .units()
-            .skip(from)
-            .take(to - from)
-            .position(|u| any.contains(&u));
+        let found = match self.as_ascii() {
+            Some(ascii) => ascii.as_bytes()[from..to]
+                .iter()
+                .position(|b| any.contains(&u16::from(*b))),
+            None => self
+                .units()
+                .skip(from)
+                .take(to - from)
+                .position(|u| any.contains(&u)),
+        };
         Ok(position(found.map(|i| i + from)))
     }
 
@@ -154,6 +159,13 @@ impl Str {
             return Err(Error::out_of_range("count", COUNT));
         }
         let from = (start - count + 1) as usize;
+        if let Some(ascii) = self.as_ascii() {
+            let hit = |b: &u8| any.contains(&u16::from(*b));
+            let found = ascii.as_bytes()[from..from + count as usize]
+                .iter()
+                .rposition(hit);
+            return Ok(position(found.map(|i| i + from)));
+        }
         let units: Vec<u16> = self.units().skip(from).take(count as usize).collect();
         Ok(position(
             units.iter().rposition(|u| any.contains(u)).map(|i| i + from),
@@ -192,6 +204,17 @@ impl Str {
     pub fn replace(&self, old: &Str, new: &Str, how: StringComparison) -> Result<Str, Error> {
         if old.is_empty() {
             return Err(Error::argument("oldValue", "String cannot be of zero length."));
+        }
+        if let (Some(text), Some(old), Some(new), false) =
+            (self.as_str(), old.as_str(), new.as_str(), how.ignores_case())
+        {
+            let count = text.matches(old).count();
+            if count == 0 {
+                return Ok(self.clone());
+            }
+            if count.saturating_mul(new.len()).saturating_add(text.len()) <= MAX_STRING_UNITS {
+                return Ok(Str::from(text.replace(old, new)));
+            }
         }
         let hay = folded(self, how);
         let needle = folded(old, how);
