@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `JValue.Equals(JValue)`; false if either is a container.
-pub(super) fn value_equals(a: &Token, b: &Token) -> bool {
+fn value_equals(a: &Token, b: &Token) -> bool {
     match (a.scalar(), b.scalar()) {
         (Some(a), Some(b)) => a.equals(&b),
         _ => false,

@@ -111,6 +111,9 @@ pub fn cast(token: &Token, target: Target, today: DateTime) -> Result<Scalar, Er
     let big = |v: &Scalar| target == Target::Bytes && matches!(v, Scalar::Big(_));
     let value = value_of(token).filter(|v| target.accepts(v.token_type()) || big(v));
     let value = value.ok_or_else(|| refused(token, target))?;
+    if matches!(value, Scalar::NullString) {
+        return null_string(target).ok_or_else(|| refused(token, target));
+    }
     convert(&value, target, today)
 }
 
@@ -123,6 +126,20 @@ pub fn cast_nullable(token: &Token, target: Target, today: DateTime) -> Result<O
         Some(value) if value.is_null() && target != Target::Bytes => Ok(None),
         _ => cast(token, target, today).map(Some),
     }
+}
+
+/// `Convert.ToXxx((object)null)`.
+fn null_string(target: Target) -> Option<Scalar> {
+    Some(match target {
+        Target::Boolean => Scalar::Bool(false),
+        Target::Integer(_) => Scalar::Integer(0),
+        Target::Single => Scalar::Single(0.0),
+        Target::Double => Scalar::Float(0.0),
+        Target::Decimal => Scalar::Decimal(crate::number::Decimal::ZERO),
+        Target::DateTime => Scalar::Date(DateTime::MIN),
+        Target::String => Scalar::Null,
+        _ => return None,
+    })
 }
 
 fn convert(value: &Scalar, target: Target, today: DateTime) -> Result<Scalar, Error> {

@@ -138,3 +138,12 @@ fn value_of_t() {
         );
     }
 }
+
+#[test]
+fn a_null_string_is_a_string() {
+    let token = Token::value(Scalar::NullString);
+    assert_eq!(token.token_type(), TokenType::String);
+    assert_eq!(token.to_json(crate::json::Formatting::None).unwrap(), "null");
+    assert_eq!(show(cast(&token, Target::Integer(IntType::Int32), TODAY)), "0");
+    assert!(cast_nullable(&token, Target::String, TODAY).unwrap().is_none());
+}

@@ -2,7 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
-use super::{MAX_DEPTH, Scalar, Token, TokenType, compare, token::Data, too_deep};
+use super::{MAX_DEPTH, Scalar, Token, TokenType, token::Data, too_deep};
 use crate::{Error, ExceptionKind, Str};
 
 /// `MergeArrayHandling`.
@@ -229,13 +229,11 @@ impl Token {
         }
     }
 
-    /// `JArray.IndexOf(item)`: by reference, or by value for two `JValue`s.
+    /// `JArray.IndexOf(item)`: by reference, even for two equal `JValue`s.
     pub fn index_of_item(&self, item: &Token) -> i32 {
-        let found = self
-            .children()
-            .iter()
-            .position(|t| t.ptr_eq(item) || compare::value_equals(t, item));
-        found.and_then(|i| i32::try_from(i).ok()).unwrap_or(-1)
+        self.index_of(item)
+            .and_then(|i| i32::try_from(i).ok())
+            .unwrap_or(-1)
     }
 
     /// `RemoveAt(index)`.

@@ -67,7 +67,8 @@ fn properties() {
 fn arrays() {
     let a = parse_token(&s("[1,2,3]")).unwrap();
     a.child(0).unwrap().remove().unwrap();
-    assert!(a.remove_item(&int(3)).unwrap(), "by value");
+    assert!(!a.remove_item(&int(3)).unwrap(), "an equal value is not the item");
+    assert!(a.remove_item(&a.child(1).unwrap()).unwrap());
     assert_eq!(json(&a), "[2]");
     const END: &str = "Index is equal to or greater than Count. (Parameter 'index')";
     assert_eq!(message(a.set_at(2, None)), END);

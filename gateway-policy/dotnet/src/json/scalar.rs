@@ -17,6 +17,8 @@ use crate::{
 pub enum Scalar {
     /// JSON null.
     Null,
+    /// What a null `String` becomes by implicit conversion: of type String, written as null.
+    NullString,
     /// JavaScript's `undefined`.
     Undefined,
     /// `Boolean`
@@ -60,7 +62,7 @@ impl Scalar {
             Scalar::Bool(_) => TokenType::Boolean,
             Scalar::Integer(_) | Scalar::Big(_) => TokenType::Integer,
             Scalar::Float(_) | Scalar::Single(_) | Scalar::Decimal(_) => TokenType::Float,
-            Scalar::String(_) => TokenType::String,
+            Scalar::String(_) | Scalar::NullString => TokenType::String,
             Scalar::Date(_) | Scalar::DateOffset(_) => TokenType::Date,
             Scalar::Bytes(_) => TokenType::Bytes,
             Scalar::Guid(_) => TokenType::Guid,
@@ -74,7 +76,7 @@ impl Scalar {
     /// Full .NET type name of the boxed value; `None` for null.
     pub fn type_name(&self) -> Option<&'static str> {
         Some(match self {
-            Scalar::Null | Scalar::Undefined => return None,
+            Scalar::Null | Scalar::NullString | Scalar::Undefined => return None,
             Scalar::Bool(_) => "System.Boolean",
             Scalar::Integer(_) => "System.Int64",
             Scalar::Big(_) => "System.Numerics.BigInteger",
@@ -93,13 +95,13 @@ impl Scalar {
 
     /// Whether `JValue.Value` is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Scalar::Null | Scalar::Undefined)
+        matches!(self, Scalar::Null | Scalar::NullString | Scalar::Undefined)
     }
 
     /// `JValue.ToString()`: invariant text, empty for null.
     pub fn to_text(&self) -> Str {
         match self {
-            Scalar::Null | Scalar::Undefined => Str::EMPTY,
+            Scalar::Null | Scalar::NullString | Scalar::Undefined => Str::EMPTY,
             Scalar::Bool(b) => Str::from_static(bool_to_text(*b)),
             Scalar::Integer(i) => Str::from(i.to_string()),
             Scalar::Big(b) => Str::from(b.to_string()),

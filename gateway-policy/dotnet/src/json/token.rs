@@ -81,7 +81,10 @@ pub(super) enum Data {
 #[derive(Default)]
 pub(super) struct Members {
     pub(super) list: Vec<Token>,
-    /// Boxed: most nodes have none, and every node pays for the largest kind.
+    #[expect(
+        clippy::box_collection,
+        reason = "most nodes have none, and every node pays for the largest kind"
+    )]
     index: Option<Box<HashMap<Str, Token>>>,
 }
 

@@ -223,7 +223,7 @@ impl JsonWriter {
         }
         self.before();
         match value {
-            Scalar::Null | Scalar::Comment(_) => self.out.push_str("null"),
+            Scalar::Null | Scalar::NullString | Scalar::Comment(_) => self.out.push_str("null"),
             Scalar::Undefined => self.out.push_str("undefined"),
             Scalar::Bool(b) => self.out.push_str(if *b { "true" } else { "false" }),
             Scalar::Integer(i) => self.integer(*i),
