@@ -245,3 +245,56 @@ fn status_prints_what_the_agent_says() {
     assert_eq!(code, 0);
     assert!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["ready"].is_boolean());
 }
+
+/// A self-signed certificate that ends with the year before `year`, and its key.
+fn certificate(year: i32) -> (String, String) {
+    let mut parameters = rcgen::CertificateParams::new(vec!["gateway.example".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+#[test]
+fn a_replaced_certificate_is_taken_up_and_a_broken_one_is_told() {
+    let scratch = Scratch::new();
+    let put = |(chain, key): (String, String)| {
+        scratch.write("certs/new.pem", chain);
+        scratch.write("certs/gateway.key", key);
+        // The chain by renaming, as tools do that care.
+        fs::rename(scratch.path("certs/new.pem"), scratch.path("certs/gateway.pem")).unwrap();
+    };
+    put(certificate(2040));
+    let overlay = scratch.write(
+        "overlay.yaml",
+        "listeners:\n  - {name: https, address: 127.0.0.1, port: 0, tls: true}\n\
+         hostnames:\n  - {name: gateway.example, certificatePath: certs/gateway.pem, keyPath: certs/gateway.key}\n",
+    );
+    let agent = Agent::start(
+        &scratch,
+        &[
+            ("config.artifacts.path", &artifacts()),
+            ("config.overlay.path", overlay.to_str().unwrap()),
+        ],
+    );
+    let expiry = || {
+        let text = agent.admin("GET", "/metrics").1;
+        let name = "gateway_tls_certificate_expiry_timestamp_seconds{host=\"gateway.example\"} ";
+        text.lines()
+            .find_map(|line| line.strip_prefix(name).map(str::to_owned))
+    };
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(expiry().as_deref(), Some("2208988800"));
+    put(certificate(2041));
+    while expiry().as_deref() != Some("2240611200") {
+        // Two files change one after the other; what is between them may be told as a mismatch.
+        agent.event("ConfigurationUpdated");
+    }
+    scratch.write("certs/gateway.pem", "garbage");
+    // Other problems of this folder are told too.
+    while !agent
+        .event("ConfigurationProblem")
+        .to_string()
+        .contains("gateway.pem")
+    {}
+    assert_eq!(agent.status()["ready"], true);
+}

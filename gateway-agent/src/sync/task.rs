@@ -281,29 +281,15 @@ impl Task {
 
     fn succeeded(&self, loaded: &Loaded, files: usize, at: Timestamp, took: Duration) {
         let problems = Problems::of(&loaded.problems);
-        let active = Active {
+        let active = Arc::new(Active {
             revision: Arc::clone(&loaded.snapshot.revision),
             activated: Timestamp::now(),
             files,
             entities: loaded.entities.clone(),
             problems: problems.clone(),
-        };
+        });
         self.count_success(&active, took);
-        log_problems(&problems);
-        let event = if self.handle.status().active.is_some() {
-            "ConfigurationUpdated"
-        } else {
-            "ConfigInitialSyncCompleted"
-        };
-        tracing::info!(
-            event,
-            revision = %active.revision,
-            files,
-            warnings = problems.warnings,
-            refused_scopes = problems.refused,
-            milliseconds = took.as_millis() as u64,
-            "configuration is active"
-        );
+        let first = self.handle.status().active.is_none();
         let attempt = Attempt {
             at,
             ok: true,
@@ -312,7 +298,18 @@ impl Task {
             remedy: None,
             problems,
         };
-        self.publish(Some(Arc::new(active)), attempt);
+        // The state before its event: who reads the log finds the state that it tells of.
+        self.publish(Some(Arc::clone(&active)), attempt);
+        log_problems(&active.problems);
+        tracing::info!(
+            event = if first { "ConfigInitialSyncCompleted" } else { "ConfigurationUpdated" },
+            revision = %active.revision,
+            files,
+            warnings = active.problems.warnings,
+            refused_scopes = active.problems.refused,
+            milliseconds = took.as_millis() as u64,
+            "configuration is active"
+        );
     }
 
     fn count_success(&self, active: &Active, took: Duration) {
@@ -349,27 +346,24 @@ impl Task {
             errors.inc();
         }
         let problems = Problems::of(found);
-        log_problems(&problems);
-        let status = self.handle.status();
-        let event = if status.active.is_some() {
-            "ConfigurationRejected"
-        } else {
-            "ConfigInitialSyncFailed"
-        };
-        let serving = status
-            .active
-            .as_ref()
-            .map_or("nothing", |active| &*active.revision);
-        tracing::error!(event, cause, serving, remedy, "{message}");
+        let active = self.handle.status().active.clone();
         let attempt = Attempt {
             at,
             ok: false,
             cause: Some(cause),
-            message: Some(message),
+            message: Some(message.clone()),
             remedy: Some(remedy),
-            problems,
+            problems: problems.clone(),
         };
-        self.publish(status.active.clone(), attempt);
+        self.publish(active.clone(), attempt);
+        log_problems(&problems);
+        let event = if active.is_some() {
+            "ConfigurationRejected"
+        } else {
+            "ConfigInitialSyncFailed"
+        };
+        let serving = active.as_ref().map_or("nothing", |active| &*active.revision);
+        tracing::error!(event, cause, serving, remedy, "{message}");
     }
 
     fn publish(&self, active: Option<Arc<Active>>, attempt: Attempt) {

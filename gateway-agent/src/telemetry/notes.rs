@@ -101,7 +101,7 @@ mod tests {
             trace(TraceSeverity::Information, "plain"),
             trace(TraceSeverity::Error, "loud"),
             Note::Skipped {
-                policy: "authentication-managed-identity".into(),
+                policy: "authentication-managed-identity",
             },
         ];
         tracing::subscriber::with_default(subscriber, || write(notes, "id-1", &metrics));
