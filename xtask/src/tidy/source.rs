@@ -18,7 +18,11 @@ pub(super) struct Line<'a> {
 
 /// Cuts a Rust file into lines.
 pub(super) fn lines<'a>(path: &str, text: &'a str) -> Vec<Line<'a>> {
-    let whole_file = path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs");
+    let whole_file = path.starts_with("tests/")
+        || path.contains("/tests/")
+        || ["/tests.rs", "_tests.rs", "/test_support.rs", "/fixtures.rs"]
+            .iter()
+            .any(|end| path.ends_with(end));
     let mut scanner = Scanner::default();
     let mut test = whole_file;
     let mut out = Vec::new();
