@@ -43,8 +43,8 @@ fn usual() -> Options {
 
 #[track_caller]
 fn others_are_served(scene: &Scene) {
-    assert_eq!(scene.get("/place/where", None).unwrap().status, 200);
-    let tls = scene.ask_tls("gateway.example", "/place/where", &["--http2"]);
+    assert_eq!(scene.get("/orders/v1/list", None).unwrap().status, 200);
+    let tls = scene.ask_tls("gateway.example", "/orders/v1/list", &["--http2"]);
     assert_eq!(scene.send(&tls).unwrap().status, 200);
 }
 
@@ -54,40 +54,40 @@ fn malformed_http_is_refused_and_the_connection_closed() {
     let rows: &[(&str, &str)] = &[
         (
             "two lengths",
-            "POST /place/where HTTP/1.1\r\nHost: n\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            "POST /orders/v1/list HTTP/1.1\r\nHost: n\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
         ),
         (
             "a signed length",
-            "POST /place/where HTTP/1.1\r\nHost: n\r\nContent-Length: +4\r\n\r\nabcd",
+            "POST /orders/v1/list HTTP/1.1\r\nHost: n\r\nContent-Length: +4\r\n\r\nabcd",
         ),
         (
             "length and chunks",
-            "POST /place/where HTTP/1.1\r\nHost: n\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /orders/v1/list HTTP/1.1\r\nHost: n\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         ),
         (
             "an unknown coding",
-            "POST /place/where HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+            "POST /orders/v1/list HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
         ),
         (
             "identity before chunked",
-            "POST /place/where HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
+            "POST /orders/v1/list HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
         ),
-        ("no host", "GET /place/where HTTP/1.1\r\n\r\n"),
+        ("no host", "GET /orders/v1/list HTTP/1.1\r\n\r\n"),
         (
             "two hosts",
-            "GET /place/where HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "GET /orders/v1/list HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         ),
         (
             "space before the colon",
-            "GET /place/where HTTP/1.1\r\nHost : a\r\n\r\n",
+            "GET /orders/v1/list HTTP/1.1\r\nHost : a\r\n\r\n",
         ),
         (
             "a folded header",
-            "GET /place/where HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+            "GET /orders/v1/list HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
         ),
         (
             "a bare NUL",
-            "GET /place/where HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+            "GET /orders/v1/list HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
         ),
         ("no HTTP at all", "\u{1}\u{2}\u{3} hello\r\n\r\n"),
     ];
@@ -104,7 +104,7 @@ fn a_flood_of_headers_is_refused() {
     let many: String = (0..1000).map(|n| format!("X-{n}: y\r\n")).collect();
     let long = format!("X: {}\r\n", "y".repeat(200_000));
     for (name, headers) in [("many", many), ("long", long)] {
-        let request = format!("GET /place/where HTTP/1.1\r\nHost: n\r\n{headers}\r\n");
+        let request = format!("GET /orders/v1/list HTTP/1.1\r\nHost: n\r\n{headers}\r\n");
         let answer =
             exchange(&scene.lab.client, scene.plain(), request.as_bytes(), QUIET).unwrap_or_default();
         // A peer that is still sending may see only the reset; it must not see a success.
@@ -122,7 +122,9 @@ fn slow_clients_are_ended_and_cost_others_nothing() {
     let slow: Vec<TcpStream> = (0..50)
         .map(|_| {
             let mut stream = scene.lab.client.connect(scene.plain()).unwrap();
-            stream.write_all(b"GET /place/where HTTP/1.1\r\nHost: n").unwrap();
+            stream
+                .write_all(b"GET /orders/v1/list HTTP/1.1\r\nHost: n")
+                .unwrap();
             stream
         })
         .collect();
@@ -172,14 +174,10 @@ fn a_body_longer_than_a_policy_may_read_is_refused() {
 #[test]
 fn a_backend_that_is_down_is_the_documented_500() {
     let scene = scene!(usual());
-    // Nobody listens there: refused at once.
-    let file = scene
-        .artifacts()
-        .join("backends/on-prem-api/backendInformation.json");
-    let text = std::fs::read_to_string(&file).unwrap().replace(":9001", ":9");
-    std::fs::write(&file, text).unwrap();
+    // Nobody listens on the discard port there: refused at once.
+    point_orders_at(&scene, scene.lab.upstream.at(9));
     let answer = wait::until("the new backend address", Duration::from_secs(15), || {
-        let answer = scene.get("/place/where", None).unwrap();
+        let answer = scene.get("/orders/v1/list", None).unwrap();
         (answer.status != 200).then_some(answer)
     })
     .unwrap();
@@ -201,12 +199,12 @@ fn a_backend_that_is_down_is_the_documented_500() {
 fn a_backend_that_never_answers_costs_its_time_limit() {
     let policy = r#"<policies><inbound><base /></inbound><backend><forward-request timeout="1" /></backend>
         <outbound><base /></outbound><on-error><base /></on-error></policies>"#;
-    let scene = scene!(usual().file("apis/place/operations/where/policy.xml", policy));
+    let scene = scene!(usual().file("apis/orders-v1/operations/list/policy.xml", policy));
     let silent = silent_backend(&scene);
-    point_place_at(&scene, silent.local_addr().unwrap());
+    point_orders_at(&scene, silent.local_addr().unwrap());
     let started = Instant::now();
     let answer = wait::until("the silent backend to be asked", Duration::from_secs(20), || {
-        let answer = scene.get("/place/where", None).unwrap();
+        let answer = scene.get("/orders/v1/list", None).unwrap();
         (answer.status != 200).then_some(answer)
     })
     .unwrap();
@@ -224,18 +222,23 @@ fn a_backend_that_cuts_its_answer_short_is_not_a_whole_answer() {
     let scene = scene!(usual());
     let backend = silent_backend(&scene);
     let address = backend.local_addr().unwrap();
+    backend.set_nonblocking(true).unwrap();
     let worker = std::thread::spawn(move || {
-        let (mut stream, _) = backend.accept().unwrap();
+        let accepted = wait::until("the agent at the backend", Duration::from_secs(30), || {
+            backend.accept().ok()
+        });
+        let (mut stream, _) = accepted.unwrap();
+        stream.set_nonblocking(false).unwrap();
         let mut request = [0; 4096];
         let _ = stream.read(&mut request).unwrap();
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
             .unwrap();
     });
-    point_place_at(&scene, address);
+    point_orders_at(&scene, address);
     let answer = wait::until("the other backend to be asked", Duration::from_secs(20), || {
-        let answer = scene.get("/place/where", None).unwrap();
-        (!answer.body.contains("on-prem-api")).then_some(answer)
+        let answer = scene.get("/orders/v1/list", None).unwrap();
+        (!answer.body.contains("upstream")).then_some(answer)
     })
     .unwrap();
     worker.join().unwrap();
@@ -265,13 +268,10 @@ fn silent_backend(scene: &Scene) -> TcpListener {
         .unwrap()
 }
 
-fn point_place_at(scene: &Scene, address: SocketAddr) {
-    let file = scene
-        .artifacts()
-        .join("backends/on-prem-api/backendInformation.json");
-    let old = scene.upstream.role("on-prem-api").unwrap().to_string();
-    let text = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace(&old, &address.to_string());
-    std::fs::write(&file, text).unwrap();
+fn point_orders_at(scene: &Scene, address: SocketAddr) {
+    let file = scene.artifacts().join("apis/orders-v1/apiInformation.json");
+    let old = scene.upstream.role("echo").unwrap().to_string();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(&old), "{text}");
+    std::fs::write(&file, text.replace(&old, &address.to_string())).unwrap();
 }

@@ -109,7 +109,7 @@ fn a_policy_that_is_not_understood_refuses_its_scope_only() {
     })
     .unwrap();
     assert_eq!(scene.get("/public/hello", None).unwrap().status, 200);
-    assert_eq!(scene.get("/place/where", None).unwrap().status, 200);
+    assert_eq!(scene.get("/orders/v1/list", None).unwrap().status, 200);
 }
 
 #[test]

@@ -65,28 +65,28 @@ fn connections(scene: &Scene) -> Vec<Value> {
 fn steering_serves_addresses_and_ports_that_nobody_bound() {
     let scene = scene!("sk_lookup");
     for port in [9000, 9042, 9099] {
-        let mut ask = scene.ask("/place/where");
-        ask.url = format!("http://{VIP}:{port}/place/where");
+        let mut ask = scene.ask("/orders/v1/list");
+        ask.url = format!("http://{VIP}:{port}/orders/v1/list");
         let answer = scene.send(&ask).unwrap();
         assert_eq!(answer.status, 200, "port {port}: {answer:?}");
     }
     // Just outside of the range nobody answers: 7 is a refused connection.
-    let mut ask = scene.ask("/place/where");
-    ask.url = format!("http://{VIP}:9100/place/where");
+    let mut ask = scene.ask("/orders/v1/list");
+    ask.url = format!("http://{VIP}:9100/orders/v1/list");
     assert_eq!(scene.send(&ask).unwrap().exit, 7);
 }
 
 #[test]
 fn a_denied_source_gets_no_answer_and_others_do() {
     let scene = scene!("xdp");
-    let mut denied = scene.ask("/place/where");
+    let mut denied = scene.ask("/orders/v1/list");
     denied.from = Some(IpAddr::V4(scene.lab.denied_client));
     denied
         .options
         .extend(["--connect-timeout", "2"].map(str::to_owned));
     // 28: the time ran out; the packets were dropped before the stack saw them.
     assert_eq!(scene.send(&denied).unwrap().exit, 28);
-    assert_eq!(scene.get("/place/where", None).unwrap().status, 200);
+    assert_eq!(scene.get("/orders/v1/list", None).unwrap().status, 200);
 }
 
 #[test]
