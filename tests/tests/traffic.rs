@@ -236,16 +236,16 @@ fn policies_change_request_and_answer() {
 fn names_get_their_certificate() {
     let scene = scene!(usual());
     let known = scene
-        .send(&scene.ask_tls("gateway.example", "/place/where", &["--http1.1"]))
+        .send(&scene.ask_tls("gateway.example", "/orders/v1/list", &["--http1.1"]))
         .unwrap();
     check(&known, 200, "");
     // 60: the peer's certificate cannot be authenticated. By decision an unknown name sees a self-signed one.
     let unknown = scene
-        .send(&scene.ask_tls("unknown.example", "/place/where", &["--http1.1"]))
+        .send(&scene.ask_tls("unknown.example", "/orders/v1/list", &["--http1.1"]))
         .unwrap();
     assert_eq!((unknown.status, unknown.exit), (0, 60), "{unknown:?}");
     let trusting = scene
-        .send(&scene.ask_tls("unknown.example", "/place/where", &["--http1.1", "--insecure"]))
+        .send(&scene.ask_tls("unknown.example", "/orders/v1/list", &["--http1.1", "--insecure"]))
         .unwrap();
     check(&trusting, 200, "");
 }
