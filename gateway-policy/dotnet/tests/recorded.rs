@@ -99,6 +99,7 @@ fn more() {
 #[test]
 fn times() {
     check("times.jsonl");
+    check("exact.jsonl");
 }
 
 /// Rows that are known to differ, each with its reason: one that no longer differs leaves the list.

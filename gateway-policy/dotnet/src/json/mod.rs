@@ -5,6 +5,7 @@ mod compare;
 mod convert;
 mod date;
 mod edit;
+mod load;
 mod path;
 mod path_parse;
 mod reader;
@@ -15,8 +16,8 @@ mod writer;
 
 pub use convert::{Target, cast, cast_nullable, change_type};
 pub use edit::{MergeArrays, MergeSettings};
+pub use load::{deserialize, parse_array, parse_object, parse_token};
 pub use path::{select_token, select_tokens};
-pub use reader::{deserialize, parse_array, parse_object, parse_token};
 pub use scalar::Scalar;
 pub use token::{Token, TokenType};
 pub use writer::{Formatting, JsonWriter, escape, float_text};

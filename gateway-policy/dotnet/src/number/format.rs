@@ -1,9 +1,7 @@
 //! Number to text: the standard format strings, `ToString()` without one, and the choice between
 //! standard and custom formats. Invariant culture.
 
-use num_bigint::BigUint;
-
-use super::{Decimal, IntType, Number, custom};
+use super::{Decimal, IntType, Number, custom, shortest};
 use crate::Error;
 
 /// Decimals of `C`, `F`, `N` and `P` when the format names none.
@@ -100,28 +98,30 @@ pub fn decimal_to_text(value: Decimal) -> String {
 }
 
 /// What differs between the two binary floating-point types.
-struct Float {
+struct Float<F> {
     value: f64,
     /// Shortest round-trip digits in `{:e}` form.
-    shortest: String,
+    shortest: F,
     /// Below this many digits before the point no exponent is shown by default.
     plain_digits: i32,
     /// Digits that custom formats see.
     custom_digits: usize,
 }
 
+/// Whole numbers below this have no exponent and no rounding to care for.
+const PLAIN_WHOLE: f64 = 1e15;
+
 /// `ToString(format)` of a double.
 ///
 /// # Errors
 /// `FormatException`.
 pub fn format_double(value: f64, format: &str) -> Result<String, Error> {
-    let abs = value.abs();
-    let bits = abs.to_bits();
-    let binary = (bits & ((1 << 52) - 1) | (1 << 52), (bits >> 52) as i32 - 1075);
-    let reads_back = |text: &str| text.parse() == Ok(abs);
-    let shortest = shortest(binary, |p| format_exponent(abs, p), reads_back);
+    if format.is_empty() && value.trunc() == value && value.abs() < PLAIN_WHOLE {
+        return Ok(whole(value));
+    }
+    let shortest = || shortest::double(value.abs());
     format_float(
-        &Float {
+        Float {
             value,
             shortest,
             plain_digits: 17,
@@ -131,26 +131,15 @@ pub fn format_double(value: f64, format: &str) -> Result<String, Error> {
     )
 }
 
-fn format_exponent(abs: f64, places: Option<usize>) -> String {
-    places.map_or_else(|| format!("{abs:e}"), |p| format!("{abs:.p$e}"))
-}
-
 /// `ToString(format)` of a single.
 ///
 /// # Errors
 /// `FormatException`.
 pub fn format_single(value: f32, format: &str) -> Result<String, Error> {
-    let abs = value.abs();
-    let bits = abs.to_bits();
-    let binary = (
-        u64::from(bits & ((1 << 23) - 1) | (1 << 23)),
-        (bits >> 23) as i32 - 150,
-    );
-    let text = |places: Option<usize>| places.map_or_else(|| format!("{abs:e}"), |p| format!("{abs:.p$e}"));
-    let shortest = shortest(binary, text, |t: &str| t.parse() == Ok(abs));
+    let shortest = || shortest::single(value.abs());
     let value = f64::from(value);
     format_float(
-        &Float {
+        Float {
             value,
             shortest,
             plain_digits: 9,
@@ -160,76 +149,12 @@ pub fn format_single(value: f32, format: &str) -> Result<String, Error> {
     )
 }
 
-/// The shortest digits that read back, as .NET chooses them. It differs from Rust in two points: a text
-/// exactly half-way to a neighbour does not count, and of two equally near texts the even one is taken.
-fn shortest(
-    (mantissa, exponent): (u64, i32),
-    text: impl Fn(Option<usize>) -> String,
-    reads_back: impl Fn(&str) -> bool,
-) -> String {
-    /// No double needs more digits.
-    const ENOUGH: usize = 17;
-    let mut best = text(None);
-    let mut places = Number::from_scientific(&best, false).digits.len();
-    while half_way(&best, mantissa, exponent) && places < ENOUGH {
-        best = text(Some(places));
-        places += 1;
-        while !reads_back(&best) && places < ENOUGH {
-            best = text(Some(places));
-            places += 1;
-        }
+fn whole(value: f64) -> String {
+    if value == 0.0 && value.is_sign_negative() {
+        return "-0".to_owned();
     }
-    even_of_two(best, &text, reads_back)
+    (value as i64).to_string()
 }
-
-/// Whether `text` is the exact midpoint between the value and one of its neighbours. Only integers
-/// beyond the mantissa's width have short texts like that.
-fn half_way(text: &str, mantissa: u64, exponent: i32) -> bool {
-    /// 5^k must divide twice the mantissa plus one, which has at most 54 bits.
-    const MAX_POWER: i32 = 23;
-    if exponent < 1 || !text.starts_with(|c: char| c.is_ascii_digit()) {
-        return false;
-    }
-    let number = Number::from_scientific(text, false);
-    let power = number.scale - number.digits.len() as i32;
-    if !(0..=MAX_POWER).contains(&power) {
-        return false;
-    }
-    let twice = BigUint::from_radix_be(&number.digits, 10).unwrap_or_default()
-        * BigUint::from(10u8).pow(power.unsigned_abs())
-        * 2u8;
-    let at = |m: u64| (BigUint::from(m) << exponent.unsigned_abs()) == twice;
-    at(2 * mantissa + 1) || at(2 * mantissa - 1)
-}
-
-/// Where the value lies exactly between two texts of that length, the one with the even last digit.
-fn even_of_two(
-    best: String,
-    text: &impl Fn(Option<usize>) -> String,
-    reads_back: impl Fn(&str) -> bool,
-) -> String {
-    let number = Number::from_scientific(&best, false);
-    let count = number.digits.len();
-    // An exact decimal expansion this long ends the question: such values have no short texts.
-    const EXACT: usize = 24;
-    if !(2..=ENOUGH_FOR_TIE).contains(&count) || number.digits.last().is_none_or(|d| d % 2 == 0) {
-        return best;
-    }
-    let exact = Number::from_scientific(&text(Some(EXACT)), false);
-    let tie = exact.digits.get(count) == Some(&5) && exact.digits[count + 1..].iter().all(|d| *d == 0);
-    if !tie {
-        return best;
-    }
-    let mut down = exact;
-    down.digits.truncate(count);
-    let digits: String = down.digits.iter().map(|d| char::from(b'0' + d)).collect();
-    let (head, tail) = digits.split_at(1);
-    let candidate = format!("{head}.{tail}e{}", down.scale - 1);
-    if reads_back(&candidate) { candidate } else { best }
-}
-
-/// Texts longer than this are never a tie.
-const ENOUGH_FOR_TIE: usize = 16;
 
 /// `Double.ToString()`.
 pub fn double_to_text(value: f64) -> String {
@@ -241,7 +166,7 @@ pub fn single_to_text(value: f32) -> String {
     format_single(value, "").unwrap_or_default()
 }
 
-fn format_float(float: &Float, format: &str) -> Result<String, Error> {
+fn format_float<F: FnOnce() -> String>(float: Float<F>, format: &str) -> Result<String, Error> {
     let value = float.value;
     let standard = standard(if format.is_empty() { "G" } else { format });
     if value.is_nan() {
@@ -271,7 +196,7 @@ fn format_float(float: &Float, format: &str) -> Result<String, Error> {
     let decimals = precision.unwrap_or(DEFAULT_DECIMALS);
     match letter.to_ascii_uppercase() {
         'R' | 'G' if letter.eq_ignore_ascii_case(&'R') || precision.unwrap_or(0) == 0 => {
-            let mut number = Number::from_scientific(&float.shortest, negative);
+            let mut number = Number::from_scientific(&(float.shortest)(), negative);
             let max = float.plain_digits.max(number.digits.len() as i32);
             number.round(max, true);
             let e = if letter.is_ascii_uppercase() { 'E' } else { 'e' };

@@ -8,6 +8,7 @@ mod integer;
 pub mod math;
 mod parse;
 mod random;
+mod shortest;
 
 pub use decimal::Decimal;
 pub use format::{

@@ -108,25 +108,33 @@ fn format_source(source: &Source, format: &str) -> Result<String, Error> {
             custom(source, format)
         };
     };
-    let pattern = match letter {
-        'd' => "MM/dd/yyyy",
-        'D' => "dddd, dd MMMM yyyy",
-        'f' => "dddd, dd MMMM yyyy HH:mm",
-        'F' => "dddd, dd MMMM yyyy HH:mm:ss",
-        'g' => "MM/dd/yyyy HH:mm",
-        'G' => "MM/dd/yyyy HH:mm:ss",
-        'm' | 'M' => "MMMM dd",
-        'y' | 'Y' => "yyyy MMMM",
-        't' => "HH:mm",
-        'T' => "HH:mm:ss",
-        's' => "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
-        'o' | 'O' => "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK",
-        'r' | 'R' => return custom(&utc(), "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'"),
-        'u' => return custom(&utc(), "yyyy'-'MM'-'dd HH':'mm':'ss'Z'"),
-        'U' if source.offset.is_none() => "dddd, dd MMMM yyyy HH:mm:ss",
-        _ => return Err(bad_format()),
-    };
-    custom(source, pattern)
+    match (letter, standard_pattern(format)) {
+        ('r' | 'R' | 'u', Some(pattern)) => custom(&utc(), pattern),
+        ('U', _) if source.offset.is_some() => Err(bad_format()),
+        (_, Some(pattern)) => custom(source, pattern),
+        (_, None) => Err(bad_format()),
+    }
+}
+
+/// The custom format that a standard one stands for.
+pub(super) fn standard_pattern(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "d" => "MM/dd/yyyy",
+        "D" => "dddd, dd MMMM yyyy",
+        "f" => "dddd, dd MMMM yyyy HH:mm",
+        "F" | "U" => "dddd, dd MMMM yyyy HH:mm:ss",
+        "g" => "MM/dd/yyyy HH:mm",
+        "G" => "MM/dd/yyyy HH:mm:ss",
+        "m" | "M" => "MMMM dd",
+        "y" | "Y" => "yyyy MMMM",
+        "t" => "HH:mm",
+        "T" => "HH:mm:ss",
+        "s" => "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
+        "o" | "O" => "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK",
+        "r" | "R" => "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'",
+        "u" => "yyyy'-'MM'-'dd HH':'mm':'ss'Z'",
+        _ => return None,
+    })
 }
 
 /// `+h`, `+hh` or `+hh:mm`.

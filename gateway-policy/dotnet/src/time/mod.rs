@@ -2,6 +2,7 @@
 
 mod calendar;
 mod datetime;
+mod exact;
 mod format;
 mod offset;
 mod parse;

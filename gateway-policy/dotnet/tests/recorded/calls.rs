@@ -132,6 +132,7 @@ fn times(name: &str, a: &[&str]) -> Result<String, Error> {
         }
         "DateTime.Parse" => DateTime::parse(a[0], today())?.format("o"),
         "DateTimeOffset.Parse" => DateTimeOffset::parse(a[0], today())?.format("o"),
+        "DateTimeOffset.ParseExact" => DateTimeOffset::parse_exact(a[0], a[1], today())?.format("o"),
         "TimeSpan.Parse" => TimeSpan::parse(a[0]).map(TimeSpan::to_text),
         "TimeSpan.ToString" => TimeSpan::from_ticks(ticks(a[0])).format(a[1]),
         _ => Ok(unknown(name)),

@@ -1,7 +1,7 @@
 //! Recorded answers of Newtonsoft.Json 11 for reading and writing.
 
 use super::*;
-use crate::json::Formatting;
+use crate::json::{Formatting, MAX_DEPTH};
 
 fn show(result: Result<Token, Error>) -> String {
     result
