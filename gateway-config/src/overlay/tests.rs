@@ -366,3 +366,32 @@ fn another_letter_case_is_surely_a_slip() {
     overlay.apply(&mut artifacts, &mut problems);
     assert_eq!(problems[0].code, "same-name");
 }
+
+mod damage {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// An overlay cut or overwritten never panics, and what it says twice it says alike.
+        #[test]
+        fn any_damage_is_survived(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "\\PC{0,8}"), 1..5),
+        ) {
+            let mut chars: Vec<char> = document::example().chars().collect();
+            for (at, len, new) in edits {
+                let at = at.index(chars.len() + 1);
+                let end = (at + len.index(60)).min(chars.len());
+                chars.splice(at..end, new.chars());
+            }
+            let text: String = chars.into_iter().collect();
+            let (overlay, problems) = parse(&text);
+            let (_, again) = parse(&text);
+            prop_assert_eq!(&problems, &again);
+            let mut artifacts = artifacts();
+            overlay.apply(&mut artifacts, &mut Vec::new());
+        }
+    }
+}

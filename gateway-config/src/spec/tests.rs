@@ -295,3 +295,37 @@ fn wsdl_operations_by_action() {
     );
     assert!(spec.names_unknown);
 }
+
+mod damage {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WSDL: &str = "<?xml version='1.0'?><d><binding name=\"B\" type=\"t\"><operation name='é'><operation soapAction=\"u\"/>\
+                        </operation></binding><!-- x --><![CDATA[<a>]]></d>";
+    const PROTO: &str = "package a.b; service S { rpc M (A) returns (B); /* x */ } // é";
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// A specification cut, overwritten or mixed up never panics, and an API without operations says why.
+        #[test]
+        fn any_damage_is_told(
+            which in 0_usize..4,
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "\\PC{0,8}"), 0..5),
+        ) {
+            let json = r##"{"swagger": "2.0", "paths": {"/a": {"get": {"parameters": [{"$ref": "#/p"}], "responses": {"200": {}}}}}}"##;
+            let (extension, text) = [("yaml", V3), ("json", json), ("wsdl", WSDL), ("proto", PROTO)][which];
+            let mut chars: Vec<char> = text.chars().collect();
+            for (at, len, new) in edits {
+                let at = at.index(chars.len() + 1);
+                let end = (at + len.index(40)).min(chars.len());
+                chars.splice(at..end, new.chars());
+            }
+            let text: String = chars.into_iter().collect();
+            let spec = read_one(extension, &text, ApiKind::Http);
+            prop_assert!(!spec.operations.is_empty() || !spec.problems.is_empty() || spec.refused.is_none());
+            prop_assert_eq!(spec.refused.is_some(), spec.problems.iter().any(|p| p.severity == crate::Severity::Scope));
+        }
+    }
+}
