@@ -167,7 +167,7 @@ impl Node {
         };
         let mut routes = HashMap::new();
         for api in snapshot.apis() {
-            for operation in &api.operations {
+            for operation in api.operations.iter() {
                 match self.metrics.route(&api.name, &operation.operation.id) {
                     Ok(handles) => {
                         routes.insert(Arc::as_ptr(operation) as usize, handles);

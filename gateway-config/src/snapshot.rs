@@ -42,8 +42,8 @@ pub struct ApiEntry {
     pub subscription_required: bool,
     /// Where a version identifier is looked for and which one is this API's.
     pub version: Option<Version>,
-    /// Operations in the order of the specification.
-    pub operations: Vec<Arc<OperationEntry>>,
+    /// Operations in the order of the specification; shared with other snapshots while they stay the same.
+    pub operations: Arc<[Arc<OperationEntry>]>,
     /// Why every request to it is refused (500), when one of its parts did not load.
     pub refused: Option<Arc<str>>,
 }

@@ -111,7 +111,7 @@ impl Builder<'_> {
             protocols: known.protocols,
             subscription_required: true,
             version: known.version.clone(),
-            operations: Vec::new(),
+            operations: Arc::from([]),
             refused: Some(format!("{path} could not be read").into()),
         };
         self.insert(folder_name, Arc::new(entry), Arc::new(Built::default()), path);
@@ -196,7 +196,7 @@ impl Builder<'_> {
             protocols: info.protocols,
             subscription_required: info.subscription_required,
             version,
-            operations: built.entries.clone(),
+            operations: Arc::clone(&built.entries),
             refused,
         }
     }

@@ -19,7 +19,7 @@ use crate::{
 /// Operations ready to serve; shared between snapshots while its inputs stay the same.
 #[derive(Debug, Default)]
 pub(crate) struct Built {
-    pub(super) entries: Vec<Arc<OperationEntry>>,
+    pub(super) entries: Arc<[Arc<OperationEntry>]>,
     pub(super) table: Arc<OperationTable>,
     pub(super) problems: Vec<Problem>,
     /// Why the API refuses.
@@ -60,10 +60,11 @@ pub(super) fn build(
     let listed = apply_overrides(&mut spec, overrides, overlay_path, &mut out.problems);
     match_policies(folder, &mut spec, listed, &mut out);
     let mut table = OperationBuilder::default();
+    let mut entries = Vec::with_capacity(spec.operations.len());
     let mut unusable = false;
     let mut catch_all = false;
     for operation in &spec.operations {
-        let index = out.entries.len();
+        let index = entries.len();
         let text = operation
             .match_template
             .as_deref()
@@ -98,8 +99,9 @@ pub(super) fn build(
                     .on(&operation.name),
             );
         }
-        out.entries.push(Arc::new(entry(operation, index)));
+        entries.push(Arc::new(entry(operation, index)));
     }
+    out.entries = entries.into();
     out.table = Arc::new(table.finish());
     out.refused = out.refused.take().or(spec.refused);
     if unusable && catch_all && out.refused.is_none() {

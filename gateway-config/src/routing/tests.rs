@@ -63,7 +63,7 @@ pub(crate) fn api(name: &str, path: &str, operations: &[&str]) -> TestApi {
         },
         subscription_required: true,
         version: None,
-        operations: entries,
+        operations: entries.into(),
         refused: None,
     };
     TestApi { entry, table }
