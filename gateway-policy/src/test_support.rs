@@ -173,12 +173,21 @@ pub(crate) fn check_load(section: &str, text: &str, expected: &str) {
 
 /// The notes that `text` in `section` of an API document leaves behind.
 pub(crate) fn notes(section: &str, text: &str) -> Vec<Note> {
+    notes_after(section, text, "")
+}
+
+/// The same, when the backend answers this body.
+pub(crate) fn notes_after(section: &str, text: &str, body: &str) -> Vec<Note> {
     let doc = compile(&document(section, text), Scope::Api).unwrap_or_else(|errors| panic!("{errors}"));
     let program = Program::compose([None, None, Some(Arc::new(doc)), None]);
     let mut execution = Execution::new(Arc::new(program), context());
     let mut outcome = Outcome::Start;
     while let Step::Effect(_) = execution.resume(outcome, &FixedWorld) {
-        outcome = Outcome::Response(Response::default());
+        let body = Body::Buffered(Bytes::copy_from_slice(body.as_bytes()));
+        outcome = Outcome::Response(Response {
+            body,
+            ..Response::default()
+        });
     }
     execution.drain_notes()
 }

@@ -463,6 +463,11 @@ impl<'a> Compiler<'a> {
         self.needs.request_body = true;
     }
 
+    /// The statement being built needs the response's body, whole, once there is one.
+    pub(crate) fn need_response_body(&mut self) {
+        self.needs.response_body = true;
+    }
+
     /// The running statement needs the message that its section edits, whole.
     pub(crate) fn need_current_body(&mut self) {
         if self.section.is_none() || self.edits_request() {

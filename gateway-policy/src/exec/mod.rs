@@ -83,6 +83,8 @@ enum Waiting {
     Permit,
     /// A deferred policy at the end asked.
     Deferred,
+    /// A deferred policy at the end needs a body.
+    DeferredBody(Message),
     /// It is over.
     Over,
 }
@@ -238,6 +240,13 @@ impl Execution {
         if waiting == Waiting::Deferred {
             return self.finish(world);
         }
+        if let Waiting::DeferredBody(message) = waiting {
+            match outcome {
+                Outcome::Body(bytes) => self.set_body(message, Body::Buffered(bytes)),
+                other => self.lose_body(message, other),
+            }
+            return self.finish(world);
+        }
         if waiting == Waiting::Over {
             self.waiting = waiting;
             return Some(Step::Done);
@@ -245,7 +254,9 @@ impl Execution {
         let (instruction, doc) = self.current(program)?;
         let site = doc.site(instruction.site);
         let after = match (waiting, outcome) {
-            (Waiting::Start | Waiting::Over | Waiting::Deferred, _) => return None,
+            (Waiting::Start | Waiting::Over | Waiting::Deferred | Waiting::DeferredBody(_), _) => {
+                return None;
+            }
             (Waiting::Body(message), Outcome::Body(bytes)) => {
                 self.set_body(message, Body::Buffered(bytes));
                 return None;
@@ -545,7 +556,7 @@ impl Execution {
             };
             if let Some(message) = self.missing_body(instruction) {
                 self.exchange.deferred.push(deferred);
-                self.waiting = Waiting::Deferred;
+                self.waiting = Waiting::DeferredBody(message);
                 return Some(Step::Effect(Effect::ReadBody(message)));
             }
             let flow = self.with_run(instruction, doc, world, |run| policy.finish(run));
@@ -582,6 +593,20 @@ impl Execution {
             (Message::Request, _) => self.context.request.body = body,
             (Message::Response, Some(response)) => response.body = body,
             (Message::Response, None) => {}
+        }
+    }
+
+    /// A body that could not be read at the end: nobody can count it, and a response is lost with it.
+    fn lose_body(&mut self, message: Message, outcome: Outcome) {
+        self.exchange.deferred.clear();
+        if message == Message::Response {
+            let reason = match outcome {
+                Outcome::Failed(failure) => failure.message(),
+                other => format!("The gateway answered {other:?} to another question."),
+            };
+            let failure = Failure::BackendConnection(reason);
+            self.context.response = Some(failure.response(self.statuses, &self.context));
+            self.failure.get_or_insert(failure);
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Exchange {
     pub(crate) discovered: crate::policies::validate_jwt::Discovered,
     /// Least remaining calls of the rate limits so far.
     pub(crate) calls_left: Option<u64>,
+    /// How far a policy that counts several times at the end has come.
+    pub(crate) finishing: usize,
     /// How far a policy that asks several times has come; reset before each policy.
     pub(crate) cursor: usize,
     /// Notes for the agent.

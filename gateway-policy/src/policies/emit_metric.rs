@@ -18,10 +18,11 @@ use crate::{
     trace::Note,
 };
 
-static DIMENSION: ElementDef = ElementDef::new("dimension", "A dimension of the metric.").attributes(&[
-    attr("name", "Its name.").required().expression(),
-    attr("value", "Its value; absent only for the default dimensions.").expression(),
-]);
+pub(super) static DIMENSION: ElementDef = ElementDef::new("dimension", "A dimension of the metric.")
+    .attributes(&[
+        attr("name", "Its name.").required().expression(),
+        attr("value", "Its value; absent only for the default dimensions.").expression(),
+    ]);
 
 pub(crate) static DEF: PolicyDef = PolicyDef {
     element: ElementDef::new("emit-metric", "Emits a custom metric.")
@@ -49,6 +50,18 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let name = compiler.literal(node, "name");
     let namespace = compiler.literal(node, "namespace");
     let value = compiler.attribute(node, "value");
+    let dimensions = dimensions(compiler, node);
+    compiler.policy(EmitMetric {
+        name: name?,
+        namespace: namespace?,
+        value: value?,
+        dimensions: dimensions?,
+    });
+    Some(())
+}
+
+/// The `dimension` children of a metric.
+pub(super) fn dimensions(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Vec<Dimension>> {
     let mut dimensions = Vec::new();
     for child in node.children("dimension") {
         let name: Option<Setting<Arc<str>>> = compiler.attribute(child, "name");
@@ -67,19 +80,30 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         dimensions.push(name.map(|n| (n, value)));
     }
     if dimensions.len() > DIMENSIONS_MAX {
-        let message = format!("`emit-metric` takes at most {DIMENSIONS_MAX} dimensions");
+        let message = format!("a metric takes at most {DIMENSIONS_MAX} dimensions");
         compiler.report(Finding::on(node.element, "bad-value", message).help("remove some"));
     }
-    let dimensions = dimensions.into_iter().collect::<Option<_>>();
-    compiler.policy(EmitMetric {
-        name: name?,
-        namespace: namespace?,
-        value: value?,
-        dimensions: dimensions?,
-    });
-    Some(())
+    dimensions.into_iter().collect()
 }
 
+/// Names and values for this exchange, default dimensions filled in.
+pub(super) fn evaluate_dimensions(
+    dimensions: &[Dimension],
+    run: &mut Run<'_>,
+) -> Result<Vec<(Arc<str>, String)>, Failure> {
+    let mut evaluated = Vec::with_capacity(dimensions.len());
+    for (name, value) in dimensions {
+        let name = name.get(run)?.into_owned();
+        let value = match optional(value.as_ref(), run)? {
+            Some(value) => value.to_string(),
+            None => default_dimension(&name, run.context),
+        };
+        evaluated.push((name, value));
+    }
+    Ok(evaluated)
+}
+
+/// Dimensions that have a value of their own.
 const DEFAULTS: &[&str] = &[
     "API ID",
     "Operation ID",
@@ -121,7 +145,7 @@ impl FromValue for Number {
 }
 
 /// Name, and value unless it is a default dimension.
-type Dimension = (Setting<Arc<str>>, Option<Setting<Arc<str>>>);
+pub(super) type Dimension = (Setting<Arc<str>>, Option<Setting<Arc<str>>>);
 
 #[derive(Debug)]
 struct EmitMetric {
@@ -134,15 +158,7 @@ struct EmitMetric {
 impl Policy for EmitMetric {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
         let value = self.value.get(run)?.0;
-        let mut dimensions = Vec::with_capacity(self.dimensions.len());
-        for (name, value) in &self.dimensions {
-            let name = name.get(run)?.into_owned();
-            let value = match optional(value.as_ref(), run)? {
-                Some(value) => value.to_string(),
-                None => default_dimension(&name, run.context),
-            };
-            dimensions.push((name, value));
-        }
+        let dimensions = evaluate_dimensions(&self.dimensions, run)?;
         run.detail("name", || self.name.to_string());
         run.detail("value", || value.to_string());
         let (name, namespace) = (Arc::clone(&self.name), Arc::clone(&self.namespace));

@@ -31,6 +31,7 @@ mod include_fragment;
 mod ip_filter;
 mod jsonp;
 pub(crate) mod limit_concurrency;
+mod llm;
 mod log_to_eventhub;
 mod mock_response;
 mod quota;
@@ -159,6 +160,10 @@ pub static POLICIES: &[&PolicyDef] = &[
     &cache_value::STORE,
     &cache_value::REMOVE,
     &emit_metric::DEF,
+    &llm::emit_token_metric::DEF,
+    &llm::emit_token_metric::AZURE,
+    &llm::token_limit::DEF,
+    &llm::token_limit::AZURE,
     &find_and_replace::DEF,
     &jsonp::DEF,
     &log_to_eventhub::DEF,
@@ -182,10 +187,8 @@ pub static NOT_BUILT: &[&str] = &[
     "authentication-certificate",
     "authentication-token",
     "authentication-token-store",
-    "azure-openai-emit-token-metric",
     "azure-openai-semantic-cache-lookup",
     "azure-openai-semantic-cache-store",
-    "azure-openai-token-limit",
     "block",
     "cache-value",
     "cross-domain",
@@ -194,10 +197,8 @@ pub static NOT_BUILT: &[&str] = &[
     "invoke-request",
     "json-to-xml",
     "llm-content-safety",
-    "llm-emit-token-metric",
     "llm-semantic-cache-lookup",
     "llm-semantic-cache-store",
-    "llm-token-limit",
     "proxy",
     "publish-to-dapr",
     "redirect-content-urls",
