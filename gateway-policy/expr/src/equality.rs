@@ -1,0 +1,175 @@
+//! `Equals`, `GetHashCode` and `Compare` of values as the default comparers see them.
+
+use std::{cmp::Ordering, hash::{Hash, Hasher}, rc::Rc};
+
+use gateway_dotnet::{Error, ExceptionKind, Str, text::StringComparison};
+
+use crate::{Value, object::Data, types::Type};
+
+/// How keys are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Comparer {
+    /// `EqualityComparer<T>.Default`
+    Default,
+    /// A `StringComparer`
+    Text(StringComparison),
+}
+
+/// `a.Equals(b)` under a comparer.
+pub(crate) fn equals(a: &Value, b: &Value, how: Comparer) -> bool {
+    match (how, a, b) {
+        (Comparer::Text(c), Value::Str(a), Value::Str(b)) => a.equals(b, c),
+        _ => object_equals(a, b),
+    }
+}
+
+/// `object.Equals(a, b)`: same type and value, else same object.
+pub(crate) fn object_equals(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Null, Value::Null) => true,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Char(a), Value::Char(b)) => a == b,
+        (Value::SByte(a), Value::SByte(b)) => a == b,
+        (Value::Byte(a), Value::Byte(b)) => a == b,
+        (Value::Short(a), Value::Short(b)) => a == b,
+        (Value::UShort(a), Value::UShort(b)) => a == b,
+        (Value::Int(a), Value::Int(b)) => a == b,
+        (Value::UInt(a), Value::UInt(b)) => a == b,
+        (Value::Long(a), Value::Long(b)) => a == b,
+        (Value::ULong(a), Value::ULong(b)) => a == b,
+        (Value::Float(a), Value::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+        (Value::Double(a), Value::Double(b)) => a == b || (a.is_nan() && b.is_nan()),
+        (Value::Decimal(a), Value::Decimal(b)) => a == b,
+        (Value::Str(a), Value::Str(b)) => a == b,
+        (Value::Enum(d, a), Value::Enum(e, b)) => d == e && a == b,
+        (Value::Context(a), Value::Context(b)) => a == b,
+        (Value::Type(a), Value::Type(b)) => a == b,
+        (Value::Object(a), Value::Object(b)) => Rc::ptr_eq(a, b) || structurally_equal(a, b),
+        _ => false,
+    }
+}
+
+fn structurally_equal(a: &crate::object::Object, b: &crate::object::Object) -> bool {
+    let all = |x: &[Value], y: &[Value]| {
+        a.ty == b.ty && x.len() == y.len() && x.iter().zip(y).all(|(x, y)| object_equals(x, y))
+    };
+    match (&a.data, &b.data) {
+        (Data::Tuple(x), Data::Tuple(y)) => all(&x.borrow(), &y.borrow()),
+        (Data::Anon(x), Data::Anon(y)) => all(x, y),
+        (Data::Pair(k, v), Data::Pair(l, w)) => object_equals(k, l) && object_equals(v, w),
+        (Data::Native(_), Data::Native(_)) => crate::lib::native_equals(a, b),
+        _ => false,
+    }
+}
+
+/// `ReferenceEquals`: boxed values are never the same object.
+pub(crate) fn reference_equals(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Null, Value::Null) => true,
+        (Value::Str(a), Value::Str(b)) => a.ptr_eq(b),
+        (Value::Object(a), Value::Object(b)) => Rc::ptr_eq(a, b),
+        (Value::Context(a), Value::Context(b)) => a == b,
+        (Value::Type(a), Value::Type(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Feeds what `Equals` looks at into `state`.
+pub(crate) fn hash(value: &Value, how: Comparer, state: &mut impl Hasher) {
+    match value {
+        Value::Str(s) => match how {
+            Comparer::Text(c) if c.ignores_case() => s.to_upper().hash(state),
+            _ => s.hash(state),
+        },
+        other => hash_value(other, state),
+    }
+}
+
+fn hash_value(value: &Value, state: &mut impl Hasher) {
+    match value {
+        Value::Null => 0u8.hash(state),
+        Value::Bool(v) => v.hash(state),
+        Value::Char(v) => v.hash(state),
+        Value::SByte(v) => v.hash(state),
+        Value::Byte(v) => v.hash(state),
+        Value::Short(v) => v.hash(state),
+        Value::UShort(v) => v.hash(state),
+        Value::Int(v) => v.hash(state),
+        Value::UInt(v) => v.hash(state),
+        Value::Long(v) => v.hash(state),
+        Value::ULong(v) => v.hash(state),
+        Value::Float(v) => (if *v == 0.0 { 0 } else { v.to_bits() }).hash(state),
+        Value::Double(v) => (if *v == 0.0 { 0 } else { v.to_bits() }).hash(state),
+        Value::Decimal(v) => v.hash(state),
+        Value::Str(v) => v.hash(state),
+        Value::Enum(_, v) => v.hash(state),
+        Value::Context(p) => p.hash(state),
+        Value::Type(t) => t.hash(state),
+        Value::Cell(c) => hash_value(&c.borrow(), state),
+        Value::Object(o) => match &o.data {
+            Data::Tuple(items) => items.borrow().iter().for_each(|v| hash_value(v, state)),
+            Data::Anon(items) => items.iter().for_each(|v| hash_value(v, state)),
+            Data::Pair(k, v) => {
+                hash_value(k, state);
+                hash_value(v, state);
+            }
+            Data::Native(_) => crate::lib::native_hash(o).hash(state),
+            _ => (Rc::as_ptr(o) as usize).hash(state),
+        },
+    }
+}
+
+/// `Comparer<T>.Default.Compare`.
+pub(crate) fn compare(a: &Value, b: &Value) -> Result<Ordering, Error> {
+    Ok(match (a, b) {
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Null, _) => Ordering::Less,
+        (_, Value::Null) => Ordering::Greater,
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Char(a), Value::Char(b)) => a.cmp(b),
+        (Value::SByte(a), Value::SByte(b)) => a.cmp(b),
+        (Value::Byte(a), Value::Byte(b)) => a.cmp(b),
+        (Value::Short(a), Value::Short(b)) => a.cmp(b),
+        (Value::UShort(a), Value::UShort(b)) => a.cmp(b),
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::UInt(a), Value::UInt(b)) => a.cmp(b),
+        (Value::Long(a), Value::Long(b)) => a.cmp(b),
+        (Value::ULong(a), Value::ULong(b)) => a.cmp(b),
+        (Value::Float(a), Value::Float(b)) => float_order(f64::from(*a), f64::from(*b)),
+        (Value::Double(a), Value::Double(b)) => float_order(*a, *b),
+        (Value::Decimal(a), Value::Decimal(b)) => a.compare(*b),
+        (Value::Str(a), Value::Str(b)) => Str::order(a, b, StringComparison::CurrentCulture),
+        (Value::Enum(_, a), Value::Enum(_, b)) => a.cmp(b),
+        (Value::Object(x), Value::Object(y)) => match (&x.data, &y.data) {
+            (Data::Tuple(x), Data::Tuple(y)) => {
+                for (a, b) in x.borrow().iter().zip(y.borrow().iter()) {
+                    match compare(a, b)? {
+                        Ordering::Equal => {}
+                        other => return Ok(other),
+                    }
+                }
+                Ordering::Equal
+            }
+            (Data::Native(_), Data::Native(_)) => match crate::lib::native_compare(x, y) {
+                Some(order) => order,
+                None => return Err(not_comparable()),
+            },
+            _ => return Err(not_comparable()),
+        },
+        _ => return Err(not_comparable()),
+    })
+}
+
+/// `NaN` sorts before everything.
+fn float_order(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+}
+
+fn not_comparable() -> Error {
+    Error::new(ExceptionKind::ArgumentException, "At least one object must implement IComparable.")
+}
+
+/// Whether `Comparer<T>.Default` works for this type, so that sorting one element cannot fail late.
+pub(crate) fn is_comparable(ty: &Type) -> bool {
+    ty.num().is_some() || ty.is_string() || ty.is_bool() || ty.is_enum()
+}

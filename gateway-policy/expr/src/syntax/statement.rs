@@ -1,0 +1,379 @@
+//! Statements.
+
+use super::{
+    ast::{
+        Body, CaseLabel, Catch, Declarator, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn, Section,
+        Stmt, StmtKind, TypeKind, TypeSyn,
+    },
+    parser::{Parse, Parser},
+    token::Tok,
+};
+
+impl Parser<'_> {
+    /// The statements of `@{ … }`.
+    pub(crate) fn block_body(&mut self) -> Parse<Vec<Stmt>> {
+        let mut statements = Vec::new();
+        while !matches!(self.peek(), Tok::End) {
+            statements.push(self.statement()?);
+        }
+        Ok(statements)
+    }
+
+    /// Statements up to the closing brace, which is left.
+    pub(crate) fn statements_until_brace(&mut self) -> Parse<Vec<Stmt>> {
+        let mut statements = Vec::new();
+        while !self.is_op("}") && !matches!(self.peek(), Tok::End) {
+            statements.push(self.statement()?);
+        }
+        Ok(statements)
+    }
+
+    pub(crate) fn statement(&mut self) -> Parse<Stmt> {
+        self.nested(|p| {
+            let start = p.span().start;
+            let kind = p.statement_kind()?;
+            Ok(Stmt { span: p.span_from(start), kind })
+        })
+    }
+
+    fn boxed(&mut self) -> Parse<Box<Stmt>> {
+        Ok(Box::new(self.statement()?))
+    }
+
+    fn condition(&mut self) -> Parse<Expr> {
+        self.expect_op("(")?;
+        let value = self.expression()?;
+        self.expect_op(")")?;
+        Ok(value)
+    }
+
+    fn block(&mut self) -> Parse<Box<Stmt>> {
+        if !self.is_op("{") {
+            return self.fail("CS1514", "{ expected");
+        }
+        self.boxed()
+    }
+
+    fn statement_kind(&mut self) -> Parse<StmtKind> {
+        match self.peek().clone() {
+            Tok::Op("{") => {
+                self.advance();
+                let statements = self.statements_until_brace()?;
+                self.expect_op("}")?;
+                Ok(StmtKind::Block(statements))
+            }
+            Tok::Op(";") => {
+                self.advance();
+                Ok(StmtKind::Empty)
+            }
+            Tok::Op("}") => self.fail("CS1513", "} expected"),
+            Tok::Keyword(word) => self.keyword_statement(word),
+            Tok::Ident { .. } if self.is_op_at(1, ":") => {
+                let label = self.ident()?;
+                self.advance();
+                Ok(StmtKind::Labeled(label, self.boxed()?))
+            }
+            _ => self.simple_statement(),
+        }
+    }
+
+    fn keyword_statement(&mut self, word: &'static str) -> Parse<StmtKind> {
+        match word {
+            "if" => {
+                self.advance();
+                let cond = self.condition()?;
+                let yes = self.boxed()?;
+                let no = if self.eat_kw("else") { Some(self.boxed()?) } else { None };
+                Ok(StmtKind::If(cond, yes, no))
+            }
+            "while" => {
+                self.advance();
+                let cond = self.condition()?;
+                Ok(StmtKind::While(cond, self.boxed()?))
+            }
+            "do" => {
+                self.advance();
+                let body = self.boxed()?;
+                self.expect_kw("while")?;
+                let cond = self.condition()?;
+                self.expect_op(";")?;
+                Ok(StmtKind::Do(body, cond))
+            }
+            "for" => self.for_statement(),
+            "foreach" => self.foreach_statement(),
+            "switch" => self.switch_statement(),
+            "break" | "continue" => {
+                self.advance();
+                self.expect_op(";")?;
+                Ok(if word == "break" { StmtKind::Break } else { StmtKind::Continue })
+            }
+            "return" => {
+                self.advance();
+                let value = if self.is_op(";") { None } else { Some(self.expression()?) };
+                self.expect_op(";")?;
+                Ok(StmtKind::Return(value))
+            }
+            "throw" => {
+                self.advance();
+                let value = if self.is_op(";") { None } else { Some(self.expression()?) };
+                self.expect_op(";")?;
+                Ok(StmtKind::Throw(value))
+            }
+            "try" => self.try_statement(),
+            "using" => self.using_statement(),
+            "lock" => {
+                self.advance();
+                let on = self.condition()?;
+                Ok(StmtKind::Lock(on, self.boxed()?))
+            }
+            "checked" | "unchecked" if self.is_op_at(1, "{") => {
+                self.advance();
+                Ok(StmtKind::Checked(word == "checked", self.block()?))
+            }
+            "goto" => {
+                self.advance();
+                let target = if self.eat_kw("case") {
+                    GotoTarget::Case(self.expression()?)
+                } else if self.eat_kw("default") {
+                    GotoTarget::Default
+                } else {
+                    GotoTarget::Label(self.ident()?)
+                };
+                self.expect_op(";")?;
+                Ok(StmtKind::Goto(target))
+            }
+            "const" => {
+                self.advance();
+                let ty = self.parse_type()?;
+                let mut decl = self.declarators(ty)?;
+                decl.constant = true;
+                self.expect_op(";")?;
+                Ok(StmtKind::Local(decl))
+            }
+            "else" => self.fail("CS1513", "} expected"),
+            "case" | "default" if !self.is_op_at(1, "(") => self.fail("CS1513", "} expected"),
+            "catch" | "finally" => self.fail("CS1003", "Syntax error, 'try' expected"),
+            "unsafe" => self.fail("CS0227", "Unsafe code may only appear if compiling with /unsafe"),
+            _ => self.simple_statement(),
+        }
+    }
+
+    fn for_statement(&mut self) -> Parse<StmtKind> {
+        self.advance();
+        self.expect_op("(")?;
+        let mut init = Vec::new();
+        if !self.is_op(";") {
+            let start = self.span().start;
+            if let Some(ty) = self.declaration_type() {
+                let decl = self.declarators(ty)?;
+                init.push(Stmt { span: self.span_from(start), kind: StmtKind::Local(decl) });
+            } else {
+                loop {
+                    let value = self.expression()?;
+                    init.push(Stmt { span: value.span, kind: StmtKind::Expr(value) });
+                    if !self.eat_op(",") {
+                        break;
+                    }
+                }
+            }
+        }
+        self.expect_op(";")?;
+        let cond = if self.is_op(";") { None } else { Some(self.expression()?) };
+        self.expect_op(";")?;
+        let mut step = Vec::new();
+        while !self.is_op(")") {
+            step.push(self.expression()?);
+            if !self.eat_op(",") {
+                break;
+            }
+        }
+        self.expect_op(")")?;
+        Ok(StmtKind::For { init, cond, step, body: self.boxed()? })
+    }
+
+    fn foreach_statement(&mut self) -> Parse<StmtKind> {
+        self.advance();
+        self.expect_op("(")?;
+        let target = match self.declaration_type() {
+            Some(ty) => ForeachTarget::Var(ty, self.ident()?),
+            None if self.is_op("(") || self.is_word("var") => {
+                let start = self.span().start;
+                let target = if self.is_op("(") {
+                    self.expression()?
+                } else {
+                    // `var (a, b)`: read as the left side of an assignment.
+                    self.foreach_designation(start)?
+                };
+                ForeachTarget::Deconstruct(target)
+            }
+            None => {
+                self.parse_type()?;
+                return self.fail("CS0230", "Type and identifier are both required in a foreach statement");
+            }
+        };
+        self.expect_kw("in")?;
+        let source = self.expression()?;
+        self.expect_op(")")?;
+        Ok(StmtKind::Foreach { target, source, body: self.boxed()? })
+    }
+
+    fn foreach_designation(&mut self, start: usize) -> Parse<Expr> {
+        let span = self.span();
+        let ident = self.ident()?;
+        let part = super::ast::NamePart { ident, args: Vec::new() };
+        let ty = TypeSyn { span, kind: TypeKind::Name(vec![part]) };
+        self.expect_op("(")?;
+        let mut names = Vec::new();
+        loop {
+            let name = self.ident()?;
+            let discard = &*name.name == "_";
+            names.push(if discard {
+                super::ast::Designation::Discard(name.span)
+            } else {
+                super::ast::Designation::Name(name)
+            });
+            if !self.eat_op(",") {
+                break;
+            }
+        }
+        self.expect_op(")")?;
+        Ok(self.make(start, ExprKind::Declare(ty, super::ast::Designation::Tuple(names))))
+    }
+
+    fn switch_statement(&mut self) -> Parse<StmtKind> {
+        self.advance();
+        let start = self.span().start;
+        self.expect_op("(")?;
+        let value = self.tuple_or_expression(start)?;
+        self.expect_op(")")?;
+        self.expect_op("{")?;
+        let mut sections = Vec::new();
+        while !self.is_op("}") {
+            let start = self.span().start;
+            let mut labels = Vec::new();
+            while self.is_kw("case") || (self.is_kw("default") && self.is_op_at(1, ":")) {
+                let label_start = self.span().start;
+                let label = if self.eat_kw("default") {
+                    CaseLabel::Default
+                } else {
+                    self.advance();
+                    let pattern = self.pattern()?;
+                    let guard = if self.eat_word("when") { Some(self.expression()?) } else { None };
+                    CaseLabel::Case(pattern, guard)
+                };
+                self.expect_op(":")?;
+                labels.push((label, self.span_from(label_start)));
+            }
+            if labels.is_empty() {
+                return self.fail("CS1513", "} expected");
+            }
+            let mut body = Vec::new();
+            while !self.is_op("}")
+                && !self.is_kw("case")
+                && !(self.is_kw("default") && self.is_op_at(1, ":"))
+                && !matches!(self.peek(), Tok::End)
+            {
+                body.push(self.statement()?);
+            }
+            sections.push(Section { labels, body, span: self.span_from(start) });
+        }
+        self.expect_op("}")?;
+        Ok(StmtKind::Switch(value, sections))
+    }
+
+    fn try_statement(&mut self) -> Parse<StmtKind> {
+        self.advance();
+        let body = self.block()?;
+        let mut catches = Vec::new();
+        while self.is_kw("catch") {
+            let start = self.span().start;
+            self.advance();
+            let (mut ty, mut name, mut when) = (None, None, None);
+            if self.eat_op("(") {
+                ty = Some(self.parse_type()?);
+                if matches!(self.peek(), Tok::Ident { .. }) {
+                    name = Some(self.ident()?);
+                }
+                self.expect_op(")")?;
+            }
+            if self.eat_word("when") {
+                when = Some(self.condition()?);
+            }
+            let span = self.span_from(start);
+            let body = *self.block()?;
+            catches.push(Catch { ty, name, when, body, span });
+        }
+        let finally = if self.eat_kw("finally") { Some(self.block()?) } else { None };
+        if catches.is_empty() && finally.is_none() {
+            return self.fail("CS1524", "Expected catch or finally");
+        }
+        Ok(StmtKind::Try { body, catches, finally })
+    }
+
+    fn using_statement(&mut self) -> Parse<StmtKind> {
+        self.advance();
+        self.expect_op("(")?;
+        let (mut decl, mut expr) = (None, None);
+        match self.declaration_type() {
+            Some(ty) => decl = Some(self.declarators(ty)?),
+            None => expr = Some(self.expression()?),
+        }
+        self.expect_op(")")?;
+        Ok(StmtKind::Using { decl, expr, body: self.boxed()? })
+    }
+
+    fn declarators(&mut self, ty: TypeSyn) -> Parse<LocalDecl> {
+        let mut vars = Vec::new();
+        loop {
+            let name = self.ident()?;
+            let init = if self.eat_op("=") {
+                Some(if self.is_op("{") { self.array_initializer()? } else { self.expression()? })
+            } else {
+                None
+            };
+            vars.push(Declarator { name, init });
+            if !self.eat_op(",") {
+                break;
+            }
+        }
+        Ok(LocalDecl { ty, constant: false, vars })
+    }
+
+    /// A declaration, a local function or an expression statement.
+    fn simple_statement(&mut self) -> Parse<StmtKind> {
+        // `await`-less `async` local functions are refused by the binder through their missing type.
+        if let Some(ty) = self.declaration_type() {
+            if let Some(function) = self.local_function(&ty)? {
+                return Ok(StmtKind::LocalFn(Box::new(function)));
+            }
+            let decl = self.declarators(ty)?;
+            self.expect_op(";")?;
+            return Ok(StmtKind::Local(decl));
+        }
+        let value = self.expression()?;
+        self.expect_op(";")?;
+        Ok(StmtKind::Expr(value))
+    }
+
+    /// `T Name(…)` with the cursor on the name.
+    fn local_function(&mut self, ret: &TypeSyn) -> Parse<Option<LocalFn>> {
+        if !(self.is_op_at(1, "(") || self.is_op_at(1, "<")) {
+            return Ok(None);
+        }
+        let name = self.ident()?;
+        let type_params = self.type_parameters()?;
+        let params = self.parameters()?;
+        let body = if self.eat_op("=>") {
+            let value = self.expression()?;
+            self.expect_op(";")?;
+            Body::Expr(Box::new(value))
+        } else {
+            let start = self.span().start;
+            self.expect_op("{")?;
+            let statements = self.statements_until_brace()?;
+            self.expect_op("}")?;
+            Body::Block(statements, self.span_from(start))
+        };
+        Ok(Some(LocalFn { ret: ret.clone(), name, type_params, params, body }))
+    }
+}
