@@ -188,6 +188,8 @@ pub(crate) enum DynamicNode {
     Member(Node, Box<str>),
     Index(Node, Box<[Node]>),
     Call(Node, Box<str>, Box<[Node]>),
+    SetMember(Node, Box<str>, Node),
+    SetIndex(Node, Box<[Node]>, Node),
     Binary(&'static str, Node, Node),
     Convert(Node, Type, bool),
 }

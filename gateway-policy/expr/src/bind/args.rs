@@ -1,0 +1,143 @@
+//! Arguments before and after a method is chosen.
+
+use super::{Binder, operand::{Operand, Val}};
+use crate::{
+    Span,
+    ir::{Const, Node},
+    syntax::ast::{Arg, Ident, PassBy},
+    types::{ParamDef, Type},
+};
+
+/// An argument as written.
+#[derive(Debug)]
+pub(crate) struct Argument<'a> {
+    pub name: Option<&'a Ident>,
+    pub by: PassBy,
+    pub operand: Operand<'a>,
+    pub span: Span,
+}
+
+/// Arguments laid out for a call.
+pub(crate) struct Laid {
+    pub nodes: Vec<Node>,
+    /// Argument position (receiver not counted) and the slot it is written back to.
+    pub outs: Vec<(usize, u32)>,
+    /// Assignments to run after the call, for `out` arguments that are no plain variables.
+    pub after: Vec<Node>,
+}
+
+impl<'a> Binder<'a> {
+    pub(crate) fn arguments(&mut self, args: &'a [Arg]) -> Vec<Argument<'a>> {
+        args.iter()
+            .map(|a| Argument {
+                name: a.name.as_ref(),
+                by: a.by,
+                operand: self.argument_operand(a),
+                span: a.value.span,
+            })
+            .collect()
+    }
+
+    fn argument_operand(&mut self, a: &'a Arg) -> Operand<'a> {
+        if a.by == PassBy::Out {
+            if let crate::syntax::ast::ExprKind::Name(n, _) = &a.value.kind {
+                if &*n.name == "_" && self.lookup("_").is_none() {
+                    return Operand::Discard(None);
+                }
+            }
+        }
+        self.operand(&a.value)
+    }
+
+    /// Converts arguments to their parameters and puts them in order.
+    /// `map` gives the parameter of each argument; `expanded` collects the tail into an array.
+    pub(crate) fn lay_out(
+        &mut self,
+        args: Vec<Argument<'a>>,
+        params: &[ParamDef],
+        types: &[Type],
+        map: &[usize],
+        expanded: bool,
+    ) -> Laid {
+        let mut laid = Laid { nodes: Vec::new(), outs: Vec::new(), after: Vec::new() };
+        let mut places: Vec<Option<Node>> = (0..params.len()).map(|_| None).collect();
+        let mut tail = Vec::new();
+        let last = params.len().wrapping_sub(1);
+        for (i, arg) in args.into_iter().enumerate() {
+            let to = map.get(i).copied().unwrap_or(0);
+            let Some(ty) = types.get(to) else { continue };
+            if expanded && to == last {
+                let element = element(ty);
+                tail.push(self.convert(arg.operand, &element, arg.span).node);
+                continue;
+            }
+            let node = match arg.by {
+                PassBy::Out | PassBy::Ref => self.by_reference(arg, ty, to, &mut laid),
+                _ => self.convert(arg.operand, ty, arg.span).node,
+            };
+            if let Some(place) = places.get_mut(to) {
+                *place = Some(node);
+            }
+        }
+        for (i, place) in places.into_iter().enumerate() {
+            laid.nodes.push(match place {
+                Some(node) => node,
+                None if expanded && i == last => {
+                    let element = types.get(i).map_or(Type::Error, element);
+                    Node::NewArray(super::shared(&element), std::mem::take(&mut tail).into())
+                }
+                None => default_argument(&params[i], types.get(i).unwrap_or(&Type::Error)),
+            });
+        }
+        laid
+    }
+
+    fn by_reference(&mut self, arg: Argument<'a>, ty: &Type, at: usize, laid: &mut Laid) -> Node {
+        let read = |slot: u32| if arg.by == PassBy::Ref { Node::Local(slot) } else { Node::Const(Const::Null) };
+        match arg.operand {
+            Operand::Local(id) | Operand::OutVar(id, _) => {
+                if self.vars[id].ty.is_error() || matches!(arg.operand, Operand::OutVar(_, None)) {
+                    self.vars[id].ty = ty.clone();
+                }
+                self.vars[id].inferring = false;
+                if let Some(why) = self.vars[id].readonly {
+                    let message = format!("Cannot use '{}' as a ref or out value because it is a '{why}'", self.vars[id].name);
+                    self.error("CS1657", message, arg.span);
+                }
+                let slot = self.slot_of(id);
+                laid.outs.push((at, slot));
+                read(slot)
+            }
+            Operand::Discard(_) => {
+                let slot = self.temp();
+                laid.outs.push((at, slot));
+                read(slot)
+            }
+            operand => {
+                let slot = self.temp();
+                laid.outs.push((at, slot));
+                let value = Val::new(ty.clone(), Node::Local(slot));
+                if let Some(store) = self.store(operand, value, arg.span) {
+                    laid.after.push(store.node);
+                }
+                read(slot)
+            }
+        }
+    }
+}
+
+/// The value of a parameter left out.
+fn default_argument(p: &ParamDef, ty: &Type) -> Node {
+    match &p.default {
+        Some(Const::Null) | None => Node::Default(super::shared(ty)),
+        Some(c) => Node::Const(super::convert::convert_constant(c, ty).unwrap_or_else(|| c.clone())),
+    }
+}
+
+/// Element type of a `params` array.
+pub(crate) fn element(ty: &Type) -> Type {
+    match ty {
+        Type::Array(of, _) => (**of).clone(),
+        _ => Type::Error,
+    }
+}

@@ -1,0 +1,387 @@
+//! `new` in all its forms, initialisers, `typeof`, `sizeof`.
+
+use super::{
+    Binder,
+    args::Argument,
+    operand::{Operand, Prop, Val},
+    shared,
+};
+use crate::{
+    Span,
+    ir::{Const, Node},
+    syntax::ast::{Arg, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, MemberInit, PassBy, TypeSyn},
+    types::{IENUMERABLE, Num, Type, TypeKind, is_subtype, registry},
+};
+
+impl<'a> Binder<'a> {
+    /// `new T(args) { init }`
+    pub(crate) fn creation(
+        &mut self,
+        syn: &'a TypeSyn,
+        args: Option<&'a [Arg]>,
+        init: Option<&'a Initializer>,
+        span: Span,
+    ) -> Operand<'a> {
+        let ty = self.resolve_type(syn);
+        let list = self.arguments(args.unwrap_or_default());
+        if ty.is_error() {
+            return Operand::Error;
+        }
+        let created = self.create(&ty, list, syn.span);
+        let Some(value) = created else { return Operand::Error };
+        let Some(init) = init else { return Operand::Value(value) };
+        let slot = self.temp();
+        let mut steps = vec![Node::Set(slot, Box::new(value.node))];
+        self.initialize(slot, &ty, init, span, &mut steps);
+        steps.push(Node::Local(slot));
+        Operand::Value(Val { never_null: true, ..Val::new(ty, Node::Sequence(steps.into())) })
+    }
+
+    fn create(&mut self, ty: &Type, mut list: Vec<Argument<'a>>, span: Span) -> Option<Val> {
+        match ty {
+            Type::Tuple(items, _) if list.len() == items.len() => {
+                let items = items.clone();
+                let nodes: Vec<Node> =
+                    list.into_iter().zip(items.iter()).map(|(a, t)| self.convert(a.operand, t, a.span).node).collect();
+                return Some(Val::new(ty.clone(), Node::Tuple(shared(ty), nodes.into())));
+            }
+            _ => {}
+        }
+        if let Some(inner) = ty.nullable_of() {
+            return match list.pop() {
+                Some(arg) => {
+                    let value = self.convert(arg.operand, inner, arg.span);
+                    Some(Val { ty: ty.clone(), konst: None, ..value })
+                }
+                None => Some(Val::new(ty.clone(), Node::Const(Const::Null))),
+            };
+        }
+        if ty.is_delegate() {
+            let arg = list.pop()?;
+            return Some(self.convert(arg.operand, ty, arg.span));
+        }
+        let def = registry().def(ty.def()?);
+        let (code, message) = match def.kind {
+            TypeKind::Interface => {
+                ("CS0144", format!("Cannot create an instance of the abstract class or interface '{ty}'"))
+            }
+            TypeKind::Class if def.is_abstract => {
+                ("CS0144", format!("Cannot create an instance of the abstract class or interface '{ty}'"))
+            }
+            TypeKind::Static => ("CS0712", format!("Cannot create an instance of the static class '{ty}'")),
+            _ => return self.construct_with(ty, list, span),
+        };
+        self.error(code, message, span);
+        None
+    }
+
+    /// Object and collection initialisers on the object in `slot`.
+    fn initialize(&mut self, slot: u32, ty: &Type, init: &'a Initializer, span: Span, steps: &mut Vec<Node>) {
+        match init {
+            Initializer::Object(members) => {
+                for m in members {
+                    self.initialize_member(slot, ty, m, steps);
+                }
+            }
+            Initializer::Collection(items, init_span) => {
+                if !is_subtype(ty, &Type::Def(IENUMERABLE)) && !items.is_empty() {
+                    let message = format!(
+                        "Cannot initialize type '{ty}' with a collection initializer because it does not implement 'System.Collections.IEnumerable'"
+                    );
+                    self.error("CS1922", message, *init_span);
+                    return;
+                }
+                for group in items {
+                    let args = group
+                        .iter()
+                        .map(|e| Argument { name: None, by: PassBy::Value, operand: self.operand(e), span: e.span })
+                        .collect();
+                    let receiver = Val { never_null: true, ..Val::new(ty.clone(), Node::Local(slot)) };
+                    let at = group.first().map_or(span, |e| e.span);
+                    if let Some(call) = self.call_named(receiver, "Add", args, at) {
+                        steps.push(call.node);
+                    }
+                }
+            }
+        }
+    }
+
+    fn initialize_member(&mut self, slot: u32, ty: &Type, m: &'a MemberInit, steps: &mut Vec<Node>) {
+        let receiver = Val { never_null: true, ..Val::new(ty.clone(), Node::Local(slot)) };
+        let place = match &m.target {
+            InitTarget::Member(name) => self.initializer_member(receiver, name),
+            InitTarget::Index(args) => self.index_value(receiver, args, m.span),
+        };
+        match &m.value {
+            InitValue::Expr(e) => {
+                let operand = self.operand(e);
+                let Some(target) = self.type_of(&place) else { return };
+                let value = self.convert(operand, &target, e.span);
+                if let Some(node) = self.store(place, value, m.span) {
+                    steps.push(node.node);
+                }
+            }
+            InitValue::Nested(nested) => {
+                let inner = self.rvalue(place, m.span);
+                let inner_ty = inner.ty.clone();
+                let inner_slot = self.temp();
+                steps.push(Node::Set(inner_slot, Box::new(inner.node)));
+                self.initialize(inner_slot, &inner_ty, nested, m.span, steps);
+            }
+        }
+    }
+
+    fn initializer_member(&mut self, receiver: Val, name: &'a Ident) -> Operand<'a> {
+        let ty = receiver.ty.clone();
+        let found = super::member::find(&ty, &name.name);
+        if found.is_empty() {
+            let message = format!("'{ty}' does not contain a definition for '{}'", name.name);
+            self.error("CS0117", message, name.span);
+            return Operand::Error;
+        }
+        self.named_member(Operand::Value(receiver), &name.name, name.span)
+    }
+
+    /// `new T[n]`, `new T[] { … }`
+    pub(crate) fn array_creation(
+        &mut self,
+        syn: &'a TypeSyn,
+        sizes: &'a [Expr],
+        init: Option<&'a Expr>,
+        span: Span,
+    ) -> Operand<'a> {
+        let ty = self.resolve_type(syn);
+        let Type::Array(element, rank) = &ty else { return Operand::Error };
+        if let Some(init) = init {
+            if let [size] = sizes {
+                let given = self.value(size);
+                let count = match &init.kind {
+                    ExprKind::ArrayInit(items) => items.len() as i128,
+                    _ => 0,
+                };
+                match given.konst.as_ref().and_then(Const::as_integer) {
+                    Some(n) if n == count => {}
+                    Some(n) => {
+                        self.error("CS0847", format!("An array initializer of length '{n}' is expected"), init.span);
+                    }
+                    None if !given.ty.is_error() => {
+                        self.error("CS0150", "A constant value is expected", size.span);
+                    }
+                    None => {}
+                }
+            }
+            return match self.array_initializer(&ty, init) {
+                Some(node) => Operand::Value(Val { never_null: true, ..Val::new(ty, node) }),
+                None => Operand::Error,
+            };
+        }
+        if element.is_error() {
+            return Operand::Error;
+        }
+        let _ = (rank, span);
+        let nodes: Vec<Node> = sizes.iter().map(|s| self.array_index(s).node).collect();
+        Operand::Value(Val { never_null: true, ..Val::new(ty.clone(), Node::NewSized(shared(&ty), nodes.into())) })
+    }
+
+    /// `{ a, b }` for an array of type `ty`.
+    pub(crate) fn array_initializer(&mut self, ty: &Type, init: &'a Expr) -> Option<Node> {
+        let (Type::Array(element, rank), ExprKind::ArrayInit(items)) = (ty, &init.kind) else {
+            self.error("CS0623", "Array initializers can only be used in a variable or field initializer. Try using a new expression instead.", init.span);
+            return None;
+        };
+        if *rank == 1 {
+            let mut nodes = Vec::with_capacity(items.len());
+            for item in items {
+                let operand = self.operand(item);
+                nodes.push(self.convert(operand, element, item.span).node);
+            }
+            return Some(Node::NewArray(shared(element), nodes.into()));
+        }
+        self.matrix(ty, element, *rank, init)
+    }
+
+    /// A rectangular initialiser: created with its lengths, then filled in order.
+    fn matrix(&mut self, ty: &Type, element: &Type, rank: u8, init: &'a Expr) -> Option<Node> {
+        let mut lengths = Vec::new();
+        let mut at = init;
+        while let ExprKind::ArrayInit(items) = &at.kind {
+            lengths.push(items.len() as i32);
+            match items.first() {
+                Some(first) if lengths.len() < usize::from(rank) => at = first,
+                _ => break,
+            }
+        }
+        let slot = self.temp();
+        let sizes: Vec<Node> = lengths.iter().map(|n| Node::Const(Const::Int(*n))).collect();
+        let mut steps = vec![Node::Set(slot, Box::new(Node::NewSized(shared(ty), sizes.into())))];
+        self.fill_matrix(slot, element, init, &lengths, &mut Vec::new(), &mut steps)?;
+        steps.push(Node::Local(slot));
+        Some(Node::Sequence(steps.into()))
+    }
+
+    fn fill_matrix(
+        &mut self,
+        slot: u32,
+        element: &Type,
+        e: &'a Expr,
+        lengths: &[i32],
+        at: &mut Vec<i32>,
+        steps: &mut Vec<Node>,
+    ) -> Option<()> {
+        if at.len() == lengths.len() {
+            let operand = self.operand(e);
+            let value = self.convert(operand, element, e.span);
+            let index: Vec<Node> = at.iter().map(|i| Node::Const(Const::Int(*i))).collect();
+            steps.push(Node::SetIndex(Box::new((Node::Local(slot), index.into(), value.node))));
+            return Some(());
+        }
+        let ExprKind::ArrayInit(items) = &e.kind else {
+            self.error("CS0846", "A nested array initializer is expected", e.span);
+            return None;
+        };
+        if items.len() as i32 != lengths[at.len()] {
+            let message = format!("An array initializer of length '{}' is expected", lengths[at.len()]);
+            self.error("CS0847", message, e.span);
+            return None;
+        }
+        for (i, item) in items.iter().enumerate() {
+            at.push(i as i32);
+            self.fill_matrix(slot, element, item, lengths, at, steps)?;
+            at.pop();
+        }
+        Some(())
+    }
+
+    /// `new[] { … }`
+    pub(crate) fn implicit_array(&mut self, rank: u8, init: &'a Expr, span: Span) -> Operand<'a> {
+        let ExprKind::ArrayInit(items) = &init.kind else { return Operand::Error };
+        let operands: Vec<(Operand<'a>, Span)> = items.iter().map(|e| (self.operand(e), e.span)).collect();
+        let types: Vec<Type> = operands.iter().filter_map(|(o, _)| self.type_of(o)).collect();
+        let best = self.best_common(&types).filter(|t| {
+            let t = t.clone();
+            operands.iter().all(|(o, _)| self.implicit(o, &t))
+        });
+        let Some(element) = best else {
+            if !types.iter().any(Type::is_error) {
+                self.error("CS0826", "No best type found for implicitly-typed array", span);
+            }
+            return Operand::Error;
+        };
+        let _ = rank;
+        let nodes: Vec<Node> = operands.into_iter().map(|(o, s)| self.convert(o, &element, s).node).collect();
+        let ty = Type::array(element.clone());
+        Operand::Value(Val { never_null: true, ..Val::new(ty, Node::NewArray(shared(&element), nodes.into())) })
+    }
+
+    /// `new { a, b = c }`
+    pub(crate) fn anonymous(&mut self, members: &'a [(Option<Ident>, Expr)], span: Span) -> Operand<'a> {
+        let mut types: Vec<(Box<str>, Type)> = Vec::new();
+        let mut nodes = Vec::new();
+        for (name, e) in members {
+            let name = match name.as_ref().or_else(|| projected_name(e)) {
+                Some(n) => n.name.clone(),
+                None => {
+                    let message = "Invalid anonymous type member declarator. Anonymous type members must be declared with a member assignment, simple name or member access.";
+                    self.error("CS0746", message, e.span);
+                    continue;
+                }
+            };
+            if types.iter().any(|(n, _)| *n == name) {
+                self.error("CS0833", "An anonymous type cannot have multiple properties with the same name", e.span);
+            }
+            let operand = self.operand(e);
+            let value = match self.type_of(&operand) {
+                Some(Type::Void) | None => {
+                    let what = match &operand {
+                        Operand::Null => "<null>",
+                        Operand::Lambda(_) => "lambda expression",
+                        Operand::Group(_) | Operand::LocalFn(..) => "method group",
+                        Operand::Type(_) | Operand::Namespace(_) => {
+                            self.rvalue(operand, e.span);
+                            continue;
+                        }
+                        _ => "void",
+                    };
+                    self.error("CS0828", format!("Cannot assign '{what}' to anonymous type property"), e.span);
+                    Val::error()
+                }
+                Some(_) => self.rvalue(operand, e.span),
+            };
+            types.push((name, value.ty));
+            nodes.push(value.node);
+        }
+        let _ = span;
+        let ty = Type::Anon(types.into());
+        Operand::Value(Val { never_null: true, ..Val::new(ty.clone(), Node::Anon(shared(&ty), nodes.into())) })
+    }
+
+    pub(crate) fn typeof_operator(&mut self, syn: &'a TypeSyn) -> Operand<'a> {
+        let ty = self.resolve_type(syn);
+        if matches!(ty, Type::Dynamic) {
+            self.error("CS1962", "The typeof operator cannot be used on the dynamic type", syn.span);
+        }
+        let val = Val::new(Type::Def(crate::types::TYPE), Node::Const(Const::Type(shared(&ty))));
+        Operand::Value(Val { never_null: true, ..val })
+    }
+
+    pub(crate) fn sizeof_operator(&mut self, syn: &'a TypeSyn, span: Span) -> Operand<'a> {
+        let ty = self.resolve_type(syn);
+        let size = match ty.num() {
+            Some(Num::SByte | Num::Byte) => 1,
+            Some(Num::Short | Num::UShort | Num::Char) => 2,
+            Some(Num::Int | Num::UInt | Num::Float) => 4,
+            Some(Num::Long | Num::ULong | Num::Double) => 8,
+            Some(Num::Decimal) => 16,
+            None if ty.is_bool() => 1,
+            None if ty.is_enum() => 4,
+            None => {
+                let message = format!(
+                    "'{ty}' does not have a predefined size, therefore sizeof can only be used in an unsafe context"
+                );
+                self.error("CS0233", message, span);
+                return Operand::Error;
+            }
+        };
+        Operand::konst(Type::INT, Const::Int(size))
+    }
+
+    /// Assigns to a property of an object at hand.
+    pub(crate) fn set_prop(&mut self, p: Prop, value: Val, span: Span) -> Option<Val> {
+        let Some(set) = p.member.set else {
+            let owner = registry().def(p.member.owner);
+            let (code, message) = if p.args.is_empty() {
+                ("CS0200", format!("Property or indexer '{}.{}' cannot be assigned to -- it is read only", owner.name, p.member.name))
+            } else {
+                let keys = p.member.params.iter().map(|p| p.ty.to_string()).collect::<Vec<_>>().join(", ");
+                let ty = p.receiver.as_ref().map_or_else(|| owner.name.to_string(), |r| r.ty.to_string());
+                ("CS0200", format!("Property or indexer '{ty}.this[{keys}]' cannot be assigned to -- it is read only"))
+            };
+            self.error(code, message, span);
+            return None;
+        };
+        let receiver = p.receiver.as_ref().is_some_and(|r| !r.never_null && r.ty.is_reference());
+        let mut args: Vec<Node> = p.receiver.map(|r| r.node).into_iter().collect();
+        args.extend(p.args);
+        args.push(value.node);
+        let call = crate::ir::CallNode {
+            call: set,
+            args: args.into(),
+            types: p.types,
+            receiver,
+            outs: [].into(),
+            setter: true,
+            name: p.member.name.clone(),
+        };
+        Some(Val::new(p.ty, Node::Call(Box::new(call))))
+    }
+}
+
+/// The name an anonymous member or tuple element takes from its expression.
+pub(crate) fn projected_name(e: &Expr) -> Option<&Ident> {
+    match &e.kind {
+        ExprKind::Name(n, _) | ExprKind::Member(_, n, _) => Some(n),
+        ExprKind::Conditional(_, access) => projected_name(access),
+        ExprKind::Paren(_) => None,
+        _ => None,
+    }
+}

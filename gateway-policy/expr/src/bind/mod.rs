@@ -1,0 +1,252 @@
+//! The static checker: from syntax tree to compiled form.
+//!
+//! Names, conversions, overloads and generic arguments are resolved here, once, at load. What the C#
+//! compiler refuses is refused with its code; what the vendor's static check refuses with its own.
+
+mod args;
+mod assign;
+mod builder;
+mod call;
+mod convert;
+mod create;
+mod infer;
+mod lambda;
+mod member;
+mod name;
+mod operand;
+mod operator;
+mod overload;
+mod pattern;
+mod scope;
+mod statement;
+mod switch;
+mod tuple;
+mod value;
+
+use std::{collections::HashMap, sync::Arc};
+
+use builder::FunctionBuilder;
+use operand::{Operand, Val};
+use scope::{Entry, LocalFunction, Scope, Var};
+
+use crate::{
+    Diagnostic, Needs, Span,
+    ir::{Code, Node, Program, Stmt},
+    syntax::{self, Source},
+    types::Type,
+};
+
+/// Most expression nodes the checker looks at, counting repeated looks at lambdas during overload
+/// resolution, which nest exponentially in hostile input. Real policies stay under 20,000.
+const MAX_WORK: usize = 400_000;
+
+/// Deepest recursion of the checker; the parser's bounds keep honest input far below.
+const MAX_DEPTH: usize = 700;
+
+/// How strict a compilation is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Refuse what the vendor's allow-list refuses (APIM0001, APIM0002, APIM0006).
+    pub allow_list: bool,
+}
+
+/// Checks and compiles `source`.
+pub(crate) fn compile(source: &str, options: Options) -> Result<(Program, Needs, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let tree = syntax::parse(source)?;
+    let mut binder = Binder::new(options);
+    binder.root(&tree);
+    let mut diagnostics = std::mem::take(&mut binder.diagnostics);
+    diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
+    diagnostics.dedup();
+    if diagnostics.iter().any(|d| !d.warning) {
+        return Err(diagnostics);
+    }
+    let needs = binder.needs;
+    Ok((binder.finish(), needs, diagnostics))
+}
+
+/// What a `return` inside the function being bound means.
+#[derive(Clone, Debug)]
+enum ReturnMode {
+    /// Convert to this type.
+    To(Type),
+    /// Collect, to infer the type of a lambda.
+    Infer,
+}
+
+/// A return statement seen while inferring.
+#[derive(Clone, Debug)]
+struct Returned {
+    ty: Type,
+    /// `null`, `default`, a lambda or a method group: has no type of its own.
+    untyped: bool,
+}
+
+/// The checker's state.
+pub(crate) struct Binder<'a> {
+    options: Options,
+    diagnostics: Vec<Diagnostic>,
+    vars: Vec<Var>,
+    local_fns: Vec<LocalFunction<'a>>,
+    functions: Vec<FunctionBuilder>,
+    /// The function being bound.
+    current: usize,
+    scopes: Vec<Scope>,
+    returns: ReturnMode,
+    returned: Vec<Returned>,
+    /// A returned value did not convert to the wanted type.
+    return_mismatch: bool,
+    /// Whether arithmetic is checked: by `checked` and in constants.
+    checked: bool,
+    /// Inside `unchecked`: constants wrap.
+    unchecked: bool,
+    /// Loops and switches around the statement, for `break` and `continue`.
+    breakable: usize,
+    /// A `break` leaves the loop or switch being bound.
+    breaks: bool,
+    loops: usize,
+    switches: Vec<switch::Labels>,
+    catches: usize,
+    labels: HashMap<Box<str>, u32>,
+    next_label: u32,
+    /// Types of receivers of conditional accesses, innermost last, with the slot that holds each.
+    receivers: Vec<(Type, u32)>,
+    /// Inferred return types of lambdas: by place and parameter types, under the lambdas around them.
+    lambda_cache: HashMap<lambda::Key, lambda::Inferred>,
+    lambda_context: Vec<(usize, Vec<Type>)>,
+    work: usize,
+    depth: usize,
+    needs: Needs,
+    /// Nodes that compute what a place read and written depends on.
+    place_setup: Vec<Node>,
+    /// `context.Response` is read somewhere.
+    uses_response: bool,
+    /// `Body` is read of a response that may be `context.Response`.
+    indirect_body: bool,
+}
+
+impl<'a> Binder<'a> {
+    fn new(options: Options) -> Self {
+        Binder {
+            options,
+            diagnostics: Vec::new(),
+            vars: Vec::new(),
+            local_fns: Vec::new(),
+            functions: vec![FunctionBuilder::new(None)],
+            current: 0,
+            scopes: Vec::new(),
+            returns: ReturnMode::To(Type::OBJECT),
+            returned: Vec::new(),
+            return_mismatch: false,
+            checked: false,
+            unchecked: false,
+            breakable: 0,
+            breaks: false,
+            loops: 0,
+            switches: Vec::new(),
+            catches: 0,
+            labels: HashMap::new(),
+            next_label: 0,
+            receivers: Vec::new(),
+            lambda_cache: HashMap::new(),
+            lambda_context: Vec::new(),
+            work: 0,
+            depth: 0,
+            needs: Needs::default(),
+            place_setup: Vec::new(),
+            uses_response: false,
+            indirect_body: false,
+        }
+    }
+
+    fn root(&mut self, tree: &'a Source) {
+        self.push_scope();
+        let context = self.declare_hidden("context", Type::Def(crate::types::EXPRESSION_CONTEXT));
+        self.vars[context].context = true;
+        self.push_scope();
+        let body = match tree {
+            Source::Expression(e) => {
+                let value = self.returned_value(e);
+                let slots = self.pop_scope();
+                match slots.is_empty() {
+                    true => Code::Expr(value),
+                    false => Code::Block(Stmt::Block(slots, Box::new([Stmt::Return(Some(value))]), Box::new([]))),
+                }
+            }
+            Source::Block(statements, span) => {
+                let (stmt, reachable) = self.function_block(statements);
+                if reachable {
+                    let end = Span { start: span.end, end: span.end };
+                    self.error("CS0161", "not all code paths return a value", end)
+                        .help("end every path with `return …;` or `throw …;`");
+                }
+                self.pop_scope();
+                Code::Block(stmt)
+            }
+        };
+        self.functions[0].body = Some(body);
+        self.pop_scope();
+    }
+
+    fn returned_value(&mut self, e: &'a syntax::ast::Expr) -> Node {
+        let operand = self.operand(e);
+        let value = self.returnable(operand, e.span);
+        value.node
+    }
+
+    /// Converts what the expression returns to `object`, as the generated method does.
+    fn returnable(&mut self, operand: Operand<'a>, span: Span) -> Val {
+        let value = self.convert(operand, &Type::OBJECT, span);
+        if self.options.allow_list && !value.ty.is_error() {
+            // Return types are not restricted here: the policy that takes the value decides.
+        }
+        value
+    }
+
+    fn finish(self) -> Program {
+        builder::finish(self.functions, &self.vars, &self.local_fns)
+    }
+
+    // ---- diagnostics
+
+    fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span) -> &mut Diagnostic {
+        self.diagnostics.push(Diagnostic::error(code, message, span));
+        let last = self.diagnostics.len() - 1;
+        &mut self.diagnostics[last]
+    }
+
+    fn warn(&mut self, code: &'static str, message: impl Into<String>, span: Span) -> &mut Diagnostic {
+        let d = self.error(code, message, span);
+        d.warning = true;
+        d
+    }
+
+    fn has_errors_since(&self, mark: usize) -> bool {
+        self.diagnostics[mark..].iter().any(|d| !d.warning)
+    }
+
+    /// Counts a node; false once the budget is spent (reported once).
+    fn enter(&mut self, span: Span) -> bool {
+        self.work += 1;
+        self.depth += 1;
+        if self.work <= MAX_WORK && self.depth <= MAX_DEPTH {
+            return true;
+        }
+        if !self.diagnostics.iter().any(|d| d.code == "CS8078") {
+            self.error("CS8078", "An expression is too long or complex to compile", span);
+        }
+        false
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
+    }
+}
+
+/// A type behind an `Arc`, as nodes keep it.
+fn shared(ty: &Type) -> Arc<Type> {
+    Arc::new(ty.clone())
+}
+
+#[expect(dead_code, reason = "documents the entry kinds the scope module resolves")]
+type ScopeEntry = Entry;

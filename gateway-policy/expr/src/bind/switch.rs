@@ -1,0 +1,191 @@
+//! `switch` statements.
+
+use super::{Binder, operand::Operand};
+use crate::{
+    Span,
+    ir::{Const, Node, SectionCode, Stmt as Code},
+    syntax::ast::{CaseLabel, Expr, Pattern, Section},
+    types::Type,
+};
+
+/// The constant labels of a switch around the statement being bound.
+#[derive(Debug, Default)]
+pub(crate) struct Labels {
+    constants: Vec<(Const, usize)>,
+    default: Option<usize>,
+    ty: Option<Type>,
+}
+
+impl<'a> Binder<'a> {
+    pub(crate) fn switch_statement(&mut self, value: &'a Expr, sections: &'a [Section]) -> (Code, bool) {
+        let operand = self.operand(value);
+        let value = match operand {
+            Operand::Null => {
+                self.error("CS8119", "The switch expression must be a value; found '<null>'.", value.span);
+                super::operand::Val::error()
+            }
+            operand => self.rvalue(operand, value.span),
+        };
+        let slot = self.temp();
+        let old_breaks = std::mem::replace(&mut self.breaks, false);
+        self.breakable += 1;
+        self.push_scope();
+        let mut labels = Labels { ty: Some(value.ty.clone()), ..Labels::default() };
+        self.collect_labels(&value.ty, sections, &mut labels);
+        let default = labels.default;
+        self.switches.push(labels);
+        let mut codes = Vec::new();
+        let mut falls = Vec::new();
+        for section in sections {
+            let (code, end) = self.section(slot, &value.ty, section);
+            if end {
+                falls.push(section.span);
+            }
+            codes.push(code);
+        }
+        let last = sections.len();
+        for span in &falls {
+            let section = sections.iter().position(|s| s.span == *span).unwrap_or(0);
+            let label = sections[section].labels.last().map(|(l, _)| label_text(l, self, section)).unwrap_or_default();
+            let (code, message) = if section + 1 == last {
+                ("CS8070", format!("Control cannot fall out of switch from final case label ('{label}')"))
+            } else {
+                ("CS0163", format!("Control cannot fall through from one case label ('{label}') to another"))
+            };
+            self.error(code, message, *span).help("end the section with break, return or throw");
+        }
+        self.switches.pop();
+        let slots = self.pop_scope();
+        self.breakable -= 1;
+        let breaks = std::mem::replace(&mut self.breaks, old_breaks);
+        let switch = Code::Switch { slot, value: value.node, sections: codes.into(), default };
+        let reachable = breaks || default.is_none();
+        (Code::Block(slots, Box::new([switch]), Box::new([])), reachable)
+    }
+
+    /// Constant labels first: `goto case` may jump forward.
+    fn collect_labels(&mut self, ty: &Type, sections: &'a [Section], labels: &mut Labels) {
+        for (i, section) in sections.iter().enumerate() {
+            for (label, span) in &section.labels {
+                match label {
+                    CaseLabel::Default => {
+                        if labels.default.is_some() {
+                            self.error("CS0152", "The switch statement contains multiple cases with the label value 'default'", *span);
+                        }
+                        labels.default = Some(i);
+                    }
+                    CaseLabel::Case(Pattern::Const(e), guard) => {
+                        let mark = self.diagnostics.len();
+                        let operand = self.operand(e);
+                        let konst = match operand {
+                            Operand::Null => Some(Const::Null),
+                            Operand::Value(v) => {
+                                let target = ty.nullable_of().unwrap_or(ty).clone();
+                                if target.is_object() { v.konst } else { self.convert_value(v, &target, e.span).konst }
+                            }
+                            operand @ (Operand::Local(_) | Operand::Prop(_)) => self.rvalue(operand, e.span).konst,
+                            _ => None,
+                        };
+                        // Mistakes are reported when the label is bound as a pattern.
+                        self.diagnostics.truncate(mark);
+                        if let (Some(c), None) = (konst, guard) {
+                            if labels.constants.iter().any(|(k, _)| *k == c) {
+                                let shown = crate::text::to_text(&c.value());
+                                let shown = match &c {
+                                    Const::Str(_) => format!("\"{}\"", shown.to_lossy()),
+                                    _ => shown.to_lossy().into_owned(),
+                                };
+                                let message =
+                                    format!("The switch statement contains multiple cases with the label value '{shown}'");
+                                self.error("CS0152", message, *span);
+                            }
+                            labels.constants.push((c, i));
+                        }
+                    }
+                    CaseLabel::Case(..) => {}
+                }
+            }
+        }
+    }
+
+    fn section(&mut self, slot: u32, ty: &Type, section: &'a Section) -> (SectionCode, bool) {
+        self.push_scope();
+        let mut tests = Vec::new();
+        for (label, span) in &section.labels {
+            if let CaseLabel::Case(pattern, guard) = label {
+                let test = self.pattern_test(slot, ty, pattern, *span);
+                tests.push(match guard {
+                    Some(g) => {
+                        let guard = self.condition(g);
+                        Node::And(Box::new((test, guard.node)))
+                    }
+                    None => test,
+                });
+            }
+        }
+        let (codes, labels, end) = self.statements(&section.body);
+        let slots = self.pop_scope();
+        let body = if labels.is_empty() {
+            codes.into_boxed_slice()
+        } else {
+            Box::new([Code::Block([].into(), codes.into(), labels.into())])
+        };
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.slots.extend(slots.iter());
+        }
+        (SectionCode { tests: tests.into(), body, slots }, end)
+    }
+
+    pub(crate) fn goto_default(&mut self, span: Span) -> Code {
+        match self.switches.last().map(|s| s.default) {
+            Some(Some(i)) => Code::GotoSection(i),
+            Some(None) => {
+                self.error("CS0159", "No such label 'default:' within the scope of the goto statement", span);
+                Code::Empty
+            }
+            None => {
+                self.error("CS0153", "A goto case is only valid inside a switch statement", span);
+                Code::Empty
+            }
+        }
+    }
+
+    pub(crate) fn goto_case(&mut self, e: &'a Expr, span: Span) -> Code {
+        let operand = self.operand(e);
+        let Some(ty) = self.switches.last().and_then(|s| s.ty.clone()) else {
+            self.error("CS0153", "A goto case is only valid inside a switch statement", span);
+            return Code::Empty;
+        };
+        let value = self.convert(operand, &ty, e.span);
+        let Some(c) = value.konst else {
+            if !value.ty.is_error() {
+                self.error("CS0150", "A constant value is expected", e.span);
+            }
+            return Code::Empty;
+        };
+        let found = self.switches.last().and_then(|s| s.constants.iter().find(|(k, _)| *k == c)).map(|(_, i)| *i);
+        match found {
+            Some(i) => Code::GotoSection(i),
+            None => {
+                let shown = crate::text::to_text(&c.value());
+                let message = format!("No such label 'case {}:' within the scope of the goto statement", shown.to_lossy());
+                self.error("CS0159", message, span);
+                Code::Empty
+            }
+        }
+    }
+}
+
+fn label_text(label: &CaseLabel, binder: &Binder<'_>, section: usize) -> String {
+    match label {
+        CaseLabel::Default => "default:".to_owned(),
+        CaseLabel::Case(..) => {
+            let constant = binder
+                .switches
+                .last()
+                .and_then(|s| s.constants.iter().rev().find(|(_, i)| *i == section))
+                .map(|(c, _)| crate::text::to_text(&c.value()).to_lossy().into_owned());
+            format!("case {}:", constant.unwrap_or_default())
+        }
+    }
+}
