@@ -43,7 +43,8 @@ pub(crate) enum Data {
     Group(Value, Vec<Value>),
     /// An enumerator in use, and its current item
     Enumerator(RefCell<(Box<dyn crate::iter::Iter>, Value)>),
-    Response(RefCell<crate::context::Response>),
+    /// A response, and whether its body was read without keeping it.
+    Response(Box<crate::context::Response>, std::cell::Cell<bool>),
     /// Anything a library family keeps for itself.
     Native(Box<dyn Any>),
     /// `new object()`

@@ -2,7 +2,8 @@
 
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
-use gateway_dotnet::{Str, number::Decimal};
+use bytes::Bytes;
+use gateway_dotnet::{Guid, Str, json::{Token, TokenType}, number::Decimal, time::{DateTime, DateTimeOffset, TimeSpan}};
 
 use crate::{
     object::{Data, Object},
@@ -11,9 +12,10 @@ use crate::{
 };
 
 /// A .NET value: value types in place, everything else behind a reference count.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub enum Value {
     /// `null`
+    #[default]
     Null,
     /// `System.Boolean`
     Bool(bool),
@@ -41,8 +43,18 @@ pub enum Value {
     Double(f64),
     /// `System.Decimal`
     Decimal(Decimal),
+    /// `System.DateTime`
+    DateTime(DateTime),
+    /// `System.DateTimeOffset`
+    Offset(DateTimeOffset),
+    /// `System.TimeSpan`
+    TimeSpan(TimeSpan),
+    /// `System.Guid`
+    Guid(Guid),
     /// `System.String`
     Str(Str),
+    /// A `JToken`
+    Json(Token),
     /// A value of an enum type.
     Enum(DefId, i64),
     /// An object of the class library.
@@ -102,34 +114,42 @@ impl Value {
         Value::Object(Rc::new(Object { ty: Type::array(Num::Byte.ty()), data: Data::Bytes(RefCell::new(bytes)) }))
     }
 
-    /// An `IResponse`, such as `send-request` stores in a variable.
+    /// A `System.Int32`.
+    pub fn int(number: i32) -> Self {
+        Value::Int(number)
+    }
+
+    /// An `IResponse`, as `send-request` stores it.
     pub fn response(response: crate::context::Response) -> Self {
-        Value::Object(Rc::new(Object {
-            ty: Type::Def(registry().by_full_name("Resp").unwrap_or(crate::types::OBJECT)),
-            data: Data::Response(RefCell::new(response)),
-        }))
+        let ty = registry().type_named("Resp").unwrap_or(Type::OBJECT);
+        Value::object(ty, Data::Response(Box::new(response), std::cell::Cell::new(false)))
     }
 
-    /// The `IResponse` in it, if it is one.
-    pub fn as_response(&self) -> Option<&RefCell<crate::context::Response>> {
+    /// The `IResponse`, if it is one.
+    pub fn as_response(&self) -> Option<&crate::context::Response> {
         match self {
             Value::Object(o) => match &o.data {
-                Data::Response(r) => Some(r),
+                Data::Response(r, _) => Some(r),
                 _ => None,
             },
             _ => None,
         }
     }
 
-    /// The `byte[]` in it, copied.
-    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+    /// The content of a `byte[]`, if it is one.
+    pub fn as_bytes(&self) -> Option<Bytes> {
         match self {
             Value::Object(o) => match &o.data {
-                Data::Bytes(b) => Some(b.borrow().clone()),
+                Data::Bytes(b) => Some(Bytes::from(b.borrow().clone())),
                 _ => None,
             },
             _ => None,
         }
+    }
+
+    /// True for `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
     }
 
     /// What a policy attribute becomes: invariant `ToString()`; `None` for null.
@@ -186,10 +206,6 @@ impl Value {
         }
     }
 
-    pub(crate) fn is_null(&self) -> bool {
-        matches!(self, Value::Null)
-    }
-
     pub(crate) fn object(ty: Type, data: Data) -> Self {
         Value::Object(Rc::new(Object { ty, data }))
     }
@@ -229,6 +245,18 @@ impl Value {
             Value::Double(_) => DOUBLE,
             Value::Decimal(_) => DECIMAL,
             Value::Str(_) => STRING,
+            Value::DateTime(_) => DATE_TIME,
+            Value::Offset(_) => DATE_TIME_OFFSET,
+            Value::TimeSpan(_) => TIME_SPAN,
+            Value::Guid(_) => GUID,
+            Value::Json(t) => match t.token_type() {
+                TokenType::Object => JOBJECT,
+                TokenType::Array => JARRAY,
+                TokenType::Property => JPROPERTY,
+                TokenType::Constructor => JCONSTRUCTOR,
+                TokenType::Raw => JRAW,
+                _ => JVALUE,
+            },
             Value::Enum(d, _) => *d,
             Value::Object(o) => return o.ty.clone(),
             Value::Context(part) => return part.ty(),

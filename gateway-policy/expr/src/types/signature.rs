@@ -107,6 +107,12 @@ fn parser(text: &'static str) -> Parser<'static> {
 
 /// Reads one member line.
 pub(super) fn member(reg: &Registry, n: usize, entry: &Entry) -> Member {
+    let mut member = read(reg, n, entry);
+    member.constant = entry.constant().cloned();
+    member
+}
+
+fn read(reg: &Registry, n: usize, entry: &Entry) -> Member {
     let (text, get, set) = entry.parts();
     let mut p = parser(text);
     let bad = || -> ! { panic!("library member {text:?} of {}", reg.defs[n].full) };
