@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use gateway_expr::{Expression, Value};
+use gateway_expr::{Expression, Literal, Value};
 
 use crate::{exec::Run, failure::Failure};
 
@@ -113,15 +113,21 @@ impl<const MIN: i64, const MAX: i64> FromValue for Bounded<MIN, MAX> {
 
 /// A value as the expression gave it, for policies that keep its type; literals are strings.
 #[derive(Clone, Debug)]
-pub(crate) struct Untyped(pub(crate) Value);
+pub(crate) struct Untyped(Literal);
 
 impl FromValue for Untyped {
     fn literal(text: &str) -> Result<Self, String> {
-        Ok(Self(Value::string(text)))
+        Ok(Self(Literal::new(text)))
     }
+}
 
-    fn value(value: &Value) -> Result<Self, String> {
-        Ok(Self(value.clone()))
+impl Setting<Untyped> {
+    /// The value for this exchange, of whatever type.
+    pub(crate) fn value(&self, run: &mut Run<'_>) -> Result<Value, Failure> {
+        match self {
+            Setting::Literal(Untyped(text)) => Ok(text.value()),
+            Setting::Expression(expression) => run.evaluate(expression),
+        }
     }
 }
 

@@ -28,12 +28,17 @@ fn index(value: &Value) -> Result<usize, Thrown> {
 
 /// `new T[n, …]`; `ty` is the array type.
 pub(crate) fn create(vm: &mut Vm<'_>, ty: &Type, sizes: &[Value]) -> Eval {
-    let Type::Array(element, _) = ty else { return Ok(Value::Null) };
+    let Type::Array(element, _) = ty else {
+        return Ok(Value::Null);
+    };
     let mut lengths = Vec::with_capacity(sizes.len());
     for size in sizes {
         lengths.push(index(size).map_err(|_| Thrown::from(Error::of(ExceptionKind::OverflowException)))?);
     }
-    let total = lengths.iter().try_fold(1usize, |a, b| a.checked_mul(*b)).unwrap_or(usize::MAX);
+    let total = lengths
+        .iter()
+        .try_fold(1usize, |a, b| a.checked_mul(*b))
+        .unwrap_or(usize::MAX);
     if element.is_def(BYTE) && lengths.len() == 1 {
         vm.charge(total)?;
         return Ok(Value::bytes(vec![0; total]));
@@ -43,7 +48,10 @@ pub(crate) fn create(vm: &mut Vm<'_>, ty: &Type, sizes: &[Value]) -> Eval {
     if lengths.len() == 1 {
         return Ok(Value::object(ty.clone(), Data::Array(RefCell::new(items))));
     }
-    Ok(Value::object(ty.clone(), Data::Matrix(RefCell::new(items), lengths)))
+    Ok(Value::object(
+        ty.clone(),
+        Data::Matrix(RefCell::new(items), lengths),
+    ))
 }
 
 /// Place of an element in a matrix stored row by row.
@@ -60,7 +68,9 @@ fn place(lengths: &[usize], at: &[Value]) -> Result<usize, Thrown> {
 }
 
 pub(crate) fn get(array: &Value, at: &[Value]) -> Eval {
-    let Value::Object(o) = array else { return Err(Error::null_reference().into()) };
+    let Value::Object(o) = array else {
+        return Err(Error::null_reference().into());
+    };
     let first = at.first().unwrap_or(&Value::Null);
     match &o.data {
         Data::Array(items) => items.borrow().get(index(first)?).cloned(),
@@ -72,10 +82,16 @@ pub(crate) fn get(array: &Value, at: &[Value]) -> Eval {
 }
 
 pub(crate) fn set(array: &Value, at: &[Value], value: Value) -> Result<(), Thrown> {
-    let Value::Object(o) = array else { return Err(Error::null_reference().into()) };
+    let Value::Object(o) = array else {
+        return Err(Error::null_reference().into());
+    };
     let first = at.first().unwrap_or(&Value::Null);
     let put = |items: &RefCell<Vec<Value>>, i: usize, value: Value| {
-        items.borrow_mut().get_mut(i).map(|slot| *slot = value).ok_or_else(out_of_range)
+        items
+            .borrow_mut()
+            .get_mut(i)
+            .map(|slot| *slot = value)
+            .ok_or_else(out_of_range)
     };
     match &o.data {
         Data::Array(items) => {
@@ -90,9 +106,15 @@ pub(crate) fn set(array: &Value, at: &[Value], value: Value) -> Result<(), Throw
         }
         Data::Matrix(items, lengths) => put(items, place(lengths, at)?, value),
         Data::Bytes(bytes) => {
-            let Value::Byte(b) = value else { return Err(Error::null_reference().into()) };
+            let Value::Byte(b) = value else {
+                return Err(Error::null_reference().into());
+            };
             let i = index(first)?;
-            bytes.borrow_mut().get_mut(i).map(|slot| *slot = b).ok_or_else(out_of_range)
+            bytes
+                .borrow_mut()
+                .get_mut(i)
+                .map(|slot| *slot = b)
+                .ok_or_else(out_of_range)
         }
         _ => Err(out_of_range()),
     }

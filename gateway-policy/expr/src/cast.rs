@@ -81,9 +81,10 @@ pub(crate) fn default_value(ty: &Type) -> Value {
             let of = |i: usize| args.get(i).map_or(Value::Null, default_value);
             Value::object(ty.clone(), Data::Pair(of(0), of(1)))
         }
-        Type::Tuple(items, _) => {
-            Value::object(ty.clone(), Data::Tuple(RefCell::new(items.iter().map(default_value).collect())))
-        }
+        Type::Tuple(items, _) => Value::object(
+            ty.clone(),
+            Data::Tuple(RefCell::new(items.iter().map(default_value).collect())),
+        ),
         _ => Value::Null,
     }
 }
@@ -97,5 +98,9 @@ pub(crate) fn nullable_value(value: Value) -> Eval {
 }
 
 fn no_value() -> crate::vm::Thrown {
-    Error::new(ExceptionKind::InvalidOperationException, "Nullable object must have a value.").into()
+    Error::new(
+        ExceptionKind::InvalidOperationException,
+        "Nullable object must have a value.",
+    )
+    .into()
 }

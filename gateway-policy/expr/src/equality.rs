@@ -1,6 +1,10 @@
 //! `Equals`, `GetHashCode` and `Compare` of values as the default comparers see them.
 
-use std::{cmp::Ordering, hash::{Hash, Hasher}, rc::Rc};
+use std::{
+    cmp::Ordering,
+    hash::{Hash, Hasher},
+    rc::Rc,
+};
 
 use gateway_dotnet::{Error, ExceptionKind, Str, text::StringComparison};
 
@@ -188,7 +192,10 @@ fn float_order(a: f64, b: f64) -> Ordering {
 }
 
 fn not_comparable() -> Error {
-    Error::new(ExceptionKind::ArgumentException, "At least one object must implement IComparable.")
+    Error::new(
+        ExceptionKind::ArgumentException,
+        "At least one object must implement IComparable.",
+    )
 }
 
 /// Whether `Comparer<T>.Default` works for this type, so that sorting one element cannot fail late.

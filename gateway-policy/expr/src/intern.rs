@@ -7,6 +7,8 @@ use std::{
 
 use gateway_dotnet::Str;
 
+use crate::Value;
+
 /// Most literals kept. Configurations that hold more distinct ones lose reference equality for the
 /// rest, nothing else.
 const MAX_LITERALS: usize = 65_536;
@@ -26,8 +28,20 @@ pub(crate) fn literal(units: &[u16]) -> Str {
     text
 }
 
-/// The one string with this text: what a policy does with a literal attribute value.
-pub fn intern(text: &str) -> Str {
-    let units: Vec<u16> = text.encode_utf16().collect();
-    literal(&units)
+/// The text of a literal attribute: one object with every equal literal, and shareable between threads
+/// where a [`Value`] is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Literal(Str);
+
+impl Literal {
+    /// The literal with this text.
+    pub fn new(text: &str) -> Self {
+        let units: Vec<u16> = text.encode_utf16().collect();
+        Literal(literal(&units))
+    }
+
+    /// As a `System.String`.
+    pub fn value(&self) -> Value {
+        Value::Str(self.0.clone())
+    }
 }

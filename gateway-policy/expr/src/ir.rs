@@ -109,7 +109,11 @@ pub(crate) type BinaryFn = fn(Value, Value) -> Result<Value, Thrown>;
 #[derive(Debug)]
 pub(crate) enum TextPart {
     Text(Str),
-    Hole { value: Node, align: i32, format: Option<Str> },
+    Hole {
+        value: Node,
+        align: i32,
+        format: Option<Str>,
+    },
 }
 
 /// A call of a library member.
@@ -218,15 +222,35 @@ pub(crate) enum Stmt {
     /// Slots declared here, statements, labels with the index they stand before.
     Block(Box<[u32]>, Box<[Stmt]>, Box<[(u32, usize)]>),
     If(Node, Box<Stmt>, Option<Box<Stmt>>),
-    Loop { cond: Option<Node>, step: Box<[Node]>, body: Box<Stmt>, test_last: bool },
+    Loop {
+        cond: Option<Node>,
+        step: Box<[Node]>,
+        body: Box<Stmt>,
+        test_last: bool,
+    },
     /// The item slot is fresh for every item; `convert` reads it and gives what the variable holds.
-    ForEach { source: Node, slots: Box<[u32]>, slot: u32, convert: Option<Node>, body: Box<Stmt> },
-    Switch { slot: u32, value: Node, sections: Box<[SectionCode]>, default: Option<usize> },
+    ForEach {
+        source: Node,
+        slots: Box<[u32]>,
+        slot: u32,
+        convert: Option<Node>,
+        body: Box<Stmt>,
+    },
+    Switch {
+        slot: u32,
+        value: Node,
+        sections: Box<[SectionCode]>,
+        default: Option<usize>,
+    },
     Break,
     Continue,
     Return(Option<Node>),
     Throw(Option<Node>),
-    Try { body: Box<Stmt>, catches: Box<[CatchCode]>, finally: Option<Box<Stmt>> },
+    Try {
+        body: Box<Stmt>,
+        catches: Box<[CatchCode]>,
+        finally: Option<Box<Stmt>>,
+    },
     Goto(u32),
     GotoSection(usize),
     Empty,

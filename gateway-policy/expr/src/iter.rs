@@ -25,6 +25,11 @@ pub(crate) trait Sequence {
     fn type_name(&self) -> Option<String> {
         None
     }
+
+    /// Source and keys (selector, comparer, descending) of an ordered sequence.
+    fn ordering(&self) -> Option<(Value, Vec<(Value, Value, bool)>)> {
+        None
+    }
 }
 
 /// Items already at hand.
@@ -56,7 +61,11 @@ impl Iter for Live {
                     return Err(changed());
                 }
                 let reverse = self.object.ty.def() == Some(crate::types::STACK);
-                let at = if reverse { list.items.len().checked_sub(at + 1) } else { Some(at) };
+                let at = if reverse {
+                    list.items.len().checked_sub(at + 1)
+                } else {
+                    Some(at)
+                };
                 Ok(at.and_then(|i| list.items.get(i).cloned()))
             }
             Data::Table(table) => {
@@ -64,12 +73,18 @@ impl Iter for Live {
                 if table.version != self.version {
                     return Err(changed());
                 }
-                let Some((i, k, v)) = table.entry_from(at) else { return Ok(None) };
+                let Some((i, k, v)) = table.entry_from(at) else {
+                    return Ok(None);
+                };
                 self.at = i + 1;
                 if self.object.ty.def() == Some(crate::types::HASH_SET) {
                     return Ok(Some(k.clone()));
                 }
-                let ty = crate::types::Type::generic(crate::types::KEY_VALUE_PAIR, self.object.ty.args().to_vec());
+                if self.object.ty.def() == Some(crate::types::ILOOKUP) {
+                    return Ok(Some(v.clone()));
+                }
+                let ty =
+                    crate::types::Type::generic(crate::types::KEY_VALUE_PAIR, self.object.ty.args().to_vec());
                 Ok(Some(Value::object(ty, Data::Pair(k.clone(), v.clone()))))
             }
             _ => Ok(None),
@@ -102,18 +117,29 @@ impl Vm<'_> {
                 Ok(Box::new(Ready(units.into_iter())))
             }
             Value::Object(o) => match &o.data {
-                Data::Array(_) | Data::Matrix(..) | Data::Bytes(_) => {
-                    Ok(Box::new(Live { object: Rc::clone(o), at: 0, version: 0 }))
-                }
+                Data::Array(_) | Data::Matrix(..) | Data::Bytes(_) => Ok(Box::new(Live {
+                    object: Rc::clone(o),
+                    at: 0,
+                    version: 0,
+                })),
                 Data::List(list) => {
                     let version = list.borrow().version;
-                    Ok(Box::new(Live { object: Rc::clone(o), at: 0, version }))
+                    Ok(Box::new(Live {
+                        object: Rc::clone(o),
+                        at: 0,
+                        version,
+                    }))
                 }
                 Data::Table(table) => {
                     let version = table.borrow().version;
-                    Ok(Box::new(Live { object: Rc::clone(o), at: 0, version }))
+                    Ok(Box::new(Live {
+                        object: Rc::clone(o),
+                        at: 0,
+                        version,
+                    }))
                 }
                 Data::Sequence(s) => s.iter(self),
+                Data::Plain => Ok(Box::new(Ready(Vec::new().into_iter()))),
                 Data::Group(_, items) => Ok(Box::new(Ready(items.clone().into_iter()))),
                 _ => crate::lib::native_iter(self, o),
             },
@@ -121,6 +147,7 @@ impl Vm<'_> {
                 let items = crate::lib::context_items(self, *part);
                 Ok(Box::new(Ready(items.into_iter())))
             }
+            Value::Json(t) => Ok(crate::lib::json_iter(t)),
             _ => Err(Error::invalid_operation("The value cannot be enumerated.").into()),
         }
     }

@@ -5,13 +5,37 @@
 //! `gateway-policy` (documents, policies, effects). Nothing here knows of policies, sockets, files,
 //! clocks or randomness: time and random numbers arrive through [`World`].
 
+mod array;
+mod bind;
+pub mod cases;
+mod cast;
+mod collections;
 pub mod context;
+mod dynamic;
+mod equality;
+mod intern;
+mod ir;
+mod iter;
+#[path = "lib/mod.rs"]
+mod lib_;
+mod object;
+mod ops;
+mod serialize;
+mod syntax;
+mod text;
+mod types;
 mod value;
+mod vm;
+
+use lib_ as lib;
 
 pub use context::Context;
-pub use value::Value;
+pub use intern::Literal;
+pub use object::Object;
+pub use types::DefId;
+pub use value::{Part, Value};
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Where the clock and the random numbers of an evaluation come from.
 ///
@@ -30,6 +54,27 @@ pub struct Needs {
     pub request_body: bool,
     /// It may read `context.Response.Body`.
     pub response_body: bool,
+}
+
+/// How much one evaluation may use. Reaching a limit ends it with a `Budget…` exception that no `catch` sees.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Loop turns, calls and enumerated items. The default takes about a tenth of a second.
+    pub steps: u64,
+    /// Bytes of strings and collections built, kept or not.
+    pub memory: usize,
+    /// Machine stack for nested calls. Workers run on 2 MiB stacks.
+    pub stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            steps: 5_000_000,
+            memory: 256 << 20,
+            stack: 640 << 10,
+        }
+    }
 }
 
 /// A place inside the source text handed to [`compile`], in bytes.
@@ -56,6 +101,23 @@ pub struct Diagnostic {
     pub warning: bool,
 }
 
+impl Diagnostic {
+    pub(crate) fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+        Diagnostic {
+            code,
+            message: message.into(),
+            span,
+            help: None,
+            warning: false,
+        }
+    }
+
+    /// Adds advice.
+    pub(crate) fn help(&mut self, text: impl Into<String>) {
+        self.help = Some(text.into());
+    }
+}
+
 /// An exception that left an expression: its .NET type and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
@@ -71,22 +133,71 @@ impl fmt::Display for Exception {
     }
 }
 
+impl std::error::Error for Exception {}
+
 /// A checked, compiled expression. Cheap to share between workers.
-#[derive(Debug)]
-pub struct Expression {}
+#[derive(Clone, Debug)]
+pub struct Expression {
+    program: Arc<ir::Program>,
+    needs: Needs,
+}
 
 impl Expression {
     /// What must be buffered before [`Expression::evaluate`].
     pub fn needs(&self) -> Needs {
-        Needs::default()
+        self.needs
     }
 
-    /// Runs the expression against one exchange.
+    /// Runs the expression against one exchange under the default limits.
     ///
     /// # Errors
     /// The exception that left it, or a `Budget…` exception when a limit was reached.
-    pub fn evaluate(&self, _context: &mut Context, _world: &dyn World) -> Result<Value, Exception> {
-        Ok(Value::Null)
+    pub fn evaluate(&self, context: &mut Context, world: &dyn World) -> Result<Value, Exception> {
+        self.evaluate_within(context, world, Limits::default())
+    }
+
+    /// Runs the expression under the given limits.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`].
+    pub fn evaluate_within(
+        &self,
+        context: &mut Context,
+        world: &dyn World,
+        limits: Limits,
+    ) -> Result<Value, Exception> {
+        let mut vm = vm::Vm::new(context, world, limits);
+        match vm.run(&self.program) {
+            Ok(value) => Ok(vm.detach(value)),
+            Err(thrown) => Err(exception(thrown)),
+        }
+    }
+}
+
+/// The public form of what left an evaluation.
+fn exception(thrown: vm::Thrown) -> Exception {
+    match thrown {
+        vm::Thrown::Error(e) => Exception {
+            type_name: e.kind.full_name().to_owned(),
+            message: e.message.into_owned(),
+        },
+        vm::Thrown::Object(value) => {
+            let message = match &value {
+                Value::Object(o) => match &o.data {
+                    object::Data::Exception(e) => e.message.to_lossy().into_owned(),
+                    _ => String::new(),
+                },
+                _ => String::new(),
+            };
+            Exception {
+                type_name: value.type_name().unwrap_or_default(),
+                message,
+            }
+        }
+        vm::Thrown::Budget(what) => Exception {
+            type_name: "BudgetExceededException".to_owned(),
+            message: format!("The expression used more than its budget: {what}."),
+        },
     }
 }
 
@@ -94,6 +205,24 @@ impl Expression {
 ///
 /// # Errors
 /// Everything wrong with it, in source order.
-pub fn compile(_source: &str) -> Result<(Expression, Vec<Diagnostic>), Vec<Diagnostic>> {
-    Ok((Expression {}, Vec::new()))
+pub fn compile(source: &str) -> Result<(Expression, Vec<Diagnostic>), Vec<Diagnostic>> {
+    compile_with(source, true)
+}
+
+/// Compiles without the vendor's allow-list when `allow_list` is false: the plain C# compiler's view.
+///
+/// # Errors
+/// Everything wrong with it, in source order.
+pub fn compile_with(
+    source: &str,
+    allow_list: bool,
+) -> Result<(Expression, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let (program, needs, warnings) = bind::compile(source, bind::Options { allow_list })?;
+    Ok((
+        Expression {
+            program: Arc::new(program),
+            needs,
+        },
+        warnings,
+    ))
 }

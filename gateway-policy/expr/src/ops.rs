@@ -279,11 +279,19 @@ fn widen(v: &Value) -> Option<Wide> {
 /// What the processor's conversion gives for a double out of a 32-bit integer's range.
 fn truncate32(v: f64) -> i32 {
     let t = v.trunc();
-    if t >= -2_147_483_648.0 && t <= 2_147_483_647.0 { t as i32 } else { i32::MIN }
+    if t >= -2_147_483_648.0 && t <= 2_147_483_647.0 {
+        t as i32
+    } else {
+        i32::MIN
+    }
 }
 
 fn truncate64(v: f64) -> i64 {
-    if v >= -9_223_372_036_854_775_808.0 && v < 9_223_372_036_854_775_808.0 { v as i64 } else { i64::MIN }
+    if v >= -9_223_372_036_854_775_808.0 && v < 9_223_372_036_854_775_808.0 {
+        v as i64
+    } else {
+        i64::MIN
+    }
 }
 
 macro_rules! to_int {
@@ -309,7 +317,11 @@ macro_rules! to_int {
                 None => return Err(mismatch()),
             };
             <$t>::try_from(i).map(Value::$variant).map_err(|_| match v {
-                Value::Decimal(_) => Error::new(ExceptionKind::OverflowException, decimal_overflow(stringify!($variant))).into(),
+                Value::Decimal(_) => Error::new(
+                    ExceptionKind::OverflowException,
+                    decimal_overflow(stringify!($variant)),
+                )
+                .into(),
                 _ => overflow(),
             })
         }
@@ -334,7 +346,8 @@ fn decimal_overflow(variant: &str) -> String {
 to_int!(to_sbyte, to_sbyte_checked, SByte, i8, |f| truncate32(f) as i8);
 to_int!(to_byte, to_byte_checked, Byte, u8, |f| truncate32(f) as u8);
 to_int!(to_short, to_short_checked, Short, i16, |f| truncate32(f) as i16);
-to_int!(to_ushort, to_ushort_checked, UShort, u16, |f| truncate32(f) as u16);
+to_int!(to_ushort, to_ushort_checked, UShort, u16, |f| truncate32(f)
+    as u16);
 to_int!(to_char, to_char_checked, Char, u16, |f| truncate32(f) as u16);
 to_int!(to_int, to_int_checked, Int, i32, truncate32);
 to_int!(to_uint, to_uint_checked, UInt, u32, |f| truncate64(f) as u32);

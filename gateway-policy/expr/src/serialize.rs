@@ -64,12 +64,18 @@ fn shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
     if let Some(s) = scalar_of(v) {
         return Ok(Shape::Scalar(s));
     }
-    let Value::Object(o) = v else { return context_shape(vm, v) };
+    let Value::Object(o) = v else {
+        return context_shape(vm, v);
+    };
     Ok(match &o.data {
         Data::Anon(items) => match &o.ty {
-            Type::Anon(members) => {
-                Shape::Members(members.iter().zip(items).map(|((n, _), v)| (Str::new(n), v.clone())).collect())
-            }
+            Type::Anon(members) => Shape::Members(
+                members
+                    .iter()
+                    .zip(items)
+                    .map(|((n, _), v)| (Str::new(n), v.clone()))
+                    .collect(),
+            ),
             _ => Shape::Members(Vec::new()),
         },
         Data::Table(_) if o.ty.def() == Some(types::DICTIONARY) => {
@@ -80,12 +86,16 @@ fn shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
         Data::Array(_) | Data::List(_) | Data::Table(_) | Data::Sequence(_) | Data::Group(..) => {
             Shape::Items(vm.collect(v)?)
         }
-        Data::Pair(k, val) => {
-            Shape::Members(vec![(Str::from_static("Key"), k.clone()), (Str::from_static("Value"), val.clone())])
-        }
+        Data::Pair(k, val) => Shape::Members(vec![
+            (Str::from_static("Key"), k.clone()),
+            (Str::from_static("Value"), val.clone()),
+        ]),
         Data::Tuple(items) => {
             let items = items.borrow();
-            let named = items.iter().enumerate().map(|(i, v)| (Str::new(&format!("Item{}", i + 1)), v.clone()));
+            let named = items
+                .iter()
+                .enumerate()
+                .map(|(i, v)| (Str::new(&format!("Item{}", i + 1)), v.clone()));
             Shape::Members(named.collect())
         }
         Data::Matrix(items, lengths) => Shape::Items(rows(&items.borrow(), lengths)),
@@ -99,7 +109,10 @@ fn rows(items: &[Value], lengths: &[usize]) -> Vec<Value> {
         [] | [_] => items.to_vec(),
         [_, rest @ ..] => {
             let size: usize = rest.iter().product::<usize>().max(1);
-            items.chunks(size).map(|row| Value::array(Type::OBJECT, rows(row, rest))).collect()
+            items
+                .chunks(size)
+                .map(|row| Value::array(Type::OBJECT, rows(row, rest)))
+                .collect()
         }
     }
 }
@@ -111,7 +124,12 @@ fn context_shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
         let items = vm.collect(v)?;
         let pairs: Vec<_> = items.iter().filter_map(crate::lib::pair).collect();
         if pairs.len() == items.len() && !pairs.is_empty() {
-            return Ok(Shape::Members(pairs.into_iter().map(|(k, v)| (crate::text::to_text(&k), v)).collect()));
+            return Ok(Shape::Members(
+                pairs
+                    .into_iter()
+                    .map(|(k, v)| (crate::text::to_text(&k), v))
+                    .collect(),
+            ));
         }
         return Ok(Shape::Items(items));
     }
@@ -121,9 +139,17 @@ fn context_shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
         if d == types::OBJECT {
             continue;
         }
-        for m in registry().def(d).of_kind(types::MemberKind::Property).filter(|m| !m.is_static && m.constant.is_none()) {
+        for m in registry()
+            .def(d)
+            .of_kind(types::MemberKind::Property)
+            .filter(|m| !m.is_static && m.constant.is_none())
+        {
             let mut args = [v.clone()];
-            let value = (m.get)(&mut crate::lib::Call { vm, args: &mut args, types: t.args() })?;
+            let value = (m.get)(&mut crate::lib::Call {
+                vm,
+                args: &mut args,
+                types: t.args(),
+            })?;
             members.push((Str::new(&m.name), value));
         }
     }
@@ -233,20 +259,33 @@ fn scalar_to(s: &Scalar, t: &Token, ty: &Type, today: DateTime) -> Eval {
         if ty.takes_null() {
             return Ok(Value::Null);
         }
-        let message = format!("Error converting value {{null}} to type '{}'. Path ''.", ty.net_name());
+        let message = format!(
+            "Error converting value {{null}} to type '{}'. Path ''.",
+            ty.net_name()
+        );
         return Err(Error::new(ExceptionKind::JsonSerializationException, message).into());
     }
-    if let Some(d) = ty.nullable_of().unwrap_or(ty).def().filter(|_| ty.nullable_of().unwrap_or(ty).is_enum()) {
+    if let Some(d) = ty
+        .nullable_of()
+        .unwrap_or(ty)
+        .def()
+        .filter(|_| ty.nullable_of().unwrap_or(ty).is_enum())
+    {
         let def = registry().def(d);
         let text = s.to_text();
-        let by_name = def.values.iter().find(|(n, _)| text.as_str().is_some_and(|t| t.eq_ignore_ascii_case(n)));
+        let by_name = def
+            .values
+            .iter()
+            .find(|(n, _)| text.as_str().is_some_and(|t| t.eq_ignore_ascii_case(n)));
         return match (s, by_name) {
             (Scalar::Integer(i), _) => Ok(Value::Enum(d, *i)),
             (_, Some((_, v))) => Ok(Value::Enum(d, *v)),
             _ => Err(cannot(t, ty)),
         };
     }
-    let Some((target, _)) = json_target(ty) else { return Err(cannot(t, ty)) };
+    let Some((target, _)) = json_target(ty) else {
+        return Err(cannot(t, ty));
+    };
     let converted = match (s, target) {
         // A boolean becomes the word as JSON has it only through ToString().
         (Scalar::Bool(_), Target::String) => Ok(Scalar::String(s.to_text())),
@@ -254,8 +293,21 @@ fn scalar_to(s: &Scalar, t: &Token, ty: &Type, today: DateTime) -> Eval {
     };
     match converted {
         Ok(s) => Ok(crate::lib::typed_value(&s, target)),
-        Err(e) if matches!(e.kind, ExceptionKind::FormatException | ExceptionKind::InvalidCastException | ExceptionKind::ArgumentException | ExceptionKind::OverflowException) => {
-            let message = format!("Could not convert to {}: {}. Path '{}'.", target.name(), s.to_text().to_lossy(), t.path().to_lossy());
+        Err(e)
+            if matches!(
+                e.kind,
+                ExceptionKind::FormatException
+                    | ExceptionKind::InvalidCastException
+                    | ExceptionKind::ArgumentException
+                    | ExceptionKind::OverflowException
+            ) =>
+        {
+            let message = format!(
+                "Could not convert to {}: {}. Path '{}'.",
+                target.name(),
+                s.to_text().to_lossy(),
+                t.path().to_lossy()
+            );
             Err(Error::new(ExceptionKind::JsonReaderException, message).into())
         }
         Err(e) => Err(e.into()),
@@ -267,9 +319,15 @@ fn container_to(vm: &mut Vm<'_>, t: &Token, ty: &Type, today: DateTime) -> Eval 
         let items = items_to(vm, t, element, today)?;
         return Ok(Value::array((**element).clone(), items));
     }
-    let (Some(d), args) = (ty.def(), ty.args()) else { return Err(cannot(t, ty)) };
+    let (Some(d), args) = (ty.def(), ty.args()) else {
+        return Err(cannot(t, ty));
+    };
     let list = [
-        types::LIST, types::ILIST_T, types::ICOLLECTION_T, types::IENUMERABLE_T, types::IREADONLY_LIST,
+        types::LIST,
+        types::ILIST_T,
+        types::ICOLLECTION_T,
+        types::IENUMERABLE_T,
+        types::IREADONLY_LIST,
         types::IREADONLY_COLLECTION,
     ];
     if list.contains(&d) {
@@ -280,7 +338,11 @@ fn container_to(vm: &mut Vm<'_>, t: &Token, ty: &Type, today: DateTime) -> Eval 
         let element = args.first().cloned().unwrap_or(Type::OBJECT);
         let items = items_to(vm, t, &element, today)?;
         let entries = items.into_iter().map(|k| (k, Value::Null)).collect();
-        return Ok(crate::lib::make_table(Type::generic(types::HASH_SET, [element]), crate::equality::Comparer::Default, entries));
+        return Ok(crate::lib::make_table(
+            Type::generic(types::HASH_SET, [element]),
+            crate::equality::Comparer::Default,
+            entries,
+        ));
     }
     if [types::DICTIONARY, types::IDICTIONARY, types::IREADONLY_DICTIONARY].contains(&d) {
         let value_ty = args.get(1).cloned().unwrap_or(Type::OBJECT);
@@ -289,7 +351,12 @@ fn container_to(vm: &mut Vm<'_>, t: &Token, ty: &Type, today: DateTime) -> Eval 
             let (Some(name), Some(value)) = (property.property_name(), property.property_value()) else {
                 return Err(cannot(t, ty));
             };
-            let key = scalar_to(&Scalar::String(name.clone()), &Token::value(Scalar::String(name)), &args[0], today)?;
+            let key = scalar_to(
+                &Scalar::String(name.clone()),
+                &Token::value(Scalar::String(name)),
+                &args[0],
+                today,
+            )?;
             entries.push((key, from_token(vm, &value, &value_ty, today)?));
         }
         return Ok(crate::lib::make_table(
@@ -299,7 +366,10 @@ fn container_to(vm: &mut Vm<'_>, t: &Token, ty: &Type, today: DateTime) -> Eval 
         ));
     }
     if d == types::STRING {
-        let message = format!("Unexpected character encountered while parsing value: {{. Path '{}'.", t.path().to_lossy());
+        let message = format!(
+            "Unexpected character encountered while parsing value: {{. Path '{}'.",
+            t.path().to_lossy()
+        );
         return Err(Error::new(ExceptionKind::JsonReaderException, message).into());
     }
     Err(cannot(t, ty))

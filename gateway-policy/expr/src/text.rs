@@ -72,8 +72,11 @@ fn object_text(o: &Object) -> Str {
         }
         Data::Anon(items) => match &o.ty {
             crate::types::Type::Anon(members) if !members.is_empty() => {
-                let texts: Vec<String> =
-                    members.iter().zip(items).map(|((n, _), v)| format!("{n} = {}", lossy(v))).collect();
+                let texts: Vec<String> = members
+                    .iter()
+                    .zip(items)
+                    .map(|((n, _), v)| format!("{n} = {}", lossy(v)))
+                    .collect();
                 Str::new(&format!("{{ {} }}", texts.join(", ")))
             }
             _ => Str::from_static("{ }"),
@@ -91,7 +94,9 @@ fn lossy(v: &Value) -> String {
 /// `IFormattable.ToString(format)`, `ToString()` for what takes no format.
 pub(crate) fn format_value(value: &Value, format: Option<&Str>) -> Result<Str, Error> {
     use gateway_dotnet::number::IntType;
-    let Some(format) = format.filter(|f| !f.is_empty()) else { return Ok(to_text(value)) };
+    let Some(format) = format.filter(|f| !f.is_empty()) else {
+        return Ok(to_text(value));
+    };
     let f = format.to_lossy();
     let integer = |v: i128, kind: IntType| number::format_integer(v, kind, &f).map(|t| Str::new(&t));
     match value {

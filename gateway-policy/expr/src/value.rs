@@ -3,7 +3,13 @@
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use gateway_dotnet::{Guid, Str, json::{Token, TokenType}, number::Decimal, time::{DateTime, DateTimeOffset, TimeSpan}};
+use gateway_dotnet::{
+    Str,
+    guid::Guid,
+    json::{Token, TokenType},
+    number::Decimal,
+    time::{DateTime, DateTimeOffset, TimeSpan},
+};
 
 use crate::{
     object::{Data, Object},
@@ -111,7 +117,10 @@ impl Value {
 
     /// A `byte[]`.
     pub fn bytes(bytes: Vec<u8>) -> Self {
-        Value::Object(Rc::new(Object { ty: Type::array(Num::Byte.ty()), data: Data::Bytes(RefCell::new(bytes)) }))
+        Value::Object(Rc::new(Object {
+            ty: Type::array(Num::Byte.ty()),
+            data: Data::Bytes(RefCell::new(bytes)),
+        }))
     }
 
     /// A `System.Int32`.
@@ -121,8 +130,16 @@ impl Value {
 
     /// An `IResponse`, as `send-request` stores it.
     pub fn response(response: crate::context::Response) -> Self {
-        let ty = registry().type_named("Resp").unwrap_or(Type::OBJECT);
-        Value::object(ty, Data::Response(Box::new(response), std::cell::Cell::new(false)))
+        let ty = registry().type_named("IResponse").unwrap_or(Type::OBJECT);
+        Value::object(
+            ty,
+            Data::Response(Box::new(response), std::cell::Cell::new(false)),
+        )
+    }
+
+    /// The `Jwt` of a compact token, if it is one.
+    pub fn jwt(token: &str) -> Option<Self> {
+        crate::lib::parse_jwt(token)
     }
 
     /// The `IResponse`, if it is one.
@@ -212,14 +229,20 @@ impl Value {
 
     pub(crate) fn array(element: Type, items: Vec<Value>) -> Self {
         if element.is_def(crate::types::BYTE) {
-            let bytes = items.iter().map(|v| if let Value::Byte(b) = v { *b } else { 0 }).collect();
+            let bytes = items
+                .iter()
+                .map(|v| if let Value::Byte(b) = v { *b } else { 0 })
+                .collect();
             return Value::bytes(bytes);
         }
         Value::object(Type::array(element), Data::Array(RefCell::new(items)))
     }
 
     pub(crate) fn list(element: Type, items: Vec<Value>) -> Self {
-        Value::object(Type::generic(crate::types::LIST, [element]), Data::List(RefCell::new(items.into())))
+        Value::object(
+            Type::generic(crate::types::LIST, [element]),
+            Data::List(RefCell::new(items.into())),
+        )
     }
 
     pub(crate) fn strings<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
@@ -271,7 +294,12 @@ impl fmt::Debug for Value {
         match self {
             Value::Null => f.write_str("null"),
             Value::Str(s) => write!(f, "{:?}", s.to_lossy()),
-            other => write!(f, "{}({})", other.type_name().unwrap_or_default(), other.to_text().unwrap_or_default()),
+            other => write!(
+                f,
+                "{}({})",
+                other.type_name().unwrap_or_default(),
+                other.to_text().unwrap_or_default()
+            ),
         }
     }
 }

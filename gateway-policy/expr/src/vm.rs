@@ -93,9 +93,12 @@ impl<'v> Vm<'v> {
 
     /// Runs function 0.
     pub(crate) fn run(&mut self, program: &Arc<Program>) -> Eval {
-        let Some(function) = program.functions.first() else { return Ok(Value::Null) };
+        let Some(function) = program.functions.first() else {
+            return Ok(Value::Null);
+        };
         let result = self.enter(program, function, &[], |_| {}, &mut []);
-        if !matches!(&result, Ok(Value::Object(o)) if matches!(o.data, Data::Sequence(_) | Data::Closure(_))) {
+        if !matches!(&result, Ok(Value::Object(o)) if matches!(o.data, Data::Sequence(_) | Data::Closure(_)))
+        {
             for cell in self.cells.drain(..).filter_map(|c| c.upgrade()) {
                 *cell.borrow_mut() = Value::Null;
             }
@@ -151,7 +154,8 @@ impl<'v> Vm<'v> {
         self.check_stack()?;
         let outer = self.base;
         self.base = self.stack.len();
-        self.stack.resize(self.base + function.slots as usize, Value::Null);
+        self.stack
+            .resize(self.base + function.slots as usize, Value::Null);
         fill(&mut self.stack[self.base..]);
         for slot in 0..function.params as usize {
             if function.captured.get(slot).copied().unwrap_or(false) {
@@ -197,7 +201,13 @@ impl<'v> Vm<'v> {
     /// Fresh shared variables for the captured ones among `slots`.
     fn open_scope(&mut self, slots: &[u32], frame: &Frame<'_>) {
         for slot in slots {
-            if frame.function.captured.get(*slot as usize).copied().unwrap_or(false) {
+            if frame
+                .function
+                .captured
+                .get(*slot as usize)
+                .copied()
+                .unwrap_or(false)
+            {
                 let cell = self.new_cell(Value::Null);
                 self.stack[self.base + *slot as usize] = Value::Cell(cell);
             }
@@ -208,15 +218,26 @@ impl<'v> Vm<'v> {
 
     /// Calls a delegate.
     pub(crate) fn invoke(&mut self, target: &Value, args: &[Value]) -> Eval {
-        let Value::Object(object) = target else { return Err(Error::null_reference().into()) };
+        let Value::Object(object) = target else {
+            return Err(Error::null_reference().into());
+        };
         let Data::Closure(closure) = &object.data else {
             return Err(Error::invalid_operation("The value is not a delegate.").into());
         };
         if let Some(native) = &closure.native {
             self.step()?;
             self.check_stack()?;
-            let mut all: Vec<Value> = native.receiver.iter().cloned().chain(args.iter().cloned()).collect();
-            return (native.call)(&mut Call { vm: self, args: &mut all, types: &native.types });
+            let mut all: Vec<Value> = native
+                .receiver
+                .iter()
+                .cloned()
+                .chain(args.iter().cloned())
+                .collect();
+            return (native.call)(&mut Call {
+                vm: self,
+                args: &mut all,
+                types: &native.types,
+            });
         }
         let Some(function) = closure.program.functions.get(closure.function as usize) else {
             return Err(Error::null_reference().into());
@@ -248,8 +269,12 @@ impl<'v> Vm<'v> {
             values.push(self.eval(arg, frame)?);
         }
         let program = frame.program;
-        let Some(site) = frame.function.sites.get(site as usize) else { return Ok(Value::Null) };
-        let Some(function) = program.functions.get(site.function as usize) else { return Ok(Value::Null) };
+        let Some(site) = frame.function.sites.get(site as usize) else {
+            return Ok(Value::Null);
+        };
+        let Some(function) = program.functions.get(site.function as usize) else {
+            return Ok(Value::Null);
+        };
         let captures = self.cells_for(&site.captures);
         let mut back: Vec<(usize, Value)> = outs.iter().map(|(param, _)| (*param, Value::Null)).collect();
         let fill = |slots: &mut [Value]| slots.iter_mut().zip(values).for_each(|(s, a)| *s = a);
@@ -289,7 +314,11 @@ impl<'v> Vm<'v> {
         if node.receiver && matches!(args.first(), Some(Value::Null)) {
             return Err(Error::null_reference().into());
         }
-        let result = (node.call)(&mut Call { vm: self, args, types: &node.types })?;
+        let result = (node.call)(&mut Call {
+            vm: self,
+            args,
+            types: &node.types,
+        })?;
         if let Value::Str(s) = &result {
             self.charge(s.len())?;
         }
@@ -346,8 +375,12 @@ impl<'v> Vm<'v> {
                 }))
             }
             Node::Not(inner) => Ok(Value::Bool(!self.truth(inner, frame)?)),
-            Node::And(pair) => Ok(Value::Bool(self.truth(&pair.0, frame)? && self.truth(&pair.1, frame)?)),
-            Node::Or(pair) => Ok(Value::Bool(self.truth(&pair.0, frame)? || self.truth(&pair.1, frame)?)),
+            Node::And(pair) => Ok(Value::Bool(
+                self.truth(&pair.0, frame)? && self.truth(&pair.1, frame)?,
+            )),
+            Node::Or(pair) => Ok(Value::Bool(
+                self.truth(&pair.0, frame)? || self.truth(&pair.1, frame)?,
+            )),
             Node::Cond(parts) => {
                 if self.truth(&parts.0, frame)? {
                     self.eval(&parts.1, frame)
@@ -390,7 +423,11 @@ impl<'v> Vm<'v> {
             Node::LiftedBinary(f, pair) => {
                 let left = self.eval(&pair.0, frame)?;
                 let right = self.eval(&pair.1, frame)?;
-                if left.is_null() || right.is_null() { Ok(Value::Null) } else { f(left, right) }
+                if left.is_null() || right.is_null() {
+                    Ok(Value::Null)
+                } else {
+                    f(left, right)
+                }
             }
             Node::LiftedCompare(f, pair, one, both) => {
                 let left = self.eval(&pair.0, frame)?;
@@ -428,10 +465,16 @@ impl<'v> Vm<'v> {
                 self.invoke(&target, &values)
             }
             Node::Closure(site, ty) => {
-                let Some(site) = frame.function.sites.get(*site as usize) else { return Ok(Value::Null) };
+                let Some(site) = frame.function.sites.get(*site as usize) else {
+                    return Ok(Value::Null);
+                };
                 let captures = self.cells_for(&site.captures);
-                let closure =
-                    Closure { program: Arc::clone(frame.program), function: site.function, captures, native: None };
+                let closure = Closure {
+                    program: Arc::clone(frame.program),
+                    function: site.function,
+                    captures,
+                    native: None,
+                };
                 Ok(Value::object((**ty).clone(), Data::Closure(closure)))
             }
             Node::Delegate(call, ty) => self.delegate(call, ty, frame),
@@ -463,8 +506,12 @@ impl<'v> Vm<'v> {
             Node::WithField(pair, n) => {
                 let tuple = self.eval(&pair.0, frame)?;
                 let value = self.eval(&pair.1, frame)?;
-                let Value::Object(o) = &tuple else { return Err(Error::null_reference().into()) };
-                let Data::Tuple(items) = &o.data else { return Ok(tuple) };
+                let Value::Object(o) = &tuple else {
+                    return Err(Error::null_reference().into());
+                };
+                let Data::Tuple(items) = &o.data else {
+                    return Ok(tuple);
+                };
                 let mut items = items.borrow().clone();
                 if let Some(place) = items.get_mut(*n as usize) {
                     *place = value;
@@ -502,7 +549,11 @@ impl<'v> Vm<'v> {
         if call.receiver && matches!(receiver, Some(Value::Null)) {
             return Err(Error::of(ExceptionKind::ArgumentException).into());
         }
-        let native = NativeTarget { call: call.call, receiver, types: Arc::clone(&call.types) };
+        let native = NativeTarget {
+            call: call.call,
+            receiver,
+            types: Arc::clone(&call.types),
+        };
         let closure = Closure {
             program: Arc::clone(frame.program),
             function: 0,
@@ -555,7 +606,24 @@ impl<'v> Vm<'v> {
 
     /// `ToString()`, empty for null.
     pub(crate) fn to_str(&mut self, value: &Value) -> Result<Str, Thrown> {
-        Ok(text::to_text(value))
+        if let Value::Context(part) = value {
+            if let Some(url) = crate::lib::context_url(self, *part) {
+                return Ok(url);
+            }
+        }
+        let text = text::to_text(value);
+        self.charge(text.len())?;
+        Ok(text)
+    }
+
+    /// Makes a result independent of the exchange: `context.Response` becomes a copy.
+    pub(crate) fn detach(&self, value: Value) -> Value {
+        match (&value, &self.context.response) {
+            (Value::Context(crate::value::Part::Response), Some(response)) => {
+                Value::response(response.clone())
+            }
+            _ => value,
+        }
     }
 
     fn interpolate(&mut self, parts: &[TextPart], frame: &mut Frame<'_>) -> Eval {
@@ -605,13 +673,25 @@ impl<'v> Vm<'v> {
             }
             Stmt::Return(None) => Ok(Flow::Return(Value::Null)),
             Stmt::Return(Some(node)) => Ok(Flow::Return(self.eval(node, frame)?)),
-            Stmt::Loop { cond, step, body, test_last } => {
-                self.exec_loop(cond.as_ref(), step, body, *test_last, frame)
-            }
-            Stmt::ForEach { source, slots, slot, convert, body } => {
-                self.exec_foreach(source, slots, *slot, convert.as_ref(), body, frame)
-            }
-            Stmt::Switch { slot, value, sections, default } => {
+            Stmt::Loop {
+                cond,
+                step,
+                body,
+                test_last,
+            } => self.exec_loop(cond.as_ref(), step, body, *test_last, frame),
+            Stmt::ForEach {
+                source,
+                slots,
+                slot,
+                convert,
+                body,
+            } => self.exec_foreach(source, slots, *slot, convert.as_ref(), body, frame),
+            Stmt::Switch {
+                slot,
+                value,
+                sections,
+                default,
+            } => {
                 let value = self.eval(value, frame)?;
                 self.store(*slot, value);
                 self.exec_switch(sections, *default, frame)
@@ -626,14 +706,23 @@ impl<'v> Vm<'v> {
                 Value::Null => Err(Error::null_reference().into()),
                 value => Err(Thrown::Object(value)),
             },
-            Stmt::Try { body, catches, finally } => self.exec_try(body, catches, finally.as_deref(), frame),
+            Stmt::Try {
+                body,
+                catches,
+                finally,
+            } => self.exec_try(body, catches, finally.as_deref(), frame),
             Stmt::Goto(label) => Ok(Flow::Goto(*label)),
             Stmt::GotoSection(n) => Ok(Flow::Section(*n)),
             Stmt::Empty => Ok(Flow::Next),
         }
     }
 
-    fn exec_list(&mut self, body: &[Stmt], labels: &[(u32, usize)], frame: &mut Frame<'_>) -> Result<Flow, Thrown> {
+    fn exec_list(
+        &mut self,
+        body: &[Stmt],
+        labels: &[(u32, usize)],
+        frame: &mut Frame<'_>,
+    ) -> Result<Flow, Thrown> {
         let mut at = 0;
         while let Some(stmt) = body.get(at) {
             at += 1;
@@ -765,7 +854,12 @@ impl<'v> Vm<'v> {
         }
     }
 
-    fn handle(&mut self, thrown: Thrown, catches: &[CatchCode], frame: &mut Frame<'_>) -> Result<Flow, Thrown> {
+    fn handle(
+        &mut self,
+        thrown: Thrown,
+        catches: &[CatchCode],
+        frame: &mut Frame<'_>,
+    ) -> Result<Flow, Thrown> {
         let exception = match thrown {
             Thrown::Budget(what) => return Err(Thrown::Budget(what)),
             Thrown::Error(e) => crate::lib::exception_object(&e),
@@ -803,7 +897,9 @@ impl<'v> Vm<'v> {
 
 /// Element `n` of a tuple or anonymous object.
 fn field(value: &Value, n: usize) -> Eval {
-    let Value::Object(o) = value else { return Err(Error::null_reference().into()) };
+    let Value::Object(o) = value else {
+        return Err(Error::null_reference().into());
+    };
     Ok(match &o.data {
         Data::Tuple(items) => items.borrow().get(n).cloned(),
         Data::Anon(items) => items.get(n).cloned(),

@@ -15,7 +15,7 @@ use crate::{
     exec::Run,
     failure::Failure,
     scope::{Scopes, Sections},
-    setting::{Bounded, Setting, Untyped, keywords, optional},
+    setting::{Bounded, Setting, Untyped, keywords},
 };
 
 const KEY: AttributeDef = attr("key", "Key of the value.").required().expression();
@@ -177,8 +177,8 @@ impl Policy for Lookup {
         match found {
             Some(value) => run.set_variable(&self.variable, value),
             None => {
-                if let Some(default) = optional(self.default.as_ref(), run)? {
-                    let Untyped(value) = default.into_owned();
+                if let Some(default) = &self.default {
+                    let value = default.value(run)?;
                     run.set_variable(&self.variable, value);
                 }
             }
@@ -197,7 +197,7 @@ struct Store {
 
 impl Policy for Store {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
-        let Untyped(value) = self.value.get(run)?.into_owned();
+        let value = self.value.value(run)?;
         let duration = Duration::from_secs(self.duration.get(run)?.unsigned());
         ask(run, &self.key, self.cache, CacheAction::Store { value, duration })
     }

@@ -48,7 +48,7 @@ struct SetVariable {
 
 impl Policy for SetVariable {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
-        let Untyped(value) = self.value.get(run)?.into_owned();
+        let value = self.value.value(run)?;
         run.detail("name", || self.name.to_string());
         run.detail("value", || value.to_text().unwrap_or_else(|| "null".into()));
         run.set_variable(&self.name, value);

@@ -1,6 +1,9 @@
 //! Arguments before and after a method is chosen.
 
-use super::{Binder, operand::{Operand, Val}};
+use super::{
+    Binder,
+    operand::{Operand, Val},
+};
 use crate::{
     Span,
     ir::{Const, Node},
@@ -59,7 +62,11 @@ impl<'a> Binder<'a> {
         map: &[usize],
         expanded: bool,
     ) -> Laid {
-        let mut laid = Laid { nodes: Vec::new(), outs: Vec::new(), after: Vec::new() };
+        let mut laid = Laid {
+            nodes: Vec::new(),
+            outs: Vec::new(),
+            after: Vec::new(),
+        };
         let mut places: Vec<Option<Node>> = (0..params.len()).map(|_| None).collect();
         let mut tail = Vec::new();
         let last = params.len().wrapping_sub(1);
@@ -93,7 +100,13 @@ impl<'a> Binder<'a> {
     }
 
     fn by_reference(&mut self, arg: Argument<'a>, ty: &Type, at: usize, laid: &mut Laid) -> Node {
-        let read = |slot: u32| if arg.by == PassBy::Ref { Node::Local(slot) } else { Node::Const(Const::Null) };
+        let read = |slot: u32| {
+            if arg.by == PassBy::Ref {
+                Node::Local(slot)
+            } else {
+                Node::Const(Const::Null)
+            }
+        };
         match arg.operand {
             Operand::Local(id) | Operand::OutVar(id, _) => {
                 if self.vars[id].ty.is_error() || matches!(arg.operand, Operand::OutVar(_, None)) {
@@ -101,7 +114,10 @@ impl<'a> Binder<'a> {
                 }
                 self.vars[id].inferring = false;
                 if let Some(why) = self.vars[id].readonly {
-                    let message = format!("Cannot use '{}' as a ref or out value because it is a '{why}'", self.vars[id].name);
+                    let message = format!(
+                        "Cannot use '{}' as a ref or out value because it is a '{why}'",
+                        self.vars[id].name
+                    );
                     self.error("CS1657", message, arg.span);
                 }
                 let slot = self.slot_of(id);

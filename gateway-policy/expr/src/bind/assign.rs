@@ -15,8 +15,18 @@ use crate::{
 /// A place that is read and then written: everything it depends on is computed once.
 pub(crate) enum Place<'a> {
     Local(usize),
-    Prop { member: &'static crate::types::Member, receiver: Option<(u32, Type, bool)>, args: Vec<u32>, types: std::sync::Arc<[Type]>, ty: Type },
-    Element { array: (u32, Type), index: Vec<u32>, ty: Type },
+    Prop {
+        member: &'static crate::types::Member,
+        receiver: Option<(u32, Type, bool)>,
+        args: Vec<u32>,
+        types: std::sync::Arc<[Type]>,
+        ty: Type,
+    },
+    Element {
+        array: (u32, Type),
+        index: Vec<u32>,
+        ty: Type,
+    },
     Field(Box<Place<'a>>, u32, Type, Type),
     Marker(std::marker::PhantomData<&'a ()>),
 }
@@ -27,7 +37,10 @@ impl<'a> Binder<'a> {
             return self.compound(op, l, r, span);
         }
         if matches!(l.kind, ExprKind::Tuple(_))
-            || matches!(&l.kind, ExprKind::Declare(_, crate::syntax::ast::Designation::Tuple(_)))
+            || matches!(
+                &l.kind,
+                ExprKind::Declare(_, crate::syntax::ast::Designation::Tuple(_))
+            )
         {
             return self.deconstruct(l, r, span);
         }
@@ -82,7 +95,11 @@ impl<'a> Binder<'a> {
                     return Some(value);
                 }
                 if var.konst.is_some() {
-                    self.error("CS0131", "The left-hand side of an assignment must be a variable, property or indexer", span);
+                    self.error(
+                        "CS0131",
+                        "The left-hand side of an assignment must be a variable, property or indexer",
+                        span,
+                    );
                     return None;
                 }
                 if let Some(why) = var.readonly {
@@ -102,14 +119,19 @@ impl<'a> Binder<'a> {
             Operand::Prop(p) => {
                 if let Some(c) = &p.member.constant {
                     let _ = c;
-                    self.error("CS0131", "The left-hand side of an assignment must be a variable, property or indexer", span);
+                    self.error(
+                        "CS0131",
+                        "The left-hand side of an assignment must be a variable, property or indexer",
+                        span,
+                    );
                     return None;
                 }
                 self.set_prop(*p, value, span)
             }
-            Operand::Element(array, index, ty) => {
-                Some(Val::new(ty, Node::SetIndex(Box::new((array.node, index.into(), value.node)))))
-            }
+            Operand::Element(array, index, ty) => Some(Val::new(
+                ty,
+                Node::SetIndex(Box::new((array.node, index.into(), value.node))),
+            )),
             Operand::TupleField(tuple, n, ty) => self.store_field(*tuple, n, ty, value, span),
             Operand::Discard(_) => Some(value),
             Operand::Value(v) if matches!(v.ty, Type::Dynamic) => {
@@ -120,7 +142,11 @@ impl<'a> Binder<'a> {
             }
             Operand::Value(v) if matches!(v.node, Node::Field(..)) => {
                 // A member of an anonymous object.
-                self.error("CS0200", "Property or indexer cannot be assigned to -- it is read only", span);
+                self.error(
+                    "CS0200",
+                    "Property or indexer cannot be assigned to -- it is read only",
+                    span,
+                );
                 None
             }
             Operand::Error => None,
@@ -133,7 +159,9 @@ impl<'a> Binder<'a> {
 
     fn store_dynamic(&mut self, target: Val, value: Val) -> Option<Val> {
         use crate::ir::DynamicNode;
-        let Node::Dynamic(d) = target.node else { return None };
+        let Node::Dynamic(d) = target.node else {
+            return None;
+        };
         let set = match *d {
             DynamicNode::Member(receiver, name) => DynamicNode::SetMember(receiver, name, value.node),
             DynamicNode::Index(receiver, args) => DynamicNode::SetIndex(receiver, args, value.node),
@@ -148,7 +176,10 @@ impl<'a> Binder<'a> {
         let place = self.place(tuple, span)?;
         let slot = self.temp();
         let read = self.read_place(&place, span);
-        let with = Val::new(tuple_ty, Node::WithField(Box::new((read.node, Node::Local(slot))), n));
+        let with = Val::new(
+            tuple_ty,
+            Node::WithField(Box::new((read.node, Node::Local(slot))), n),
+        );
         let write = self.write_place(&place, with, span)?;
         let mut steps = vec![Node::Set(slot, Box::new(value.node))];
         steps.extend(self.place_setup.drain(..));
@@ -162,11 +193,27 @@ impl<'a> Binder<'a> {
         match target {
             Operand::Local(id) => Some(Place::Local(id)),
             Operand::Prop(p) => {
-                let Prop { member, receiver, args, types, ty } = *p;
+                let Prop {
+                    member,
+                    receiver,
+                    args,
+                    types,
+                    ty,
+                } = *p;
                 if member.set.is_none() || member.constant.is_some() {
-                    let prop = Prop { member, receiver, args, types, ty };
+                    let prop = Prop {
+                        member,
+                        receiver,
+                        args,
+                        types,
+                        ty,
+                    };
                     if prop.member.constant.is_some() {
-                        self.error("CS0131", "The left-hand side of an assignment must be a variable, property or indexer", span);
+                        self.error(
+                            "CS0131",
+                            "The left-hand side of an assignment must be a variable, property or indexer",
+                            span,
+                        );
                     } else {
                         self.set_prop(prop, Val::error(), span);
                     }
@@ -178,13 +225,23 @@ impl<'a> Binder<'a> {
                     (slot, r.ty, r.never_null)
                 });
                 let args = self.spill(args);
-                Some(Place::Prop { member, receiver, args, types, ty })
+                Some(Place::Prop {
+                    member,
+                    receiver,
+                    args,
+                    types,
+                    ty,
+                })
             }
             Operand::Element(array, index, ty) => {
                 let slot = self.temp();
                 self.place_setup.push(Node::Set(slot, Box::new(array.node)));
                 let index = self.spill(index);
-                Some(Place::Element { array: (slot, array.ty), index, ty })
+                Some(Place::Element {
+                    array: (slot, array.ty),
+                    index,
+                    ty,
+                })
             }
             Operand::TupleField(tuple, n, ty) => {
                 let tuple_ty = self.type_of(&tuple)?;
@@ -194,7 +251,11 @@ impl<'a> Binder<'a> {
             Operand::Error => None,
             other => {
                 let message = "The left-hand side of an assignment must be a variable, property or indexer";
-                let code = if self.type_of(&other).is_some() { "CS0131" } else { "CS0131" };
+                let code = if self.type_of(&other).is_some() {
+                    "CS0131"
+                } else {
+                    "CS0131"
+                };
                 self.error(code, message, span);
                 None
             }
@@ -215,7 +276,13 @@ impl<'a> Binder<'a> {
     fn place_operand(&mut self, place: &Place<'a>) -> Operand<'a> {
         match place {
             Place::Local(id) => Operand::Local(*id),
-            Place::Prop { member, receiver, args, types, ty } => Operand::Prop(Box::new(Prop {
+            Place::Prop {
+                member,
+                receiver,
+                args,
+                types,
+                ty,
+            } => Operand::Prop(Box::new(Prop {
                 member,
                 receiver: receiver.as_ref().map(|(slot, ty, never)| Val {
                     never_null: *never,
@@ -225,7 +292,11 @@ impl<'a> Binder<'a> {
                 types: types.clone(),
                 ty: ty.clone(),
             })),
-            Place::Element { array: (slot, array_ty), index, ty } => Operand::Element(
+            Place::Element {
+                array: (slot, array_ty),
+                index,
+                ty,
+            } => Operand::Element(
                 Box::new(Val::new(array_ty.clone(), Node::Local(*slot))),
                 index.iter().map(|s| Node::Local(*s)).collect(),
                 ty.clone(),
@@ -268,7 +339,11 @@ impl<'a> Binder<'a> {
         }
         let right = match right_operand {
             Operand::Lambda(_) => {
-                self.error("CS0019", format!("Operator '{op}' cannot be applied to operands of type and 'lambda expression'"), span);
+                self.error(
+                    "CS0019",
+                    format!("Operator '{op}' cannot be applied to operands of type and 'lambda expression'"),
+                    span,
+                );
                 return Operand::Error;
             }
             o => self.rvalue(o, r.span),
@@ -277,17 +352,39 @@ impl<'a> Binder<'a> {
         let place = self.place(target, l.span);
         let setup = std::mem::replace(&mut self.place_setup, outer);
         let Some(place) = place else { return Operand::Error };
-        let Some(value) = self.compound_value(op, &place, right, l.span, span) else { return Operand::Error };
-        let Some(write) = self.write_place(&place, value, l.span) else { return Operand::Error };
+        let Some(value) = self.compound_value(op, &place, right, l.span, span) else {
+            return Operand::Error;
+        };
+        let Some(write) = self.write_place(&place, value, l.span) else {
+            return Operand::Error;
+        };
         self.with_setup(setup, write)
     }
 
     /// `place op right`, converted back to the place's type.
-    fn compound_value(&mut self, op: &'static str, place: &Place<'a>, right: Val, l: Span, span: Span) -> Option<Val> {
+    fn compound_value(
+        &mut self,
+        op: &'static str,
+        place: &Place<'a>,
+        right: Val,
+        l: Span,
+        span: Span,
+    ) -> Option<Val> {
         let current = self.read_place(place, l);
         let ty = current.ty.clone();
-        let bare = op.strip_suffix('=').and_then(|bare| OPERATORS.iter().find(|o| **o == bare)).copied()?;
-        let fits = self.implicit(&Operand::Value(Val { node: Node::Const(Const::Null), ty: right.ty.clone(), konst: right.konst.clone(), never_null: false }), &ty);
+        let bare = op
+            .strip_suffix('=')
+            .and_then(|bare| OPERATORS.iter().find(|o| **o == bare))
+            .copied()?;
+        let fits = self.implicit(
+            &Operand::Value(Val {
+                node: Node::Const(Const::Null),
+                ty: right.ty.clone(),
+                konst: right.konst.clone(),
+                never_null: false,
+            }),
+            &ty,
+        );
         let result = match self.binary_values(bare, current, right, span) {
             Operand::Value(v) => v,
             _ => return None,
@@ -322,8 +419,15 @@ impl<'a> Binder<'a> {
         if matches!(target, Operand::Error) {
             return Operand::Error;
         }
-        if !matches!(target, Operand::Local(_) | Operand::Prop(_) | Operand::Element(..) | Operand::TupleField(..)) {
-            self.error("CS1059", "The operand of an increment or decrement operator must be a variable, property or indexer", inner.span);
+        if !matches!(
+            target,
+            Operand::Local(_) | Operand::Prop(_) | Operand::Element(..) | Operand::TupleField(..)
+        ) {
+            self.error(
+                "CS1059",
+                "The operand of an increment or decrement operator must be a variable, property or indexer",
+                inner.span,
+            );
             return Operand::Error;
         }
         let outer = std::mem::take(&mut self.place_setup);
@@ -335,7 +439,11 @@ impl<'a> Binder<'a> {
         let base = ty.nullable_of().unwrap_or(&ty);
         if base.num().is_none() && !base.is_enum() {
             if !ty.is_error() {
-                self.error("CS0023", format!("Operator '{op}' cannot be applied to operand of type '{ty}'"), span);
+                self.error(
+                    "CS0023",
+                    format!("Operator '{op}' cannot be applied to operand of type '{ty}'"),
+                    span,
+                );
             }
             return Operand::Error;
         }
@@ -346,9 +454,13 @@ impl<'a> Binder<'a> {
             Some(Num::Decimal) => Val::konst(Type::INT, Const::Int(1)),
             _ => Val::konst(Type::INT, Const::Int(1)),
         };
-        let Operand::Value(next) = self.binary_values(bare, saved, one, span) else { return Operand::Error };
+        let Operand::Value(next) = self.binary_values(bare, saved, one, span) else {
+            return Operand::Error;
+        };
         let next = self.cast_value(next, &ty, span);
-        let Some(write) = self.write_place(&place, next, inner.span) else { return Operand::Error };
+        let Some(write) = self.write_place(&place, next, inner.span) else {
+            return Operand::Error;
+        };
         let mut steps = setup;
         steps.push(Node::Set(old, Box::new(current.node)));
         steps.push(write.node);

@@ -76,15 +76,21 @@ fn slot_in(functions: &mut [FunctionBuilder], vars: &[Var], var: usize, function
 }
 
 /// Resolves captures transitively and freezes everything.
-pub(crate) fn finish(mut functions: Vec<FunctionBuilder>, vars: &[Var], _locals: &[LocalFunction<'_>]) -> Program {
+pub(crate) fn finish(
+    mut functions: Vec<FunctionBuilder>,
+    vars: &[Var],
+    _locals: &[LocalFunction<'_>],
+) -> Program {
     // A function that makes or calls another needs every variable the other one captures.
     loop {
         let mut changed = false;
         for f in 0..functions.len() {
             for s in 0..functions[f].sites.len() {
                 let target = functions[f].sites[s];
-                let wanted: Vec<usize> =
-                    functions.get(target).map(|t| t.captures.iter().map(|(v, _)| *v).collect()).unwrap_or_default();
+                let wanted: Vec<usize> = functions
+                    .get(target)
+                    .map(|t| t.captures.iter().map(|(v, _)| *v).collect())
+                    .unwrap_or_default();
                 for var in wanted {
                     let known = vars[var].owner == f || functions[f].captures.iter().any(|(v, _)| *v == var);
                     if !known && visible(&functions, vars[var].owner, f) {
@@ -146,14 +152,21 @@ fn sites(functions: &[FunctionBuilder], vars: &[Var], f: usize) -> Box<[Site]> {
                             let from = if vars[*var].owner == f {
                                 vars[*var].slot
                             } else {
-                                functions[f].captures.iter().find(|(v, _)| v == var).map_or(0, |(_, s)| *s)
+                                functions[f]
+                                    .captures
+                                    .iter()
+                                    .find(|(v, _)| v == var)
+                                    .map_or(0, |(_, s)| *s)
                             };
                             (from, *to)
                         })
                         .collect()
                 })
                 .unwrap_or_default();
-            Site { function: *target as u32, captures }
+            Site {
+                function: *target as u32,
+                captures,
+            }
         })
         .collect()
 }

@@ -18,8 +18,14 @@ use crate::{
 
 pub(crate) fn candidate(member: &'static Member, owner: &Type, rank: usize, extension: bool) -> Candidate {
     let args = owner.args();
-    let params =
-        member.params.iter().map(|p| ParamDef { ty: subst(&p.ty, args, &[]), ..p.clone() }).collect();
+    let params = member
+        .params
+        .iter()
+        .map(|p| ParamDef {
+            ty: subst(&p.ty, args, &[]),
+            ..p.clone()
+        })
+        .collect();
     Candidate {
         member: Some(member),
         owner: owner.clone(),
@@ -51,7 +57,11 @@ impl<'a> Binder<'a> {
                 Operand::Error
             }
             Operand::Type(ty) => {
-                self.error("CS1955", format!("Non-invocable member '{ty}' cannot be used like a method."), target.span);
+                self.error(
+                    "CS1955",
+                    format!("Non-invocable member '{ty}' cannot be used like a method."),
+                    target.span,
+                );
                 Operand::Error
             }
             operand => {
@@ -65,7 +75,14 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn call_value(&mut self, value: Val, name: Option<&str>, args: &'a [Arg], target: Span, span: Span) -> Operand<'a> {
+    fn call_value(
+        &mut self,
+        value: Val,
+        name: Option<&str>,
+        args: &'a [Arg],
+        target: Span,
+        span: Span,
+    ) -> Operand<'a> {
         if value.ty.is_error() {
             return Operand::Error;
         }
@@ -86,7 +103,9 @@ impl<'a> Binder<'a> {
             }
             return Operand::Error;
         }
-        let Some(invoke) = Self::invoke_member(&value.ty) else { return Operand::Error };
+        let Some(invoke) = Self::invoke_member(&value.ty) else {
+            return Operand::Error;
+        };
         let owner = value.ty.clone();
         let list = self.arguments(args);
         let candidates = vec![candidate(invoke, &owner, 0, false)];
@@ -98,10 +117,17 @@ impl<'a> Binder<'a> {
     }
 
     fn dynamic_call(&mut self, target: Node, args: &'a [Arg]) -> Operand<'a> {
-        let Node::Dynamic(member) = target else { return Operand::Error };
-        let DynamicNode::Member(receiver, name) = *member else { return Operand::Error };
+        let Node::Dynamic(member) = target else {
+            return Operand::Error;
+        };
+        let DynamicNode::Member(receiver, name) = *member else {
+            return Operand::Error;
+        };
         let args: Vec<Node> = args.iter().map(|a| self.value(&a.value).node).collect();
-        Operand::value(Type::Dynamic, Node::Dynamic(Box::new(DynamicNode::Call(receiver, name, args.into()))))
+        Operand::value(
+            Type::Dynamic,
+            Node::Dynamic(Box::new(DynamicNode::Call(receiver, name, args.into()))),
+        )
     }
 
     fn nameof(&mut self, e: &'a Expr) -> Operand<'a> {
@@ -143,7 +169,12 @@ impl<'a> Binder<'a> {
             }
             Resolved::Ambiguous(a, b) => {
                 let shown = |c: &Candidate| {
-                    let params = c.params.iter().map(|p| p.ty.to_string()).collect::<Vec<_>>().join(", ");
+                    let params = c
+                        .params
+                        .iter()
+                        .map(|p| p.ty.to_string())
+                        .collect::<Vec<_>>()
+                        .join(", ");
                     format!("{}.{name}({params})", c.owner)
                 };
                 let message = format!(
@@ -157,7 +188,13 @@ impl<'a> Binder<'a> {
             }
         };
         let chosen = &candidates[applied.candidate];
-        let laid = self.lay_out(args, &chosen.params, &applied.types, &applied.map, applied.expanded);
+        let laid = self.lay_out(
+            args,
+            &chosen.params,
+            &applied.types,
+            &applied.map,
+            applied.expanded,
+        );
         Some((applied, laid))
     }
 
@@ -187,7 +224,16 @@ impl<'a> Binder<'a> {
                     }
                 };
                 // Members of different interfaces are equally near.
-                candidate(f.member, &f.owner, if g.on.is_interface() { usize::from(f.owner.is_object()) } else { rank }, false)
+                candidate(
+                    f.member,
+                    &f.owner,
+                    if g.on.is_interface() {
+                        usize::from(f.owner.is_object())
+                    } else {
+                        rank
+                    },
+                    false,
+                )
             })
             .collect()
     }
@@ -206,7 +252,10 @@ impl<'a> Binder<'a> {
             return dynamic;
         }
         let own = self.group_candidates(&g);
-        let own_fits = matches!(self.resolve(&own, &list, &g.targs), Resolved::One(_) | Resolved::Ambiguous(..));
+        let own_fits = matches!(
+            self.resolve(&own, &list, &g.targs),
+            Resolved::One(_) | Resolved::Ambiguous(..)
+        );
         if !own_fits && g.receiver.is_some() {
             let extensions = self.extension_candidates(&g);
             if !extensions.is_empty() {
@@ -216,7 +265,8 @@ impl<'a> Binder<'a> {
         if own.is_empty() {
             return self.no_candidates(&g);
         }
-        let Some((applied, laid)) = self.choose(&g.name, &own, std::mem::take(&mut list), &g.targs, g.span) else {
+        let Some((applied, laid)) = self.choose(&g.name, &own, std::mem::take(&mut list), &g.targs, g.span)
+        else {
             return Operand::Error;
         };
         let chosen = own[applied.candidate].clone();
@@ -227,7 +277,10 @@ impl<'a> Binder<'a> {
         let any = find(&g.on, &g.name);
         match any.first() {
             Some(f) if !g.targs.is_empty() && f.member.tparams.is_empty() => {
-                let message = format!("The non-generic method '{}.{}' cannot be used with type arguments", g.on, g.name);
+                let message = format!(
+                    "The non-generic method '{}.{}' cannot be used with type arguments",
+                    g.on, g.name
+                );
                 self.error("CS0308", message, g.span);
             }
             Some(_) if g.is_static => self.object_required(&g.on, &format!("{}()", g.name), g.span),
@@ -244,21 +297,40 @@ impl<'a> Binder<'a> {
         mut list: Vec<Argument<'a>>,
         span: Span,
     ) -> Operand<'a> {
-        let Some(receiver) = g.receiver.take() else { return Operand::Error };
+        let Some(receiver) = g.receiver.take() else {
+            return Operand::Error;
+        };
         let on = receiver.ty.clone();
-        list.insert(0, Argument { name: None, by: PassBy::Value, operand: Operand::Value(receiver), span: g.span });
-        let fits = matches!(self.resolve(&extensions, &list, &g.targs), Resolved::One(_) | Resolved::Ambiguous(..));
+        list.insert(
+            0,
+            Argument {
+                name: None,
+                by: PassBy::Value,
+                operand: Operand::Value(receiver),
+                span: g.span,
+            },
+        );
+        let fits = matches!(
+            self.resolve(&extensions, &list, &g.targs),
+            Resolved::One(_) | Resolved::Ambiguous(..)
+        );
         if !fits && !own.is_empty() {
             // The type's own method is the better target of the complaint.
             list.remove(0);
-            let Resolved::None(misfits) = self.resolve(&own, &list, &g.targs) else { return Operand::Error };
+            let Resolved::None(misfits) = self.resolve(&own, &list, &g.targs) else {
+                return Operand::Error;
+            };
             self.report_misfits(&g.name, &own, &list, &misfits, g.span);
             self.forgive(list);
             return Operand::Error;
         }
         if !fits {
             // Extensions whose receiver does not fit at all are not meant.
-            let near: Vec<Candidate> = extensions.iter().filter(|c| self.receiver_fits(c, &on)).cloned().collect();
+            let near: Vec<Candidate> = extensions
+                .iter()
+                .filter(|c| self.receiver_fits(c, &on))
+                .cloned()
+                .collect();
             if near.is_empty() {
                 self.no_member(&on, &g.name, g.span);
                 self.forgive(list);
@@ -276,32 +348,55 @@ impl<'a> Binder<'a> {
 
     /// Whether a receiver could be the first argument, type parameters taken as anything.
     fn receiver_fits(&self, c: &Candidate, on: &Type) -> bool {
-        let Some(first) = c.params.first() else { return false };
+        let Some(first) = c.params.first() else {
+            return false;
+        };
         match &first.ty {
             Type::MethodParam(_) => true,
             ty if ty.is_open() => match ty.def() {
-                Some(d) => matches!(on, Type::Array(..)) && crate::types::enumerable_element(on).is_some()
-                    || crate::types::element_of(on, d).is_some(),
+                Some(d) => {
+                    matches!(on, Type::Array(..)) && crate::types::enumerable_element(on).is_some()
+                        || crate::types::element_of(on, d).is_some()
+                }
                 None => matches!((ty, on), (Type::Array(..), Type::Array(..))),
             },
             ty => crate::types::is_subtype(on, ty),
         }
     }
 
-    fn finish_call(&mut self, g: Group, chosen: Candidate, applied: Applied, laid: Laid, span: Span) -> Operand<'a> {
-        let Some(member) = chosen.member else { return Operand::Error };
+    fn finish_call(
+        &mut self,
+        g: Group,
+        chosen: Candidate,
+        applied: Applied,
+        laid: Laid,
+        span: Span,
+    ) -> Operand<'a> {
+        let Some(member) = chosen.member else {
+            return Operand::Error;
+        };
         self.check_allowed(member, g.span);
         if !chosen.extension && g.receiver.is_some() && member.is_static {
             let message = format!(
                 "Member '{}.{}' cannot be accessed with an instance reference; qualify it with a type name instead",
                 g.on, g.name
             );
-            self.error("CS0176", message, g.span).help(format!("write {}.{}", chosen.owner, g.name));
+            self.error("CS0176", message, g.span)
+                .help(format!("write {}.{}", chosen.owner, g.name));
             return Operand::Error;
         }
         let ret = subst(&chosen.ret, &[], &applied.targs);
-        let types: Arc<[Type]> = chosen.owner.args().iter().chain(&applied.targs).cloned().collect();
-        let checked = g.receiver.as_ref().is_some_and(|r| !r.never_null && (r.ty.is_reference() || matches!(r.ty, Type::Dynamic)));
+        let types: Arc<[Type]> = chosen
+            .owner
+            .args()
+            .iter()
+            .chain(&applied.targs)
+            .cloned()
+            .collect();
+        let checked = g
+            .receiver
+            .as_ref()
+            .is_some_and(|r| !r.never_null && (r.ty.is_reference() || matches!(r.ty, Type::Dynamic)));
         let shift = usize::from(g.receiver.is_some());
         let mut args: Vec<Node> = Vec::with_capacity(laid.nodes.len() + shift);
         args.extend(g.receiver.map(|r| r.node));
@@ -334,7 +429,9 @@ impl<'a> Binder<'a> {
 
     /// With a `dynamic` argument the choice is made at run time, unless only one method can be meant.
     fn dynamic_arguments(&mut self, g: &Group, args: &[Argument<'a>]) -> Option<Operand<'a>> {
-        let dynamic = args.iter().any(|a| matches!(&a.operand, o if matches!(self.type_of(o), Some(Type::Dynamic))));
+        let dynamic = args
+            .iter()
+            .any(|a| matches!(&a.operand, o if matches!(self.type_of(o), Some(Type::Dynamic))));
         if !dynamic {
             return None;
         }
@@ -359,7 +456,9 @@ impl<'a> Binder<'a> {
             rank: 0,
             extension: false,
         }];
-        let Some((_, laid)) = self.choose(&name, &candidates, list, &[], span) else { return Operand::Error };
+        let Some((_, laid)) = self.choose(&name, &candidates, list, &[], span) else {
+            return Operand::Error;
+        };
         let site = self.site(function);
         let call = Node::CallLocal(site, laid.nodes.into(), laid.outs.into());
         let node = self.after_call(call, laid.after);
@@ -367,7 +466,13 @@ impl<'a> Binder<'a> {
     }
 
     /// An indexer access.
-    pub(crate) fn indexer(&mut self, value: Val, found: Vec<Found>, args: &'a [Arg], span: Span) -> Operand<'a> {
+    pub(crate) fn indexer(
+        &mut self,
+        value: Val,
+        found: Vec<Found>,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Operand<'a> {
         let list = self.arguments(args);
         let mut ranks: Vec<&Type> = Vec::new();
         let candidates: Vec<Candidate> = found
@@ -377,12 +482,21 @@ impl<'a> Binder<'a> {
                     ranks.push(&f.owner);
                     ranks.len() - 1
                 });
-                candidate(f.member, &f.owner, if value.ty.is_interface() { 0 } else { rank }, false)
+                candidate(
+                    f.member,
+                    &f.owner,
+                    if value.ty.is_interface() { 0 } else { rank },
+                    false,
+                )
             })
             .collect();
-        let Some((applied, laid)) = self.choose("this", &candidates, list, &[], span) else { return Operand::Error };
+        let Some((applied, laid)) = self.choose("this", &candidates, list, &[], span) else {
+            return Operand::Error;
+        };
         let chosen = &candidates[applied.candidate];
-        let Some(member) = chosen.member else { return Operand::Error };
+        let Some(member) = chosen.member else {
+            return Operand::Error;
+        };
         self.check_allowed(member, span);
         let prop = Prop {
             member,
@@ -398,13 +512,18 @@ impl<'a> Binder<'a> {
     pub(crate) fn construct_with(&mut self, ty: &Type, list: Vec<Argument<'a>>, span: Span) -> Option<Val> {
         let d = ty.def()?;
         let def = registry().def(d);
-        let candidates: Vec<Candidate> =
-            def.of_kind(MemberKind::Constructor).map(|m| candidate(m, ty, 0, false)).collect();
+        let candidates: Vec<Candidate> = def
+            .of_kind(MemberKind::Constructor)
+            .map(|m| candidate(m, ty, 0, false))
+            .collect();
         if candidates.is_empty() && list.is_empty() && ty.is_value_type() {
             return Some(super::value::default_of(ty.clone()));
         }
         if candidates.is_empty() {
-            let message = format!("'{ty}' does not contain a constructor that takes {} arguments", list.len());
+            let message = format!(
+                "'{ty}' does not contain a constructor that takes {} arguments",
+                list.len()
+            );
             self.error("CS1729", message, span);
             return None;
         }
@@ -424,13 +543,29 @@ impl<'a> Binder<'a> {
             name: member.name.clone(),
         };
         let node = self.after_call(Node::Call(Box::new(call)), laid.after);
-        Some(Val { never_null: true, ..Val::new(ty.clone(), node) })
+        Some(Val {
+            never_null: true,
+            ..Val::new(ty.clone(), node)
+        })
     }
 
     /// Calls a library member by name with values at hand: `Dispose`, `Add` of collection initialisers.
-    pub(crate) fn call_named(&mut self, receiver: Val, name: &str, args: Vec<Argument<'a>>, span: Span) -> Option<Val> {
+    pub(crate) fn call_named(
+        &mut self,
+        receiver: Val,
+        name: &str,
+        args: Vec<Argument<'a>>,
+        span: Span,
+    ) -> Option<Val> {
         let on = receiver.ty.clone();
-        let group = Group { name: name.into(), span, receiver: Some(receiver), on, is_static: false, targs: Vec::new() };
+        let group = Group {
+            name: name.into(),
+            span,
+            receiver: Some(receiver),
+            on,
+            is_static: false,
+            targs: Vec::new(),
+        };
         let own = self.group_candidates(&group);
         if own.is_empty() {
             self.no_member(&group.on, name, span);

@@ -55,7 +55,11 @@ fn operators(from: &Type, to: &Type, explicit: bool) -> Vec<&'static Member> {
         while let Some(ty) = at {
             if let Some(d) = ty.def() {
                 let def = registry().def(d);
-                let kinds = if explicit { &[MemberKind::Implicit, MemberKind::Explicit][..] } else { &[MemberKind::Implicit] };
+                let kinds = if explicit {
+                    &[MemberKind::Implicit, MemberKind::Explicit][..]
+                } else {
+                    &[MemberKind::Implicit]
+                };
                 for kind in kinds {
                     for m in def.of_kind(*kind) {
                         if !found.iter().any(|f| std::ptr::eq(*f, m)) {
@@ -94,7 +98,9 @@ pub(crate) fn user_defined(from: &Type, to: &Type, explicit: bool) -> Option<&'s
     let best_source = most_specific(&sources, from, true)?;
     let targets: Vec<&Type> = fitting.iter().map(|m| &m.ret).collect();
     let best_target = most_specific(&targets, to, false)?;
-    let mut exact = fitting.iter().filter(|m| source(m) == best_source && &m.ret == best_target);
+    let mut exact = fitting
+        .iter()
+        .filter(|m| source(m) == best_source && &m.ret == best_target);
     exact.next().copied()
 }
 
@@ -107,13 +113,39 @@ fn most_specific<'t>(types: &[&'t Type], wanted: &Type, source: bool) -> Option<
     if let Some(exact) = types.iter().find(|t| **t == wanted) {
         return Some(exact);
     }
-    let encompassing: Vec<&&Type> =
-        types.iter().filter(|t| if source { standard(wanted, t) } else { standard(t, wanted) }).collect();
-    let pool: Vec<&'t Type> =
-        if encompassing.is_empty() { types.to_vec() } else { encompassing.into_iter().copied().collect() };
-    let encompassed_wins = source == pool.iter().any(|t| if source { standard(wanted, t) } else { standard(t, wanted) });
+    let encompassing: Vec<&&Type> = types
+        .iter()
+        .filter(|t| {
+            if source {
+                standard(wanted, t)
+            } else {
+                standard(t, wanted)
+            }
+        })
+        .collect();
+    let pool: Vec<&'t Type> = if encompassing.is_empty() {
+        types.to_vec()
+    } else {
+        encompassing.into_iter().copied().collect()
+    };
+    let encompassed_wins = source
+        == pool.iter().any(|t| {
+            if source {
+                standard(wanted, t)
+            } else {
+                standard(t, wanted)
+            }
+        });
     pool.iter()
-        .find(|a| pool.iter().all(|b| if encompassed_wins { standard(a, b) } else { standard(b, a) }))
+        .find(|a| {
+            pool.iter().all(|b| {
+                if encompassed_wins {
+                    standard(a, b)
+                } else {
+                    standard(b, a)
+                }
+            })
+        })
         .copied()
 }
 
@@ -135,9 +167,13 @@ fn explicit_standard(from: &Type, to: &Type) -> bool {
         return m == n && a.is_reference() && b.is_reference() && explicit_standard(a, b);
     }
     if let (Type::Tuple(a, _), Type::Tuple(b, _)) = (from, to) {
-        return a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| standard(a, b) || explicit_standard(a, b));
+        return a.len() == b.len()
+            && a.iter()
+                .zip(b.iter())
+                .all(|(a, b)| standard(a, b) || explicit_standard(a, b));
     }
-    let sealed = |t: &Type| t.is_value_type() || t.is_string() || matches!(t, Type::Array(..)) || t.is_delegate();
+    let sealed =
+        |t: &Type| t.is_value_type() || t.is_string() || matches!(t, Type::Array(..)) || t.is_delegate();
     match (from.is_interface(), to.is_interface()) {
         (true, true) => true,
         (true, false) => !sealed(to),
@@ -165,7 +201,10 @@ impl<'a> Binder<'a> {
             }
             Operand::Prop(p) => {
                 self.implicit_type(&p.ty, to)
-                    || p.member.constant.as_ref().is_some_and(|c| constant_fits(c, &p.ty, to))
+                    || p.member
+                        .constant
+                        .as_ref()
+                        .is_some_and(|c| constant_fits(c, &p.ty, to))
             }
             Operand::Element(_, _, ty) | Operand::TupleField(_, _, ty) => self.implicit_type(ty, to),
             Operand::Null => to.takes_null() || matches!(to, Type::Error),
@@ -179,7 +218,10 @@ impl<'a> Binder<'a> {
                 match target {
                     Type::Tuple(items, _) if items.len() == parts.len() => {
                         let items = items.clone();
-                        parts.iter().zip(items.iter()).all(|((_, part, _), t)| self.implicit(part, t))
+                        parts
+                            .iter()
+                            .zip(items.iter())
+                            .all(|((_, part, _), t)| self.implicit(part, t))
                     }
                     _ => self.type_of(operand).is_some_and(|t| self.implicit_type(&t, to)),
                 }
@@ -191,7 +233,10 @@ impl<'a> Binder<'a> {
     /// Converts implicitly, reporting what does not convert.
     pub(crate) fn convert(&mut self, operand: Operand<'a>, to: &Type, span: Span) -> Val {
         match operand {
-            Operand::Error => Val { ty: to.clone(), ..Val::error() },
+            Operand::Error => Val {
+                ty: to.clone(),
+                ..Val::error()
+            },
             Operand::Null => self.convert_null(to, span),
             Operand::Default => Val::new(to.clone(), Node::Default(shared(to))),
             Operand::Throw(node) => Val::new(to.clone(), node),
@@ -209,20 +254,32 @@ impl<'a> Binder<'a> {
     fn convert_null(&mut self, to: &Type, span: Span) -> Val {
         if !to.takes_null() && !to.is_error() {
             let message = format!("Cannot convert null to '{to}' because it is a non-nullable value type");
-            self.error("CS0037", message, span).help(format!("use the nullable type '{to}?'"));
+            self.error("CS0037", message, span)
+                .help(format!("use the nullable type '{to}?'"));
         }
-        Val { ty: to.clone(), node: Node::Const(Const::Null), konst: to.is_reference().then_some(Const::Null), never_null: false }
+        Val {
+            ty: to.clone(),
+            node: Node::Const(Const::Null),
+            konst: to.is_reference().then_some(Const::Null),
+            never_null: false,
+        }
     }
 
     /// Converts a value implicitly.
     pub(crate) fn convert_value(&mut self, value: Val, to: &Type, span: Span) -> Val {
         if value.ty.is_error() || to.is_error() {
-            return Val { ty: to.clone(), ..value };
+            return Val {
+                ty: to.clone(),
+                ..value
+            };
         }
         if let Some(c) = value.konst.as_ref().filter(|c| constant_fits(c, &value.ty, to)) {
             let target = to.nullable_of().unwrap_or(to);
             if let Some(c) = convert_constant(c, target) {
-                return Val { ty: to.clone(), ..Val::konst(to.clone(), c) };
+                return Val {
+                    ty: to.clone(),
+                    ..Val::konst(to.clone(), c)
+                };
             }
         }
         if standard(&value.ty, to) {
@@ -235,26 +292,47 @@ impl<'a> Binder<'a> {
             return self.apply_user(value, op, to, span);
         }
         self.no_conversion(&value, to, span);
-        Val { ty: to.clone(), ..Val::error() }
+        Val {
+            ty: to.clone(),
+            ..Val::error()
+        }
     }
 
     fn dynamic_convert(&mut self, value: Val, to: &Type, explicit: bool, span: Span) -> Val {
         if to.is_object() {
-            return Val { ty: to.clone(), ..value };
+            return Val {
+                ty: to.clone(),
+                ..value
+            };
         }
         let _ = span;
-        Val::new(to.clone(), Node::Dynamic(Box::new(DynamicNode::Convert(value.node, to.clone(), explicit))))
+        Val::new(
+            to.clone(),
+            Node::Dynamic(Box::new(DynamicNode::Convert(value.node, to.clone(), explicit))),
+        )
     }
 
     fn no_conversion(&mut self, value: &Val, to: &Type, span: Span) {
         let from = &value.ty;
         if matches!(from, Type::Void) {
-            self.error("CS0029", format!("Cannot implicitly convert type 'void' to '{to}'"), span);
+            self.error(
+                "CS0029",
+                format!("Cannot implicitly convert type 'void' to '{to}'"),
+                span,
+            );
             return;
         }
         if let (Some(c), Some(num)) = (value.konst.as_ref().and_then(Const::as_integer), to.num()) {
-            if from.num().is_some_and(|n| n.is_integral() && n != Num::Char && n != Num::Long && n != Num::ULong || n == Num::Int) && num.is_integral() && num != Num::Char {
-                self.error("CS0031", format!("Constant value '{c}' cannot be converted to a '{to}'"), span);
+            if from.num().is_some_and(|n| {
+                n.is_integral() && n != Num::Char && n != Num::Long && n != Num::ULong || n == Num::Int
+            }) && num.is_integral()
+                && num != Num::Char
+            {
+                self.error(
+                    "CS0031",
+                    format!("Constant value '{c}' cannot be converted to a '{to}'"),
+                    span,
+                );
                 return;
             }
         }
@@ -263,21 +341,33 @@ impl<'a> Binder<'a> {
             let message = format!(
                 "Cannot implicitly convert type '{from}' to '{to}'. An explicit conversion exists (are you missing a cast?)"
             );
-            self.error("CS0266", message, span).help(format!("write ({to}) in front of it"));
+            self.error("CS0266", message, span)
+                .help(format!("write ({to}) in front of it"));
         } else {
-            self.error("CS0029", format!("Cannot implicitly convert type '{from}' to '{to}'"), span);
+            self.error(
+                "CS0029",
+                format!("Cannot implicitly convert type '{from}' to '{to}'"),
+                span,
+            );
         }
     }
 
     fn apply_standard(&mut self, value: Val, to: &Type) -> Val {
         if value.ty == *to {
-            return Val { ty: to.clone(), ..value };
+            return Val {
+                ty: to.clone(),
+                ..value
+            };
         }
         let target = to.nullable_of().unwrap_or(to);
         let from = value.ty.nullable_of().unwrap_or(&value.ty).clone();
         if let (Some(a), Some(b)) = (from.num(), target.num()) {
             if a == b {
-                return Val { ty: to.clone(), konst: None, ..value };
+                return Val {
+                    ty: to.clone(),
+                    konst: None,
+                    ..value
+                };
             }
             if let Some(c) = value.konst.as_ref().and_then(|c| convert_constant(c, target)) {
                 return Val::konst(to.clone(), c);
@@ -294,8 +384,15 @@ impl<'a> Binder<'a> {
             return self.convert_tuple_value(value, a, b, to);
         }
         // Boxing and reference conversions keep the representation; a string constant stays one.
-        let konst = value.konst.filter(|c| matches!(c, Const::Null | Const::Str(_)) && to.is_string());
-        Val { ty: to.clone(), node: value.node, konst, never_null: value.never_null }
+        let konst = value
+            .konst
+            .filter(|c| matches!(c, Const::Null | Const::Str(_)) && to.is_string());
+        Val {
+            ty: to.clone(),
+            node: value.node,
+            konst,
+            never_null: value.never_null,
+        }
     }
 
     fn convert_tuple_value(&mut self, value: Val, from: &[Type], items: &[Type], to: &Type) -> Val {
@@ -329,22 +426,34 @@ impl<'a> Binder<'a> {
         };
         let _ = lifted;
         let result = Val::new(op.ret.clone(), Node::Call(Box::new(call)));
-        if standard(&op.ret, to) { self.apply_standard(result, to) } else { self.cast_value(result, to, span) }
+        if standard(&op.ret, to) {
+            self.apply_standard(result, to)
+        } else {
+            self.cast_value(result, to, span)
+        }
     }
 
     /// An explicit conversion `(to)operand`.
     pub(crate) fn cast(&mut self, operand: Operand<'a>, to: &Type, span: Span) -> Val {
         match operand {
-            Operand::Null | Operand::Lambda(_) | Operand::Group(_) | Operand::LocalFn(..) | Operand::Default => {
-                self.convert(operand, to, span)
-            }
-            Operand::Error => Val { ty: to.clone(), ..Val::error() },
+            Operand::Null
+            | Operand::Lambda(_)
+            | Operand::Group(_)
+            | Operand::LocalFn(..)
+            | Operand::Default => self.convert(operand, to, span),
+            Operand::Error => Val {
+                ty: to.clone(),
+                ..Val::error()
+            },
             Operand::Tuple(parts) => {
                 if let Type::Tuple(items, _) = to {
                     if items.len() == parts.len() {
                         let items = items.clone();
-                        let nodes: Vec<Node> =
-                            parts.into_iter().zip(items.iter()).map(|((_, p, s), t)| self.cast(p, t, s).node).collect();
+                        let nodes: Vec<Node> = parts
+                            .into_iter()
+                            .zip(items.iter())
+                            .map(|((_, p, s), t)| self.cast(p, t, s).node)
+                            .collect();
                         return Val::new(to.clone(), Node::Tuple(shared(to), nodes.into()));
                     }
                 }
@@ -360,7 +469,12 @@ impl<'a> Binder<'a> {
     /// An explicit conversion of a value.
     pub(crate) fn cast_value(&mut self, value: Val, to: &Type, span: Span) -> Val {
         if value.ty.is_error() || to.is_error() {
-            return Val { ty: to.clone(), node: value.node, konst: None, never_null: false };
+            return Val {
+                ty: to.clone(),
+                node: value.node,
+                konst: None,
+                never_null: false,
+            };
         }
         if let Some(folded) = self.cast_constant(&value, to, span) {
             return folded;
@@ -396,7 +510,10 @@ impl<'a> Binder<'a> {
         }
         let message = format!("Cannot convert type '{}' to '{to}'", value.ty);
         self.error("CS0030", message, span);
-        Val { ty: to.clone(), ..Val::error() }
+        Val {
+            ty: to.clone(),
+            ..Val::error()
+        }
     }
 
     /// Numeric and enum casts as a wrapper around the node, lifted over nullables.
@@ -437,9 +554,16 @@ impl<'a> Binder<'a> {
                 Ok(v) => Val::konst(to.clone(), Const::of(&v)?),
                 Err(_) if self.checked_constants() || matches!(konst, Const::Decimal(_)) => {
                     let shown = crate::text::to_text(&konst.value());
-                    let code = if matches!(konst, Const::Decimal(_)) { "CS0031" } else { "CS0221" };
+                    let code = if matches!(konst, Const::Decimal(_)) {
+                        "CS0031"
+                    } else {
+                        "CS0221"
+                    };
                     let message = if code == "CS0031" {
-                        format!("Constant value '{}' cannot be converted to a '{to}'", shown.to_lossy())
+                        format!(
+                            "Constant value '{}' cannot be converted to a '{to}'",
+                            shown.to_lossy()
+                        )
                     } else {
                         format!(
                             "Constant value '{}' cannot be converted to a '{to}' (use 'unchecked' syntax to override)",
@@ -447,7 +571,10 @@ impl<'a> Binder<'a> {
                         )
                     };
                     self.error(code, message, span);
-                    Val { ty: to.clone(), ..Val::error() }
+                    Val {
+                        ty: to.clone(),
+                        ..Val::error()
+                    }
                 }
                 Err(_) => {
                     let v = ops::convert(num, false)(konst.value()).ok()?;
@@ -482,7 +609,10 @@ impl<'a> Binder<'a> {
                     types.push(self.type_of(part)?);
                     names.push(name.clone());
                 }
-                Some(Type::Tuple(types.into(), crate::types::TupleNames(Some(names.into()))))
+                Some(Type::Tuple(
+                    types.into(),
+                    crate::types::TupleNames(Some(names.into())),
+                ))
             }
             Operand::Error => Some(Type::Error),
             _ => None,
@@ -502,7 +632,11 @@ fn constant_fits(c: &Const, from: &Type, to: &Type) -> bool {
     if target.is_enum() {
         return value == 0 && source.is_integral() && source != Num::Char;
     }
-    let Some((low, high)) = target.num().filter(|n| n.is_integral() && *n != Num::Char).and_then(Num::range) else {
+    let Some((low, high)) = target
+        .num()
+        .filter(|n| n.is_integral() && *n != Num::Char)
+        .and_then(Num::range)
+    else {
         return false;
     };
     match source {

@@ -9,7 +9,9 @@ use super::{
 use crate::{
     Span,
     ir::{Const, Node},
-    syntax::ast::{Arg, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, MemberInit, PassBy, TypeSyn},
+    syntax::ast::{
+        Arg, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, MemberInit, PassBy, TypeSyn,
+    },
     types::{IENUMERABLE, Num, Type, TypeKind, is_subtype, registry},
 };
 
@@ -28,21 +30,31 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         }
         let created = self.create(&ty, list, syn.span);
-        let Some(value) = created else { return Operand::Error };
-        let Some(init) = init else { return Operand::Value(value) };
+        let Some(value) = created else {
+            return Operand::Error;
+        };
+        let Some(init) = init else {
+            return Operand::Value(value);
+        };
         let slot = self.temp();
         let mut steps = vec![Node::Set(slot, Box::new(value.node))];
         self.initialize(slot, &ty, init, span, &mut steps);
         steps.push(Node::Local(slot));
-        Operand::Value(Val { never_null: true, ..Val::new(ty, Node::Sequence(steps.into())) })
+        Operand::Value(Val {
+            never_null: true,
+            ..Val::new(ty, Node::Sequence(steps.into()))
+        })
     }
 
     fn create(&mut self, ty: &Type, mut list: Vec<Argument<'a>>, span: Span) -> Option<Val> {
         match ty {
             Type::Tuple(items, _) if list.len() == items.len() => {
                 let items = items.clone();
-                let nodes: Vec<Node> =
-                    list.into_iter().zip(items.iter()).map(|(a, t)| self.convert(a.operand, t, a.span).node).collect();
+                let nodes: Vec<Node> = list
+                    .into_iter()
+                    .zip(items.iter())
+                    .map(|(a, t)| self.convert(a.operand, t, a.span).node)
+                    .collect();
                 return Some(Val::new(ty.clone(), Node::Tuple(shared(ty), nodes.into())));
             }
             _ => {}
@@ -51,7 +63,11 @@ impl<'a> Binder<'a> {
             return match list.pop() {
                 Some(arg) => {
                     let value = self.convert(arg.operand, inner, arg.span);
-                    Some(Val { ty: ty.clone(), konst: None, ..value })
+                    Some(Val {
+                        ty: ty.clone(),
+                        konst: None,
+                        ..value
+                    })
                 }
                 None => Some(Val::new(ty.clone(), Node::Const(Const::Null))),
             };
@@ -62,13 +78,18 @@ impl<'a> Binder<'a> {
         }
         let def = registry().def(ty.def()?);
         let (code, message) = match def.kind {
-            TypeKind::Interface => {
-                ("CS0144", format!("Cannot create an instance of the abstract class or interface '{ty}'"))
-            }
-            TypeKind::Class if def.is_abstract => {
-                ("CS0144", format!("Cannot create an instance of the abstract class or interface '{ty}'"))
-            }
-            TypeKind::Static => ("CS0712", format!("Cannot create an instance of the static class '{ty}'")),
+            TypeKind::Interface => (
+                "CS0144",
+                format!("Cannot create an instance of the abstract class or interface '{ty}'"),
+            ),
+            TypeKind::Class if def.is_abstract => (
+                "CS0144",
+                format!("Cannot create an instance of the abstract class or interface '{ty}'"),
+            ),
+            TypeKind::Static => (
+                "CS0712",
+                format!("Cannot create an instance of the static class '{ty}'"),
+            ),
             _ => return self.construct_with(ty, list, span),
         };
         self.error(code, message, span);
@@ -94,9 +115,17 @@ impl<'a> Binder<'a> {
                 for group in items {
                     let args = group
                         .iter()
-                        .map(|e| Argument { name: None, by: PassBy::Value, operand: self.operand(e), span: e.span })
+                        .map(|e| Argument {
+                            name: None,
+                            by: PassBy::Value,
+                            operand: self.operand(e),
+                            span: e.span,
+                        })
                         .collect();
-                    let receiver = Val { never_null: true, ..Val::new(ty.clone(), Node::Local(slot)) };
+                    let receiver = Val {
+                        never_null: true,
+                        ..Val::new(ty.clone(), Node::Local(slot))
+                    };
                     let at = group.first().map_or(span, |e| e.span);
                     if let Some(call) = self.call_named(receiver, "Add", args, at) {
                         steps.push(call.node);
@@ -107,7 +136,10 @@ impl<'a> Binder<'a> {
     }
 
     fn initialize_member(&mut self, slot: u32, ty: &Type, m: &'a MemberInit, steps: &mut Vec<Node>) {
-        let receiver = Val { never_null: true, ..Val::new(ty.clone(), Node::Local(slot)) };
+        let receiver = Val {
+            never_null: true,
+            ..Val::new(ty.clone(), Node::Local(slot))
+        };
         let place = match &m.target {
             InitTarget::Member(name) => self.initializer_member(receiver, name),
             InitTarget::Index(args) => self.index_value(receiver, args, m.span),
@@ -115,7 +147,9 @@ impl<'a> Binder<'a> {
         match &m.value {
             InitValue::Expr(e) => {
                 let operand = self.operand(e);
-                let Some(target) = self.type_of(&place) else { return };
+                let Some(target) = self.type_of(&place) else {
+                    return;
+                };
                 let value = self.convert(operand, &target, e.span);
                 if let Some(node) = self.store(place, value, m.span) {
                     steps.push(node.node);
@@ -151,7 +185,9 @@ impl<'a> Binder<'a> {
         span: Span,
     ) -> Operand<'a> {
         let ty = self.resolve_type(syn);
-        let Type::Array(element, rank) = &ty else { return Operand::Error };
+        let Type::Array(element, rank) = &ty else {
+            return Operand::Error;
+        };
         if let Some(init) = init {
             if let [size] = sizes {
                 let given = self.value(size);
@@ -162,7 +198,11 @@ impl<'a> Binder<'a> {
                 match given.konst.as_ref().and_then(Const::as_integer) {
                     Some(n) if n == count => {}
                     Some(n) => {
-                        self.error("CS0847", format!("An array initializer of length '{n}' is expected"), init.span);
+                        self.error(
+                            "CS0847",
+                            format!("An array initializer of length '{n}' is expected"),
+                            init.span,
+                        );
                     }
                     None if !given.ty.is_error() => {
                         self.error("CS0150", "A constant value is expected", size.span);
@@ -171,7 +211,10 @@ impl<'a> Binder<'a> {
                 }
             }
             return match self.array_initializer(&ty, init) {
-                Some(node) => Operand::Value(Val { never_null: true, ..Val::new(ty, node) }),
+                Some(node) => Operand::Value(Val {
+                    never_null: true,
+                    ..Val::new(ty, node)
+                }),
                 None => Operand::Error,
             };
         }
@@ -180,7 +223,10 @@ impl<'a> Binder<'a> {
         }
         let _ = (rank, span);
         let nodes: Vec<Node> = sizes.iter().map(|s| self.array_index(s).node).collect();
-        Operand::Value(Val { never_null: true, ..Val::new(ty.clone(), Node::NewSized(shared(&ty), nodes.into())) })
+        Operand::Value(Val {
+            never_null: true,
+            ..Val::new(ty.clone(), Node::NewSized(shared(&ty), nodes.into()))
+        })
     }
 
     /// `{ a, b }` for an array of type `ty`.
@@ -213,7 +259,10 @@ impl<'a> Binder<'a> {
         }
         let slot = self.temp();
         let sizes: Vec<Node> = lengths.iter().map(|n| Node::Const(Const::Int(*n))).collect();
-        let mut steps = vec![Node::Set(slot, Box::new(Node::NewSized(shared(ty), sizes.into())))];
+        let mut steps = vec![Node::Set(
+            slot,
+            Box::new(Node::NewSized(shared(ty), sizes.into())),
+        )];
         self.fill_matrix(slot, element, init, &lengths, &mut Vec::new(), &mut steps)?;
         steps.push(Node::Local(slot));
         Some(Node::Sequence(steps.into()))
@@ -232,7 +281,11 @@ impl<'a> Binder<'a> {
             let operand = self.operand(e);
             let value = self.convert(operand, element, e.span);
             let index: Vec<Node> = at.iter().map(|i| Node::Const(Const::Int(*i))).collect();
-            steps.push(Node::SetIndex(Box::new((Node::Local(slot), index.into(), value.node))));
+            steps.push(Node::SetIndex(Box::new((
+                Node::Local(slot),
+                index.into(),
+                value.node,
+            ))));
             return Some(());
         }
         let ExprKind::ArrayInit(items) = &e.kind else {
@@ -240,7 +293,10 @@ impl<'a> Binder<'a> {
             return None;
         };
         if items.len() as i32 != lengths[at.len()] {
-            let message = format!("An array initializer of length '{}' is expected", lengths[at.len()]);
+            let message = format!(
+                "An array initializer of length '{}' is expected",
+                lengths[at.len()]
+            );
             self.error("CS0847", message, e.span);
             return None;
         }
@@ -254,7 +310,9 @@ impl<'a> Binder<'a> {
 
     /// `new[] { … }`
     pub(crate) fn implicit_array(&mut self, rank: u8, init: &'a Expr, span: Span) -> Operand<'a> {
-        let ExprKind::ArrayInit(items) = &init.kind else { return Operand::Error };
+        let ExprKind::ArrayInit(items) = &init.kind else {
+            return Operand::Error;
+        };
         let operands: Vec<(Operand<'a>, Span)> = items.iter().map(|e| (self.operand(e), e.span)).collect();
         let types: Vec<Type> = operands.iter().filter_map(|(o, _)| self.type_of(o)).collect();
         let best = self.best_common(&types).filter(|t| {
@@ -268,9 +326,15 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         };
         let _ = rank;
-        let nodes: Vec<Node> = operands.into_iter().map(|(o, s)| self.convert(o, &element, s).node).collect();
+        let nodes: Vec<Node> = operands
+            .into_iter()
+            .map(|(o, s)| self.convert(o, &element, s).node)
+            .collect();
         let ty = Type::array(element.clone());
-        Operand::Value(Val { never_null: true, ..Val::new(ty, Node::NewArray(shared(&element), nodes.into())) })
+        Operand::Value(Val {
+            never_null: true,
+            ..Val::new(ty, Node::NewArray(shared(&element), nodes.into()))
+        })
     }
 
     /// `new { a, b = c }`
@@ -287,7 +351,11 @@ impl<'a> Binder<'a> {
                 }
             };
             if types.iter().any(|(n, _)| *n == name) {
-                self.error("CS0833", "An anonymous type cannot have multiple properties with the same name", e.span);
+                self.error(
+                    "CS0833",
+                    "An anonymous type cannot have multiple properties with the same name",
+                    e.span,
+                );
             }
             let operand = self.operand(e);
             let value = match self.type_of(&operand) {
@@ -302,7 +370,11 @@ impl<'a> Binder<'a> {
                         }
                         _ => "void",
                     };
-                    self.error("CS0828", format!("Cannot assign '{what}' to anonymous type property"), e.span);
+                    self.error(
+                        "CS0828",
+                        format!("Cannot assign '{what}' to anonymous type property"),
+                        e.span,
+                    );
                     Val::error()
                 }
                 Some(_) => self.rvalue(operand, e.span),
@@ -312,16 +384,29 @@ impl<'a> Binder<'a> {
         }
         let _ = span;
         let ty = Type::Anon(types.into());
-        Operand::Value(Val { never_null: true, ..Val::new(ty.clone(), Node::Anon(shared(&ty), nodes.into())) })
+        Operand::Value(Val {
+            never_null: true,
+            ..Val::new(ty.clone(), Node::Anon(shared(&ty), nodes.into()))
+        })
     }
 
     pub(crate) fn typeof_operator(&mut self, syn: &'a TypeSyn) -> Operand<'a> {
         let ty = self.resolve_type(syn);
         if matches!(ty, Type::Dynamic) {
-            self.error("CS1962", "The typeof operator cannot be used on the dynamic type", syn.span);
+            self.error(
+                "CS1962",
+                "The typeof operator cannot be used on the dynamic type",
+                syn.span,
+            );
         }
-        let val = Val::new(Type::Def(crate::types::TYPE), Node::Const(Const::Type(shared(&ty))));
-        Operand::Value(Val { never_null: true, ..val })
+        let val = Val::new(
+            Type::Def(crate::types::TYPE),
+            Node::Const(Const::Type(shared(&ty))),
+        );
+        Operand::Value(Val {
+            never_null: true,
+            ..val
+        })
     }
 
     pub(crate) fn sizeof_operator(&mut self, syn: &'a TypeSyn, span: Span) -> Operand<'a> {
@@ -350,16 +435,39 @@ impl<'a> Binder<'a> {
         let Some(set) = p.member.set else {
             let owner = registry().def(p.member.owner);
             let (code, message) = if p.args.is_empty() {
-                ("CS0200", format!("Property or indexer '{}.{}' cannot be assigned to -- it is read only", owner.name, p.member.name))
+                (
+                    "CS0200",
+                    format!(
+                        "Property or indexer '{}.{}' cannot be assigned to -- it is read only",
+                        owner.name, p.member.name
+                    ),
+                )
             } else {
-                let keys = p.member.params.iter().map(|p| p.ty.to_string()).collect::<Vec<_>>().join(", ");
-                let ty = p.receiver.as_ref().map_or_else(|| owner.name.to_string(), |r| r.ty.to_string());
-                ("CS0200", format!("Property or indexer '{ty}.this[{keys}]' cannot be assigned to -- it is read only"))
+                let keys = p
+                    .member
+                    .params
+                    .iter()
+                    .map(|p| p.ty.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                let ty = p
+                    .receiver
+                    .as_ref()
+                    .map_or_else(|| owner.name.to_string(), |r| r.ty.to_string());
+                (
+                    "CS0200",
+                    format!(
+                        "Property or indexer '{ty}.this[{keys}]' cannot be assigned to -- it is read only"
+                    ),
+                )
             };
             self.error(code, message, span);
             return None;
         };
-        let receiver = p.receiver.as_ref().is_some_and(|r| !r.never_null && r.ty.is_reference());
+        let receiver = p
+            .receiver
+            .as_ref()
+            .is_some_and(|r| !r.never_null && r.ty.is_reference());
         let mut args: Vec<Node> = p.receiver.map(|r| r.node).into_iter().collect();
         args.extend(p.args);
         args.push(value.node);

@@ -4,7 +4,8 @@ use super::{Binder, args::Argument, convert::standard, operand::Operand};
 use crate::{
     syntax::ast::PassBy,
     types::{
-        ICOLLECTION_T, IENUMERABLE_T, ILIST_T, IREADONLY_COLLECTION, IREADONLY_LIST, Type, element_of, registry, subst,
+        ICOLLECTION_T, IENUMERABLE_T, ILIST_T, IREADONLY_COLLECTION, IREADONLY_LIST, Type, element_of,
+        registry, subst,
     },
 };
 
@@ -65,7 +66,9 @@ fn relate(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction) {
 }
 
 fn relate_generic(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction) {
-    let (Some(def), args) = (to.def(), to.args()) else { return };
+    let (Some(def), args) = (to.def(), to.args()) else {
+        return;
+    };
     if let (Some(a), Some(b)) = (from.nullable_of(), to.nullable_of()) {
         relate(bounds, a, b, how);
         return;
@@ -76,7 +79,15 @@ fn relate_generic(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction)
         return;
     }
     if let Type::Array(of, 1) = from {
-        if [IENUMERABLE_T, ICOLLECTION_T, ILIST_T, IREADONLY_LIST, IREADONLY_COLLECTION].contains(&def) {
+        if [
+            IENUMERABLE_T,
+            ICOLLECTION_T,
+            ILIST_T,
+            IREADONLY_LIST,
+            IREADONLY_COLLECTION,
+        ]
+        .contains(&def)
+        {
             if let Some(arg) = args.first() {
                 let how = if of.is_reference() { how } else { Direction::Exact };
                 relate(bounds, of, arg, how);
@@ -122,21 +133,35 @@ fn mentions(ty: &Type, n: usize) -> bool {
 
 impl<'a> Binder<'a> {
     /// Type arguments for `count` type parameters, from arguments and the parameter types they go to.
-    pub(crate) fn infer(&mut self, count: usize, args: &[Argument<'a>], wanted: &[Type]) -> Option<Vec<Type>> {
+    pub(crate) fn infer(
+        &mut self,
+        count: usize,
+        args: &[Argument<'a>],
+        wanted: &[Type],
+    ) -> Option<Vec<Type>> {
         let mut bounds = vec![Bounds::default(); count];
         let mut pending: Vec<usize> = Vec::new();
         for (i, arg) in args.iter().enumerate() {
             let Some(to) = wanted.get(i) else { continue };
             self.first_phase(&mut bounds, arg, &arg.operand, to);
-            if to.is_delegate() && to.is_open() && matches!(arg.operand, Operand::Lambda(_) | Operand::Group(_) | Operand::LocalFn(..)) {
+            if to.is_delegate()
+                && to.is_open()
+                && matches!(
+                    arg.operand,
+                    Operand::Lambda(_) | Operand::Group(_) | Operand::LocalFn(..)
+                )
+            {
                 pending.push(i);
             }
         }
         loop {
             let mut progress = false;
             // Fix what no pending lambda can still add to.
-            let outputs: Vec<Type> =
-                pending.iter().filter_map(|i| self.delegate_signature(&wanted[*i])).map(|(_, ret)| ret).collect();
+            let outputs: Vec<Type> = pending
+                .iter()
+                .filter_map(|i| self.delegate_signature(&wanted[*i]))
+                .map(|(_, ret)| ret)
+                .collect();
             for n in 0..count {
                 let ready = bounds[n].fixed.is_none() && !outputs.iter().any(|o| mentions(o, n));
                 if ready && self.fix(&mut bounds[n]) {
@@ -146,7 +171,9 @@ impl<'a> Binder<'a> {
             let fixed = fixed_types(&bounds);
             let mut rest = Vec::new();
             for i in std::mem::take(&mut pending) {
-                let Some((inputs, ret)) = self.delegate_signature(&wanted[i]) else { continue };
+                let Some((inputs, ret)) = self.delegate_signature(&wanted[i]) else {
+                    continue;
+                };
                 let inputs: Vec<Type> = inputs.iter().map(|t| subst(t, &[], &fixed)).collect();
                 if inputs.iter().any(Type::is_open) && !self.explicitly_typed(&args[i].operand) {
                     rest.push(i);
@@ -173,7 +200,9 @@ impl<'a> Binder<'a> {
         match operand {
             Operand::Lambda(e) => {
                 // Explicit parameter types bind exactly.
-                let Some(given) = self.explicit_parameters(e) else { return };
+                let Some(given) = self.explicit_parameters(e) else {
+                    return;
+                };
                 if let Some((inputs, _)) = self.delegate_signature(to) {
                     for (f, t) in given.iter().zip(&inputs) {
                         relate(bounds, f, t, Direction::Exact);
@@ -192,7 +221,11 @@ impl<'a> Binder<'a> {
             operand => {
                 if let Some(ty) = self.type_of(operand) {
                     let by_ref = matches!(arg.by, PassBy::Out | PassBy::Ref);
-                    let how = if by_ref { Direction::Exact } else { Direction::Lower };
+                    let how = if by_ref {
+                        Direction::Exact
+                    } else {
+                        Direction::Lower
+                    };
                     relate(bounds, &ty, to, how);
                 }
             }

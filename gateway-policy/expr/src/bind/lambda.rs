@@ -39,7 +39,11 @@ fn parts(e: &Expr) -> Option<(Option<&[Param]>, &Body)> {
 /// Whether an expression may stand as a statement.
 pub(crate) fn is_statement_expression(e: &Expr) -> bool {
     match &e.kind {
-        ExprKind::Call(..) | ExprKind::Assign(..) | ExprKind::Postfix(..) | ExprKind::New(..) | ExprKind::Await(_) => true,
+        ExprKind::Call(..)
+        | ExprKind::Assign(..)
+        | ExprKind::Postfix(..)
+        | ExprKind::New(..)
+        | ExprKind::Await(_) => true,
         ExprKind::Unary(op, _) => matches!(*op, "++" | "--"),
         ExprKind::Conditional(_, access) => is_statement_expression(access),
         ExprKind::Error => true,
@@ -52,21 +56,28 @@ impl<'a> Binder<'a> {
     pub(crate) fn delegate_signature(&self, ty: &Type) -> Option<(Vec<Type>, Type)> {
         let d = ty.def().filter(|_| ty.is_delegate())?;
         let invoke = registry().def(d).named("Invoke").next()?;
-        let params = invoke.params.iter().map(|p| subst(&p.ty, ty.args(), &[])).collect();
+        let params = invoke
+            .params
+            .iter()
+            .map(|p| subst(&p.ty, ty.args(), &[]))
+            .collect();
         Some((params, subst(&invoke.ret, ty.args(), &[])))
     }
 
     /// Types of an explicitly typed lambda's parameters.
     pub(crate) fn explicit_parameters(&mut self, e: &'a Expr) -> Option<Vec<Type>> {
         let (params, _) = parts(e)?;
-        params?.iter().map(|p| p.ty.as_ref().map(|t| self.resolve_type(t))).collect()
+        params?
+            .iter()
+            .map(|p| p.ty.as_ref().map(|t| self.resolve_type(t)))
+            .collect()
     }
 
     pub(crate) fn explicitly_typed(&mut self, operand: &Operand<'a>) -> bool {
         match operand {
-            Operand::Lambda(e) => {
-                parts(e).and_then(|(p, _)| p).is_some_and(|p| p.iter().all(|p| p.ty.is_some()))
-            }
+            Operand::Lambda(e) => parts(e)
+                .and_then(|(p, _)| p)
+                .is_some_and(|p| p.iter().all(|p| p.ty.is_some())),
             _ => false,
         }
     }
@@ -85,8 +96,12 @@ impl<'a> Binder<'a> {
         if to.is_error() {
             return true;
         }
-        let Some((inputs, ret)) = self.delegate_signature(to) else { return false };
-        let Some((params, body)) = parts(e) else { return false };
+        let Some((inputs, ret)) = self.delegate_signature(to) else {
+            return false;
+        };
+        let Some((params, body)) = parts(e) else {
+            return false;
+        };
         if params.is_some_and(|p| p.len() != inputs.len()) {
             return false;
         }
@@ -106,7 +121,9 @@ impl<'a> Binder<'a> {
 
     /// Whether the lambda's own return type is exactly the delegate's.
     pub(crate) fn lambda_exact(&mut self, e: &'a Expr, to: &Type) -> bool {
-        let Some((inputs, ret)) = self.delegate_signature(to) else { return false };
+        let Some((inputs, ret)) = self.delegate_signature(to) else {
+            return false;
+        };
         !matches!(ret, Type::Void) && self.lambda_result(e, &inputs).is_some_and(|t| t == ret)
     }
 
@@ -135,12 +152,21 @@ impl<'a> Binder<'a> {
 
     /// Binds a lambda to see what it returns, leaving no trace but captured variables.
     fn look(&mut self, e: &'a Expr, inputs: &[Type], ret: Option<&Type>) -> Inferred {
-        let key: Key =
-            (std::ptr::from_ref(e) as usize, inputs.to_vec(), ret.cloned(), self.lambda_context.clone());
+        let key: Key = (
+            std::ptr::from_ref(e) as usize,
+            inputs.to_vec(),
+            ret.cloned(),
+            self.lambda_context.clone(),
+        );
         if let Some(known) = self.lambda_cache.get(&key) {
             return known.clone();
         }
-        let marks = (self.diagnostics.len(), self.functions.len(), self.vars.len(), self.local_fns.len());
+        let marks = (
+            self.diagnostics.len(),
+            self.functions.len(),
+            self.vars.len(),
+            self.local_fns.len(),
+        );
         let sites = self.functions[self.current].sites.len();
         let labels = (self.labels.clone(), self.next_label);
         let mode = match ret {
@@ -156,22 +182,32 @@ impl<'a> Binder<'a> {
         self.vars.truncate(marks.2);
         self.local_fns.truncate(marks.3);
         (self.labels, self.next_label) = labels;
-        let mut types: Vec<Type> = returned.iter().filter(|r| !r.untyped).map(|r| r.ty.clone()).collect();
+        let mut types: Vec<Type> = returned
+            .iter()
+            .filter(|r| !r.untyped)
+            .map(|r| r.ty.clone())
+            .collect();
         types.retain(|t| !matches!(t, Type::Void));
-        let inferred = Inferred { ty: self.best_common(&types), fits };
+        let inferred = Inferred {
+            ty: self.best_common(&types),
+            fits,
+        };
         self.lambda_cache.insert(key, inferred.clone());
         inferred
     }
 
     /// Binds the body of a lambda as a new function.
     fn bind_function(&mut self, e: &'a Expr, inputs: &[Type], mode: ReturnMode) -> (usize, Vec<Returned>) {
-        let Some((params, body)) = parts(e) else { return (0, Vec::new()) };
+        let Some((params, body)) = parts(e) else {
+            return (0, Vec::new());
+        };
         let function = self.new_function();
         let outer = std::mem::replace(&mut self.current, function);
         let old_mode = std::mem::replace(&mut self.returns, mode);
         let old_returned = std::mem::take(&mut self.returned);
         let state = self.enter_body();
-        self.lambda_context.push((std::ptr::from_ref(e) as usize, inputs.to_vec()));
+        self.lambda_context
+            .push((std::ptr::from_ref(e) as usize, inputs.to_vec()));
         self.push_scope();
         self.functions[function].params = inputs.len() as u32;
         match params {
@@ -218,18 +254,35 @@ impl<'a> Binder<'a> {
                 let slots = self.pop_scope();
                 match slots.is_empty() {
                     true => Code::Expr(node),
-                    false => Code::Block(Stmt::Block(slots, Box::new([Stmt::Return(Some(node))]), Box::new([]))),
+                    false => Code::Block(Stmt::Block(
+                        slots,
+                        Box::new([Stmt::Return(Some(node))]),
+                        Box::new([]),
+                    )),
                 }
             }
             Body::Block(statements, span) => {
                 let (stmt, reachable) = self.function_block(statements);
                 let needs_value = match &self.returns {
                     ReturnMode::To(ty) => !matches!(ty, Type::Void),
-                    ReturnMode::Infer => !self.returned.is_empty() && self.returned.iter().any(|r| !matches!(r.ty, Type::Void) || r.untyped),
+                    ReturnMode::Infer => {
+                        !self.returned.is_empty()
+                            && self
+                                .returned
+                                .iter()
+                                .any(|r| !matches!(r.ty, Type::Void) || r.untyped)
+                    }
                 };
                 if reachable && needs_value {
-                    let end = Span { start: span.end.saturating_sub(1), end: span.end };
-                    self.error("CS1643", "Not all code paths return a value in lambda expression", end);
+                    let end = Span {
+                        start: span.end.saturating_sub(1),
+                        end: span.end,
+                    };
+                    self.error(
+                        "CS1643",
+                        "Not all code paths return a value in lambda expression",
+                        end,
+                    );
                     self.return_mismatch = true;
                 }
                 Code::Block(stmt)
@@ -255,9 +308,16 @@ impl<'a> Binder<'a> {
         match self.returns.clone() {
             ReturnMode::Infer => {
                 let ty = self.type_of(&operand);
-                self.returned.push(Returned { untyped: ty.is_none(), ty: ty.unwrap_or(Type::Null) });
+                self.returned.push(Returned {
+                    untyped: ty.is_none(),
+                    ty: ty.unwrap_or(Type::Null),
+                });
                 match operand {
-                    Operand::Null | Operand::Lambda(_) | Operand::Group(_) | Operand::Default | Operand::LocalFn(..)
+                    Operand::Null
+                    | Operand::Lambda(_)
+                    | Operand::Group(_)
+                    | Operand::Default
+                    | Operand::LocalFn(..)
                     | Operand::Throw(_) => Node::Const(crate::ir::Const::Null),
                     operand => self.rvalue(operand, span).node,
                 }
@@ -275,22 +335,38 @@ impl<'a> Binder<'a> {
     pub(crate) fn convert_lambda(&mut self, e: &'a Expr, to: &Type) -> Val {
         let Some((inputs, ret)) = self.delegate_signature(to) else {
             if !to.is_error() {
-                let what = if matches!(e.kind, ExprKind::Lambda(..)) { "lambda expression" } else { "anonymous method" };
-                let message = format!("Cannot convert {what} to type '{to}' because it is not a delegate type");
+                let what = if matches!(e.kind, ExprKind::Lambda(..)) {
+                    "lambda expression"
+                } else {
+                    "anonymous method"
+                };
+                let message =
+                    format!("Cannot convert {what} to type '{to}' because it is not a delegate type");
                 self.error("CS1660", message, e.span);
             }
-            return Val { ty: to.clone(), ..Val::error() };
+            return Val {
+                ty: to.clone(),
+                ..Val::error()
+            };
         };
-        let Some((params, _)) = parts(e) else { return Val::error() };
+        let Some((params, _)) = parts(e) else {
+            return Val::error();
+        };
         if params.is_some_and(|p| p.len() != inputs.len()) {
             let count = params.map_or(0, <[Param]>::len);
             let message = format!("Delegate '{to}' does not take {count} arguments");
             self.error("CS1593", message, e.span);
-            return Val { ty: to.clone(), ..Val::error() };
+            return Val {
+                ty: to.clone(),
+                ..Val::error()
+            };
         }
         let (function, _) = self.bind_function(e, &inputs, ReturnMode::To(ret));
         let site = self.site(function);
-        Val { never_null: true, ..Val::new(to.clone(), Node::Closure(site, shared(to))) }
+        Val {
+            never_null: true,
+            ..Val::new(to.clone(), Node::Closure(site, shared(to)))
+        }
     }
 
     /// A lambda given to a parameter it does not fit: the errors inside it, or that it does not fit.
@@ -298,13 +374,21 @@ impl<'a> Binder<'a> {
         let mark = self.diagnostics.len();
         let _ = self.convert_lambda(e, wanted);
         if !self.has_errors_since(mark) {
-            self.error("CS1661", format!("Cannot convert lambda expression to type '{wanted}'"), e.span);
+            self.error(
+                "CS1661",
+                format!("Cannot convert lambda expression to type '{wanted}'"),
+                e.span,
+            );
         }
     }
 
     // ---- methods as delegates
 
-    fn group_choice(&mut self, g: &Group, inputs: &[Type]) -> Option<(super::overload::Candidate, super::overload::Applied)> {
+    fn group_choice(
+        &mut self,
+        g: &Group,
+        inputs: &[Type],
+    ) -> Option<(super::overload::Candidate, super::overload::Applied)> {
         let args: Vec<super::args::Argument<'a>> = inputs
             .iter()
             .map(|ty| super::args::Argument {
@@ -316,16 +400,24 @@ impl<'a> Binder<'a> {
             .collect();
         let candidates = self.group_candidates(g);
         match self.resolve(&candidates, &args, &g.targs) {
-            Resolved::One(applied) if !applied.expanded => Some((candidates[applied.candidate].clone(), applied)),
+            Resolved::One(applied) if !applied.expanded => {
+                Some((candidates[applied.candidate].clone(), applied))
+            }
             _ => None,
         }
     }
 
     pub(crate) fn group_fits(&mut self, g: &Group, to: &Type) -> bool {
-        let Some((inputs, ret)) = self.delegate_signature(to) else { return to.is_error() };
-        let Some((candidate, applied)) = self.group_choice(g, &inputs) else { return false };
+        let Some((inputs, ret)) = self.delegate_signature(to) else {
+            return to.is_error();
+        };
+        let Some((candidate, applied)) = self.group_choice(g, &inputs) else {
+            return false;
+        };
         let found = subst(&candidate.ret, &[], &applied.targs);
-        matches!(ret, Type::Void) || found == ret || (found.is_reference() && crate::types::is_subtype(&found, &ret))
+        matches!(ret, Type::Void)
+            || found == ret
+            || (found.is_reference() && crate::types::is_subtype(&found, &ret))
     }
 
     pub(crate) fn group_result(&mut self, g: &Group, inputs: &[Type]) -> Option<Type> {
@@ -340,18 +432,34 @@ impl<'a> Binder<'a> {
                     "Cannot convert method group '{}' to non-delegate type '{to}'. Did you intend to invoke the method?",
                     g.name
                 );
-                self.error("CS0428", message, span).help("add parentheses to call it");
+                self.error("CS0428", message, span)
+                    .help("add parentheses to call it");
             }
-            return Val { ty: to.clone(), ..Val::error() };
+            return Val {
+                ty: to.clone(),
+                ..Val::error()
+            };
         };
-        let Some((candidate, applied)) = self.group_choice(&g, &inputs).filter(|_| self.group_fits(&g, to)) else {
+        let Some((candidate, applied)) = self.group_choice(&g, &inputs).filter(|_| self.group_fits(&g, to))
+        else {
             let message = format!("No overload for '{}' matches delegate '{to}'", g.name);
             self.error("CS0123", message, span);
-            return Val { ty: to.clone(), ..Val::error() };
+            return Val {
+                ty: to.clone(),
+                ..Val::error()
+            };
         };
-        let Some(member) = candidate.member else { return Val::error() };
+        let Some(member) = candidate.member else {
+            return Val::error();
+        };
         self.check_allowed(member, span);
-        let types: Arc<[Type]> = candidate.owner.args().iter().chain(&applied.targs).cloned().collect();
+        let types: Arc<[Type]> = candidate
+            .owner
+            .args()
+            .iter()
+            .chain(&applied.targs)
+            .cloned()
+            .collect();
         let receiver = g.receiver.filter(|_| !member.is_static);
         let checked = receiver.as_ref().is_some_and(|r| r.ty.is_reference());
         let call = CallNode {
@@ -363,37 +471,63 @@ impl<'a> Binder<'a> {
             setter: false,
             name: member.name.clone(),
         };
-        Val { never_null: true, ..Val::new(to.clone(), Node::Delegate(Box::new(call), shared(to))) }
+        Val {
+            never_null: true,
+            ..Val::new(to.clone(), Node::Delegate(Box::new(call), shared(to)))
+        }
     }
 
     pub(crate) fn local_fn_fits(&mut self, f: usize, to: &Type) -> bool {
-        let Some((inputs, ret)) = self.delegate_signature(to) else { return to.is_error() };
+        let Some((inputs, ret)) = self.delegate_signature(to) else {
+            return to.is_error();
+        };
         let local = &self.local_fns[f];
         local.params.len() == inputs.len()
-            && local.params.iter().zip(&inputs).all(|(p, i)| p.ty == *i || (i.is_reference() && crate::types::is_subtype(i, &p.ty)))
-            && (matches!(ret, Type::Void) || local.ret == ret || (local.ret.is_reference() && crate::types::is_subtype(&local.ret, &ret)))
+            && local
+                .params
+                .iter()
+                .zip(&inputs)
+                .all(|(p, i)| p.ty == *i || (i.is_reference() && crate::types::is_subtype(i, &p.ty)))
+            && (matches!(ret, Type::Void)
+                || local.ret == ret
+                || (local.ret.is_reference() && crate::types::is_subtype(&local.ret, &ret)))
     }
 
     pub(crate) fn convert_local_fn(&mut self, f: usize, to: &Type, span: Span) -> Val {
         if !self.local_fn_fits(f, to) {
             let name = self.local_fns[f].decl.name.name.clone();
             let (code, message) = match to.is_delegate() {
-                true => ("CS0123", format!("No overload for '{name}' matches delegate '{to}'")),
+                true => (
+                    "CS0123",
+                    format!("No overload for '{name}' matches delegate '{to}'"),
+                ),
                 false => (
                     "CS0428",
-                    format!("Cannot convert method group '{name}' to non-delegate type '{to}'. Did you intend to invoke the method?"),
+                    format!(
+                        "Cannot convert method group '{name}' to non-delegate type '{to}'. Did you intend to invoke the method?"
+                    ),
                 ),
             };
             self.error(code, message, span);
-            return Val { ty: to.clone(), ..Val::error() };
+            return Val {
+                ty: to.clone(),
+                ..Val::error()
+            };
         }
         let function = self.local_fns[f].function;
         let site = self.site(function);
-        Val { never_null: true, ..Val::new(to.clone(), Node::Closure(site, shared(to))) }
+        Val {
+            never_null: true,
+            ..Val::new(to.clone(), Node::Closure(site, shared(to)))
+        }
     }
 
     /// The `Invoke` member of a delegate type.
     pub(crate) fn invoke_member(ty: &Type) -> Option<&'static crate::types::Member> {
-        registry().def(ty.def()?).members.iter().find(|m| &*m.name == "Invoke" && m.kind == MemberKind::Method)
+        registry()
+            .def(ty.def()?)
+            .members
+            .iter()
+            .find(|m| &*m.name == "Invoke" && m.kind == MemberKind::Method)
     }
 }

@@ -42,7 +42,10 @@ pub(crate) fn find(ty: &Type, name: &str) -> Vec<Found> {
     for owner in hierarchy(ty) {
         if let Some(d) = owner.def() {
             let members = registry().def(d).named(name).filter(|m| !m.extension);
-            found.extend(members.map(|member| Found { member, owner: owner.clone() }));
+            found.extend(members.map(|member| Found {
+                member,
+                owner: owner.clone(),
+            }));
         }
         // Tuples are value types with fields of their own; the rest comes from ValueType.
     }
@@ -63,16 +66,31 @@ impl<'a> Binder<'a> {
             Operand::Namespace(ns) => self.namespace_member(&ns, name, targs),
             Operand::Type(ty) => self.static_member(ty, &name.name, name.span, targs),
             Operand::Null => {
-                self.error("CS0023", "Operator '.' cannot be applied to operand of type '<null>'", target.span);
+                self.error(
+                    "CS0023",
+                    "Operator '.' cannot be applied to operand of type '<null>'",
+                    target.span,
+                );
                 Operand::Error
             }
             Operand::Lambda(_) => {
-                self.error("CS0023", "Operator '.' cannot be applied to operand of type 'lambda expression'", target.span);
+                self.error(
+                    "CS0023",
+                    "Operator '.' cannot be applied to operand of type 'lambda expression'",
+                    target.span,
+                );
                 Operand::Error
             }
             Operand::Group(_) | Operand::LocalFn(..) => {
-                self.error("CS0119", format!("'{}' is a method, which is not valid in the given context", group_name(&operand)), target.span)
-                    .help("add parentheses to call it");
+                self.error(
+                    "CS0119",
+                    format!(
+                        "'{}' is a method, which is not valid in the given context",
+                        group_name(&operand)
+                    ),
+                    target.span,
+                )
+                .help("add parentheses to call it");
                 Operand::Error
             }
             operand => self.instance_member(operand, target.span, &name.name, name.span, targs),
@@ -82,10 +100,18 @@ impl<'a> Binder<'a> {
     fn namespace_member(&mut self, ns: &str, name: &'a Ident, targs: Vec<Type>) -> Operand<'a> {
         let reg = registry();
         if let Some(id) = reg.in_namespace(ns, &name.name, targs.len()) {
-            let ty = if targs.is_empty() { Type::Def(id) } else { Type::generic(id, targs) };
+            let ty = if targs.is_empty() {
+                Type::Def(id)
+            } else {
+                Type::generic(id, targs)
+            };
             return Operand::Type(ty);
         }
-        let full = if ns.is_empty() { name.name.to_string() } else { format!("{ns}.{}", name.name) };
+        let full = if ns.is_empty() {
+            name.name.to_string()
+        } else {
+            format!("{ns}.{}", name.name)
+        };
         if reg.is_namespace(&full) {
             return Operand::Namespace(full);
         }
@@ -121,7 +147,11 @@ impl<'a> Binder<'a> {
                 .filter_map(Type::def)
                 .flat_map(|d| {
                     let def = registry().def(d);
-                    def.members.iter().filter(|m| m.is_static).map(|m| &*m.name).chain(def.values.iter().map(|(n, _)| *n))
+                    def.members
+                        .iter()
+                        .filter(|m| m.is_static)
+                        .map(|m| &*m.name)
+                        .chain(def.values.iter().map(|(n, _)| *n))
                 })
                 .collect();
             let help = closest(name, known.into_iter()).map(|n| format!("did you mean '{n}'?"));
@@ -130,7 +160,14 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         };
         if first.member.kind == MemberKind::Method {
-            return Operand::Group(Box::new(Group { name: name.into(), span, receiver: None, on: ty, is_static: true, targs }));
+            return Operand::Group(Box::new(Group {
+                name: name.into(),
+                span,
+                receiver: None,
+                on: ty,
+                is_static: true,
+                targs,
+            }));
         }
         if !first.member.is_static {
             self.object_required(&ty, name, span);
@@ -149,8 +186,9 @@ impl<'a> Binder<'a> {
     }
 
     pub(crate) fn object_required(&mut self, ty: &Type, name: &str, span: Span) {
-        let message =
-            format!("An object reference is required for the non-static field, method, or property '{ty}.{name}'");
+        let message = format!(
+            "An object reference is required for the non-static field, method, or property '{ty}.{name}'"
+        );
         self.error("CS0120", message, span);
     }
 
@@ -164,7 +202,10 @@ impl<'a> Binder<'a> {
                 self.error("APIM0001", message, span);
                 return;
             }
-            _ => format!("Usage of member '{name}' of type '{}' is not supported within expressions", def.full),
+            _ => format!(
+                "Usage of member '{name}' of type '{}' is not supported within expressions",
+                def.full
+            ),
         };
         if self.options.allow_list {
             self.error("APIM0002", message, span);
@@ -191,7 +232,11 @@ impl<'a> Binder<'a> {
         match &ty {
             Type::Error => return Operand::Error,
             Type::Void => {
-                self.error("CS0023", "Operator '.' cannot be applied to operand of type 'void'", span);
+                self.error(
+                    "CS0023",
+                    "Operator '.' cannot be applied to operand of type 'void'",
+                    span,
+                );
                 return Operand::Error;
             }
             Type::Dynamic => return self.dynamic_member(operand, name, target, span),
@@ -220,7 +265,14 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         }
         let receiver = self.rvalue(operand, target);
-        let group = Group { name: name.into(), span, receiver: Some(receiver), on: ty, is_static: false, targs };
+        let group = Group {
+            name: name.into(),
+            span,
+            receiver: Some(receiver),
+            on: ty,
+            is_static: false,
+            targs,
+        };
         Operand::Group(Box::new(group))
     }
 
@@ -237,7 +289,8 @@ impl<'a> Binder<'a> {
             let message = format!(
                 "Member '{ty}.{name}' cannot be accessed with an instance reference; qualify it with a type name instead"
             );
-            self.error("CS0176", message, span).help(format!("write {ty}.{name}"));
+            self.error("CS0176", message, span)
+                .help(format!("write {ty}.{name}"));
             return Operand::Error;
         }
         self.check_allowed(found.member, span);
@@ -245,7 +298,13 @@ impl<'a> Binder<'a> {
         let receiver = self.rvalue(operand, target);
         self.note_body(found.member, &receiver);
         let ty = subst(&found.member.ret, &args, &[]);
-        let prop = Prop { member: found.member, receiver: Some(receiver), args: Vec::new(), types: args.into(), ty };
+        let prop = Prop {
+            member: found.member,
+            receiver: Some(receiver),
+            args: Vec::new(),
+            types: args.into(),
+            ty,
+        };
         Operand::Prop(Box::new(prop))
     }
 
@@ -274,7 +333,14 @@ impl<'a> Binder<'a> {
         let mut known: Vec<&str> = Vec::new();
         for t in hierarchy(ty) {
             if let Some(d) = t.def() {
-                known.extend(registry().def(d).members.iter().filter(|m| !m.is_static).map(|m| &*m.name));
+                known.extend(
+                    registry()
+                        .def(d)
+                        .members
+                        .iter()
+                        .filter(|m| !m.is_static)
+                        .map(|m| &*m.name),
+                );
             }
         }
         let help = closest(name, known.into_iter()).map(|n| format!("did you mean '{n}'?"));
@@ -286,19 +352,27 @@ impl<'a> Binder<'a> {
             self.error("APIM0006", "Dynamic member invocation is not supported", span);
         }
         let value = self.rvalue(operand, target);
-        Operand::value(Type::Dynamic, Node::Dynamic(Box::new(DynamicNode::Member(value.node, name.into()))))
+        Operand::value(
+            Type::Dynamic,
+            Node::Dynamic(Box::new(DynamicNode::Member(value.node, name.into()))),
+        )
     }
 
     /// `target[args]`
     pub(crate) fn index(&mut self, target: &'a Expr, args: &'a [Arg], span: Span) -> Operand<'a> {
         let operand = self.operand(target);
         if let Operand::Type(ty) = &operand {
-            self.error("CS0119", format!("'{ty}' is a type, which is not valid in the given context"), target.span);
+            self.error(
+                "CS0119",
+                format!("'{ty}' is a type, which is not valid in the given context"),
+                target.span,
+            );
             return Operand::Error;
         }
         if let Operand::Group(_) | Operand::LocalFn(..) = &operand {
             let message = "Cannot apply indexing with [] to an expression of type 'method group'";
-            self.error("CS0021", message, span).help("add parentheses to call the method");
+            self.error("CS0021", message, span)
+                .help("add parentheses to call the method");
             return Operand::Error;
         }
         let value = self.rvalue(operand, target.span);
@@ -315,7 +389,11 @@ impl<'a> Binder<'a> {
             }
             Type::Array(element, rank) => {
                 if args.len() != usize::from(*rank) {
-                    self.error("CS0022", format!("Wrong number of indices inside []; expected {rank}"), span);
+                    self.error(
+                        "CS0022",
+                        format!("Wrong number of indices inside []; expected {rank}"),
+                        span,
+                    );
                     return Operand::Error;
                 }
                 let element = (**element).clone();
@@ -327,7 +405,10 @@ impl<'a> Binder<'a> {
                     self.error("APIM0006", "Dynamic member invocation is not supported", span);
                 }
                 let args: Vec<Node> = args.iter().map(|a| self.value(&a.value).node).collect();
-                Operand::value(Type::Dynamic, Node::Dynamic(Box::new(DynamicNode::Index(value.node, args.into()))))
+                Operand::value(
+                    Type::Dynamic,
+                    Node::Dynamic(Box::new(DynamicNode::Index(value.node, args.into()))),
+                )
             }
             ty => {
                 let ty = ty.clone();
@@ -335,7 +416,10 @@ impl<'a> Binder<'a> {
                 for owner in hierarchy(&ty) {
                     if let Some(d) = owner.def() {
                         let indexers = registry().def(d).of_kind(MemberKind::Indexer);
-                        found.extend(indexers.map(|member| Found { member, owner: owner.clone() }));
+                        found.extend(indexers.map(|member| Found {
+                            member,
+                            owner: owner.clone(),
+                        }));
                     }
                 }
                 if found.is_empty() {
@@ -360,7 +444,12 @@ impl<'a> Binder<'a> {
     }
 
     /// `target?.member` and `target?[index]`
-    pub(crate) fn conditional_access(&mut self, target: &'a Expr, access: &'a Expr, span: Span) -> Operand<'a> {
+    pub(crate) fn conditional_access(
+        &mut self,
+        target: &'a Expr,
+        access: &'a Expr,
+        span: Span,
+    ) -> Operand<'a> {
         let receiver = self.value(target);
         if receiver.ty.is_error() {
             return Operand::Error;
@@ -368,8 +457,18 @@ impl<'a> Binder<'a> {
         let inner = match receiver.ty.nullable_of() {
             Some(inner) => inner.clone(),
             None if receiver.ty.is_value_type() || matches!(receiver.ty, Type::Void | Type::Null) => {
-                let message = format!("Operator '?' cannot be applied to operand of type '{}'", receiver.ty);
-                self.error("CS0023", message, Span { start: target.span.end, end: span.end });
+                let message = format!(
+                    "Operator '?' cannot be applied to operand of type '{}'",
+                    receiver.ty
+                );
+                self.error(
+                    "CS0023",
+                    message,
+                    Span {
+                        start: target.span.end,
+                        end: span.end,
+                    },
+                );
                 return Operand::Error;
             }
             None => receiver.ty.clone(),
@@ -392,9 +491,20 @@ impl<'a> Binder<'a> {
 }
 
 /// Position and type of a tuple element by `ItemN` or by name.
-pub(crate) fn tuple_field(items: &Arc<[Type]>, names: &crate::types::TupleNames, name: &str) -> Option<(u32, Type)> {
-    let by_name = names.0.as_ref().and_then(|n| n.iter().position(|n| n.as_deref() == Some(name)));
-    let by_item = || name.strip_prefix("Item").and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_sub(1));
+pub(crate) fn tuple_field(
+    items: &Arc<[Type]>,
+    names: &crate::types::TupleNames,
+    name: &str,
+) -> Option<(u32, Type)> {
+    let by_name = names
+        .0
+        .as_ref()
+        .and_then(|n| n.iter().position(|n| n.as_deref() == Some(name)));
+    let by_item = || {
+        name.strip_prefix("Item")
+            .and_then(|n| n.parse::<usize>().ok())
+            .and_then(|n| n.checked_sub(1))
+    };
     let n = by_name.or_else(by_item)?;
     items.get(n).map(|t| (n as u32, t.clone()))
 }

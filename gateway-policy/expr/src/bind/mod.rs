@@ -27,7 +27,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use builder::FunctionBuilder;
 use operand::{Operand, Val};
-use scope::{Entry, LocalFunction, Scope, Var};
+use scope::{LocalFunction, Scope, Var};
 
 use crate::{
     Diagnostic, Needs, Span,
@@ -51,7 +51,10 @@ pub(crate) struct Options {
 }
 
 /// Checks and compiles `source`.
-pub(crate) fn compile(source: &str, options: Options) -> Result<(Program, Needs, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub(crate) fn compile(
+    source: &str,
+    options: Options,
+) -> Result<(Program, Needs, Vec<Diagnostic>), Vec<Diagnostic>> {
     let tree = syntax::parse(source)?;
     let mut binder = Binder::new(options);
     binder.root(&tree);
@@ -170,13 +173,20 @@ impl<'a> Binder<'a> {
                 let slots = self.pop_scope();
                 match slots.is_empty() {
                     true => Code::Expr(value),
-                    false => Code::Block(Stmt::Block(slots, Box::new([Stmt::Return(Some(value))]), Box::new([]))),
+                    false => Code::Block(Stmt::Block(
+                        slots,
+                        Box::new([Stmt::Return(Some(value))]),
+                        Box::new([]),
+                    )),
                 }
             }
             Source::Block(statements, span) => {
                 let (stmt, reachable) = self.function_block(statements);
                 if reachable {
-                    let end = Span { start: span.end, end: span.end };
+                    let end = Span {
+                        start: span.end,
+                        end: span.end,
+                    };
                     self.error("CS0161", "not all code paths return a value", end)
                         .help("end every path with `return …;` or `throw …;`");
                 }
@@ -248,5 +258,10 @@ fn shared(ty: &Type) -> Arc<Type> {
     Arc::new(ty.clone())
 }
 
-#[expect(dead_code, reason = "documents the entry kinds the scope module resolves")]
-type ScopeEntry = Entry;
+pub(crate) use convert::user_defined as user_conversion;
+pub(crate) use member::hierarchy as member_types;
+
+/// The type two numbers are promoted to by an operator at run time.
+pub(crate) fn promoted(x: crate::types::Num, y: crate::types::Num) -> crate::types::Num {
+    operator::promote_types(x, y)
+}

@@ -27,8 +27,14 @@ impl<'a> Binder<'a> {
                 Type::nullable(inner)
             }
             SynKind::Tuple(parts) => {
-                let types = parts.iter().map(|(t, _)| self.resolve_type(t)).collect::<Vec<_>>();
-                let names = parts.iter().map(|(_, n)| n.as_ref().map(|n| n.name.clone())).collect::<Vec<_>>();
+                let types = parts
+                    .iter()
+                    .map(|(t, _)| self.resolve_type(t))
+                    .collect::<Vec<_>>();
+                let names = parts
+                    .iter()
+                    .map(|(_, n)| n.as_ref().map(|n| n.name.clone()))
+                    .collect::<Vec<_>>();
                 Type::Tuple(types.into(), TupleNames(Some(names.into())))
             }
             SynKind::Omitted => Type::Error,
@@ -88,7 +94,11 @@ impl<'a> Binder<'a> {
         let name = &*parts[at].ident.name;
         let arity = parts[at].args.len();
         if at > 0 {
-            let outer = parts[..at].iter().map(|p| &*p.ident.name).collect::<Vec<_>>().join(".");
+            let outer = parts[..at]
+                .iter()
+                .map(|p| &*p.ident.name)
+                .collect::<Vec<_>>()
+                .join(".");
             let message = format!(
                 "The type or namespace name '{name}' does not exist in the namespace '{outer}' (are you missing an assembly reference?)"
             );
@@ -96,15 +106,28 @@ impl<'a> Binder<'a> {
             return;
         }
         // A generic type without its arguments, or the other way round.
-        if let Some(other) = (1..=8).find_map(|n| reg.visible(name, n).first().copied()).filter(|_| arity == 0) {
+        if let Some(other) = (1..=8)
+            .find_map(|n| reg.visible(name, n).first().copied())
+            .filter(|_| arity == 0)
+        {
             let def = reg.def(other);
-            let shown = format!("{}<{}>", def.name, def.params.iter().map(|p| &**p).collect::<Vec<_>>().join(", "));
-            let message =
-                format!("Using the generic type '{shown}' requires {} type arguments", def.params.len());
+            let shown = format!(
+                "{}<{}>",
+                def.name,
+                def.params.iter().map(|p| &**p).collect::<Vec<_>>().join(", ")
+            );
+            let message = format!(
+                "Using the generic type '{shown}' requires {} type arguments",
+                def.params.len()
+            );
             self.error("CS0305", message, span);
             return;
         }
-        let shown = if arity == 0 { name.to_owned() } else { format!("{name}<{}>", ",".repeat(arity - 1)) };
+        let shown = if arity == 0 {
+            name.to_owned()
+        } else {
+            format!("{name}<{}>", ",".repeat(arity - 1))
+        };
         let message = format!(
             "The type or namespace name '{shown}' could not be found (are you missing a using directive or an assembly reference?)"
         );
@@ -195,7 +218,10 @@ impl<'a> Binder<'a> {
         }
         let owner = registry().def(member.owner);
         if matches!(owner.verdict, Verdict::None) {
-            let message = format!("Usage of type '{}' is not supported within expressions", owner.full);
+            let message = format!(
+                "Usage of type '{}' is not supported within expressions",
+                owner.full
+            );
             self.error("APIM0001", message, span);
         } else {
             let message = format!(
@@ -205,7 +231,8 @@ impl<'a> Binder<'a> {
             let cast = owner.id == crate::types::OBJECT;
             let error = self.error("APIM0002", message, span);
             if cast {
-                error.help("cast the value to its type first, for example ((string)context.Variables[\"x\"])");
+                error
+                    .help("cast the value to its type first, for example ((string)context.Variables[\"x\"])");
             }
         }
     }
@@ -231,7 +258,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            let next = (diagonal + usize::from(x != *y))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
             diagonal = row[j + 1];
             row[j + 1] = next;
         }

@@ -21,11 +21,21 @@ pub(crate) struct Val {
 
 impl Val {
     pub(crate) fn new(ty: Type, node: Node) -> Self {
-        Val { ty, node, konst: None, never_null: false }
+        Val {
+            ty,
+            node,
+            konst: None,
+            never_null: false,
+        }
     }
 
     pub(crate) fn konst(ty: Type, value: Const) -> Self {
-        Val { ty, node: Node::Const(value.clone()), konst: Some(value), never_null: false }
+        Val {
+            ty,
+            node: Node::Const(value.clone()),
+            konst: Some(value),
+            never_null: false,
+        }
     }
 
     pub(crate) fn error() -> Self {

@@ -53,7 +53,9 @@ impl<'a> Binder<'a> {
         }
         if let Some(result) = self.tuple_equality(op, &left, &right, span) {
             let (l, r) = (self.rvalue(left, left_span), self.rvalue(right, right_span));
-            return result.map_or(Operand::Error, |f| Operand::value(Type::BOOL, Node::Binary(f, Box::new((l.node, r.node)))));
+            return result.map_or(Operand::Error, |f| {
+                Operand::value(Type::BOOL, Node::Binary(f, Box::new((l.node, r.node))))
+            });
         }
         // `default` takes the type of the other side.
         let (left, right) = match (left, right) {
@@ -84,8 +86,12 @@ impl<'a> Binder<'a> {
             };
             let _ = what;
             let (l, r) = (other(self, &left), other(self, &right));
-            self.error("CS0019", format!("Operator '{op}' cannot be applied to operands of type '{l}' and '{r}'"), span)
-                .help("add parentheses to call the method");
+            self.error(
+                "CS0019",
+                format!("Operator '{op}' cannot be applied to operands of type '{l}' and '{r}'"),
+                span,
+            )
+            .help("add parentheses to call the method");
             return Operand::Error;
         }
         let l = self.rvalue(left, left_span);
@@ -105,8 +111,15 @@ impl<'a> Binder<'a> {
             return self.logical(op, l, r, span);
         }
         if matches!(l.ty, Type::Dynamic) || matches!(r.ty, Type::Dynamic) {
-            let ty = if matches!(op, "==" | "!=" | "<" | ">" | "<=" | ">=") { Type::Dynamic } else { Type::Dynamic };
-            return Operand::value(ty, Node::Dynamic(Box::new(DynamicNode::Binary(op, l.node, r.node))));
+            let ty = if matches!(op, "==" | "!=" | "<" | ">" | "<=" | ">=") {
+                Type::Dynamic
+            } else {
+                Type::Dynamic
+            };
+            return Operand::value(
+                ty,
+                Node::Dynamic(Box::new(DynamicNode::Binary(op, l.node, r.node))),
+            );
         }
         if op == "+" && (l.ty.is_string() || r.ty.is_string()) {
             return self.concat(l, r);
@@ -126,13 +139,21 @@ impl<'a> Binder<'a> {
     }
 
     fn no_operator(&mut self, op: &str, l: &Val, r: &Val, span: Span) -> Operand<'a> {
-        let message =
-            format!("Operator '{op}' cannot be applied to operands of type '{}' and '{}'", l.ty, r.ty);
+        let message = format!(
+            "Operator '{op}' cannot be applied to operands of type '{}' and '{}'",
+            l.ty, r.ty
+        );
         let token = |t: &Type| t.def() == Some(crate::types::JTOKEN);
         let help = if token(&l.ty) || token(&r.ty) || l.ty.is_object() || r.ty.is_object() {
-            let other = if token(&l.ty) || l.ty.is_object() { &r.ty } else { &l.ty };
+            let other = if token(&l.ty) || l.ty.is_object() {
+                &r.ty
+            } else {
+                &l.ty
+            };
             Some(format!("cast it first: ({other})…"))
-        } else if l.ty.nullable_of().is_some_and(Type::is_bool) || r.ty.nullable_of().is_some_and(Type::is_bool) {
+        } else if l.ty.nullable_of().is_some_and(Type::is_bool)
+            || r.ty.nullable_of().is_some_and(Type::is_bool)
+        {
             Some("compare it with true: … == true".to_owned())
         } else {
             None
@@ -153,7 +174,14 @@ impl<'a> Binder<'a> {
             return Operand::konst(Type::BOOL, Const::Bool(value));
         }
         let pair = Box::new((l.node, r.node));
-        Operand::value(Type::BOOL, if op == "&&" { Node::And(pair) } else { Node::Or(pair) })
+        Operand::value(
+            Type::BOOL,
+            if op == "&&" {
+                Node::And(pair)
+            } else {
+                Node::Or(pair)
+            },
+        )
     }
 
     /// String concatenation: chains become one node, constants are joined.
@@ -174,7 +202,10 @@ impl<'a> Binder<'a> {
             }
             _ => parts.push(r.node),
         }
-        Operand::Value(Val { never_null: true, ..Val::new(Type::STRING, Node::Concat(parts.into())) })
+        Operand::Value(Val {
+            never_null: true,
+            ..Val::new(Type::STRING, Node::Concat(parts.into()))
+        })
     }
 
     /// The operand type of a built-in operator, with whether it is lifted over nullables.
@@ -210,7 +241,10 @@ impl<'a> Binder<'a> {
         if matches!(op, "&" | "|" | "^" | "<<" | ">>") && !num.is_integral() {
             return None;
         }
-        Some(Builtin { on: On::Num(num), lifted })
+        Some(Builtin {
+            on: On::Num(num),
+            lifted,
+        })
     }
 
     fn apply_builtin(&mut self, op: &'static str, b: Builtin, l: Val, r: Val, span: Span) -> Operand<'a> {
@@ -222,10 +256,16 @@ impl<'a> Binder<'a> {
             On::Enum(ty) => (ty.clone(), ops::enum_binary(op)),
             On::EnumArith(ty) => return self.enum_arithmetic(op, ty.clone(), l, r, b.lifted, span),
         };
-        let Some(f) = f else { return self.no_operator(op, &l, &r, span) };
+        let Some(f) = f else {
+            return self.no_operator(op, &l, &r, span);
+        };
         let right_ty = if shift { Type::INT } else { operand_ty.clone() };
         let wrap = |t: Type| if b.lifted { Type::nullable(t) } else { t };
-        let result = if comparison { Type::BOOL } else { operand_ty.clone() };
+        let result = if comparison {
+            Type::BOOL
+        } else {
+            operand_ty.clone()
+        };
         if let (Some(x), Some(y), false) = (&l.konst, &r.konst, b.lifted) {
             if let Some(folded) = self.fold(op, &b.on, x, y, &operand_ty, &right_ty, &result, span) {
                 return folded;
@@ -287,31 +327,60 @@ impl<'a> Binder<'a> {
         match f(x.value(), y.value()) {
             Ok(v) => Some(Operand::konst(result.clone(), Const::of(&v)?)),
             Err(_) => {
-                let zero = matches!(op, "/" | "%") && (y.as_integer() == Some(0) || matches!(&y, Const::Decimal(d) if d.is_zero()));
+                let zero = matches!(op, "/" | "%")
+                    && (y.as_integer() == Some(0) || matches!(&y, Const::Decimal(d) if d.is_zero()));
                 if zero {
                     self.error("CS0020", "Division by constant zero", span);
                 } else if matches!(x, Const::Decimal(_)) {
-                    self.error("CS0463", "Evaluation of the decimal constant expression failed", span);
+                    self.error(
+                        "CS0463",
+                        "Evaluation of the decimal constant expression failed",
+                        span,
+                    );
                 } else {
-                    self.error("CS0220", "The operation overflows at compile time in checked mode", span);
+                    self.error(
+                        "CS0220",
+                        "The operation overflows at compile time in checked mode",
+                        span,
+                    );
                 }
                 Some(Operand::Error)
             }
         }
     }
 
-    fn enum_arithmetic(&mut self, op: &str, ty: Type, l: Val, r: Val, lifted: bool, span: Span) -> Operand<'a> {
+    fn enum_arithmetic(
+        &mut self,
+        op: &str,
+        ty: Type,
+        l: Val,
+        r: Val,
+        lifted: bool,
+        span: Span,
+    ) -> Operand<'a> {
         let _ = lifted;
         let both_enums = l.ty.is_enum() && r.ty.is_enum();
         let a = self.cast_value(l, &Type::INT, span);
         let b = self.cast_value(r, &Type::INT, span);
-        let Some(f) = ops::binary(op, Num::Int, self.checked) else { return Operand::Error };
+        let Some(f) = ops::binary(op, Num::Int, self.checked) else {
+            return Operand::Error;
+        };
         let sum = Val::new(Type::INT, Node::Binary(f, Box::new((a.node, b.node))));
-        if both_enums { Operand::Value(sum) } else { Operand::Value(self.cast_value(sum, &ty, span)) }
+        if both_enums {
+            Operand::Value(sum)
+        } else {
+            Operand::Value(self.cast_value(sum, &ty, span))
+        }
     }
 
     /// `==` and `!=` of references.
-    fn equality(&mut self, op: &str, l: &Val, r: &Val, span: Span) -> Option<Box<dyn FnOnce(Node, Node) -> Node>> {
+    fn equality(
+        &mut self,
+        op: &str,
+        l: &Val,
+        r: &Val,
+        span: Span,
+    ) -> Option<Box<dyn FnOnce(Node, Node) -> Node>> {
         let equal = op == "==";
         let negate = move |node: Node| if equal { node } else { Node::Not(Box::new(node)) };
         if l.ty.is_string() && r.ty.is_string()
@@ -348,7 +417,11 @@ impl<'a> Binder<'a> {
             return None;
         }
         self.warn_reference(l, r, span);
-        let f: BinaryFn = if equal { ops::same_object } else { ops::other_object };
+        let f: BinaryFn = if equal {
+            ops::same_object
+        } else {
+            ops::other_object
+        };
         Some(Box::new(move |a, b| Node::Binary(f, Box::new((a, b)))))
     }
 
@@ -364,7 +437,8 @@ impl<'a> Binder<'a> {
         let message = format!(
             "Possible unintended reference comparison; to get a value comparison, cast the {side} hand side to type 'string'"
         );
-        self.warn(code, message, span).help("write (string) in front of the value");
+        self.warn(code, message, span)
+            .help("write (string) in front of the value");
     }
 
     /// An operator declared by a library type.
@@ -376,7 +450,10 @@ impl<'a> Binder<'a> {
             for t in hierarchy(start) {
                 let Some(d) = t.def() else { continue };
                 for m in registry().def(d).named(op) {
-                    if m.kind == MemberKind::Operator && m.params.len() == 2 && !candidates.iter().any(|c| std::ptr::eq(*c, m)) {
+                    if m.kind == MemberKind::Operator
+                        && m.params.len() == 2
+                        && !candidates.iter().any(|c| std::ptr::eq(*c, m))
+                    {
                         candidates.push(m);
                     }
                 }
@@ -393,12 +470,24 @@ impl<'a> Binder<'a> {
             ok(l, &m.params[0].ty) && ok(r, &m.params[1].ty)
         };
         let exact = |m: &Member| usize::from(m.params[0].ty == a) + usize::from(m.params[1].ty == b);
-        let best = |lift: bool| candidates.iter().copied().filter(|m| fits(m, lift)).max_by_key(|m| exact(m));
+        let best = |lift: bool| {
+            candidates
+                .iter()
+                .copied()
+                .filter(|m| fits(m, lift))
+                .max_by_key(|m| exact(m))
+        };
         let (member, lifted) = match best(false) {
             Some(m) => (m, false),
             None => (best(true)?, true),
         };
-        Some(UserOperator { member, lifted, span, equal: op == "==", unequal: op == "!=" })
+        Some(UserOperator {
+            member,
+            lifted,
+            span,
+            equal: op == "==",
+            unequal: op == "!=",
+        })
     }
 
     // ---- unary
@@ -419,7 +508,14 @@ impl<'a> Binder<'a> {
         let lifted = value.ty.nullable_of().is_some();
         let ty = value.ty.nullable_of().unwrap_or(&value.ty).clone();
         if matches!(ty, Type::Dynamic) {
-            return Operand::value(Type::Dynamic, Node::Dynamic(Box::new(DynamicNode::Binary(op, value.node, Node::Const(Const::Null)))));
+            return Operand::value(
+                Type::Dynamic,
+                Node::Dynamic(Box::new(DynamicNode::Binary(
+                    op,
+                    value.node,
+                    Node::Const(Const::Null),
+                ))),
+            );
         }
         if op == "!" && ty.is_bool() {
             if let Some(Const::Bool(b)) = value.konst {
@@ -437,7 +533,11 @@ impl<'a> Binder<'a> {
         }
         if let Some(done) = self.unary_numeric(op, &ty, lifted, &value, span) {
             let (target, f) = done;
-            let wrapped = if lifted { Type::nullable(target.clone()) } else { target };
+            let wrapped = if lifted {
+                Type::nullable(target.clone())
+            } else {
+                target
+            };
             if let (Some(f), Some(c)) = (f, value.konst.as_ref()) {
                 if let Some(folded) = self.fold_unary(f, c, &wrapped, span) {
                     return folded;
@@ -462,19 +562,31 @@ impl<'a> Binder<'a> {
             };
             return Operand::value(operand.ret.clone(), Node::Call(Box::new(call)));
         }
-        self.error("CS0023", format!("Operator '{op}' cannot be applied to operand of type '{}'", value.ty), span);
+        self.error(
+            "CS0023",
+            format!(
+                "Operator '{op}' cannot be applied to operand of type '{}'",
+                value.ty
+            ),
+            span,
+        );
         Operand::Error
     }
 
     fn user_unary(&self, op: &str, ty: &Type, _value: &Val) -> Option<&'static Member> {
         let d = ty.def()?;
-        registry().def(d).named(op).find(|m| m.kind == MemberKind::Operator && m.params.len() == 1)
+        registry()
+            .def(d)
+            .named(op)
+            .find(|m| m.kind == MemberKind::Operator && m.params.len() == 1)
     }
 
     /// `-2147483648` and `-9223372036854775808` are constants of int and long.
     fn least_integer(&mut self, inner: &'a Expr) -> Option<Operand<'a>> {
         use crate::syntax::{ast::Literal, token::NumKind};
-        let ExprKind::Literal(Literal::Int(v, kind)) = &inner.kind else { return None };
+        let ExprKind::Literal(Literal::Int(v, kind)) = &inner.kind else {
+            return None;
+        };
         match (*v, kind) {
             (0x8000_0000, NumKind::Natural) => Some(Operand::konst(Type::INT, Const::Int(i32::MIN))),
             (0x8000_0000_0000_0000, NumKind::Natural | NumKind::Long) => {
@@ -484,7 +596,10 @@ impl<'a> Binder<'a> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "operand type and operation of one operator")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "operand type and operation of one operator"
+    )]
     fn unary_numeric(
         &mut self,
         op: &str,
@@ -513,7 +628,11 @@ impl<'a> Binder<'a> {
         let c = super::convert::convert_constant(c, ty)?;
         let checked = match (&c, ty.num()) {
             (Const::Int(i32::MIN), _) | (Const::Long(i64::MIN), _) if self.checked_constants() => {
-                self.error("CS0220", "The operation overflows at compile time in checked mode", span);
+                self.error(
+                    "CS0220",
+                    "The operation overflows at compile time in checked mode",
+                    span,
+                );
                 return Some(Operand::Error);
             }
             _ => f(c.value()),
@@ -556,7 +675,8 @@ impl<'a> Binder<'a> {
                     show(&x, t),
                     show(&y, u)
                 );
-                self.error("CS0173", message, span).help("cast one side to the type of the other");
+                self.error("CS0173", message, span)
+                    .help("cast one side to the type of the other");
                 return Operand::Error;
             }
         };
@@ -601,10 +721,14 @@ impl<'a> Binder<'a> {
         let Some(target) = target else {
             let shown = match &right {
                 Operand::Null => "<null>".to_owned(),
-                o => self.type_of(o).map_or_else(|| "lambda expression".to_owned(), |t| t.to_string()),
+                o => self
+                    .type_of(o)
+                    .map_or_else(|| "lambda expression".to_owned(), |t| t.to_string()),
             };
-            let message =
-                format!("Operator '??' cannot be applied to operands of type '{}' and '{shown}'", left.ty);
+            let message = format!(
+                "Operator '??' cannot be applied to operands of type '{}' and '{shown}'",
+                left.ty
+            );
             self.error("CS0019", message, span);
             return Operand::Error;
         };
@@ -631,7 +755,8 @@ impl<'a> Binder<'a> {
             let message = format!(
                 "The as operator must be used with a reference type or nullable type ('{to}' is a non-nullable value type)"
             );
-            self.error("CS0077", message, span).help(format!("write as {to}?"));
+            self.error("CS0077", message, span)
+                .help(format!("write as {to}?"));
             return Operand::Error;
         }
         if matches!(operand, Operand::Null) {
@@ -659,7 +784,8 @@ impl<'a> Binder<'a> {
         if matches!(from, Type::Dynamic) || is_subtype(&f, &t) || is_subtype(&t, &f) {
             return true;
         }
-        let sealed = |t: &Type| t.is_value_type() || t.is_string() || matches!(t, Type::Array(..)) || t.is_delegate();
+        let sealed =
+            |t: &Type| t.is_value_type() || t.is_string() || matches!(t, Type::Array(..)) || t.is_delegate();
         (f.is_interface() && !sealed(&t)) || (t.is_interface() && !sealed(&f))
     }
 }
@@ -702,7 +828,13 @@ impl UserOperator {
         }
         // Lifted: null in, null out (comparisons: false, equality compares the nulls).
         let read = |slot: u32, ty: &Type| Val::new(ty.nullable_of().unwrap_or(ty).clone(), Node::Local(slot));
-        let unwrap = |v: Val, p: &Type| if matches!(v.ty, Type::Null) { Val::new(p.clone(), v.node) } else { v };
+        let unwrap = |v: Val, p: &Type| {
+            if matches!(v.ty, Type::Null) {
+                Val::new(p.clone(), v.node)
+            } else {
+                v
+            }
+        };
         let (lv, rv) = (unwrap(l, &m.params[0].ty), unwrap(r, &m.params[1].ty));
         let a = binder.convert_value(read(slot_l, &lv.ty), &m.params[0].ty, self.span);
         let b = binder.convert_value(read(slot_r, &rv.ty), &m.params[1].ty, self.span);
@@ -712,7 +844,11 @@ impl UserOperator {
         let none = if self.equal || self.unequal {
             // Equal when both are null.
             let both = Node::And(Box::new((null(slot_l), null(slot_r))));
-            if self.equal { both } else { Node::Not(Box::new(both)) }
+            if self.equal {
+                both
+            } else {
+                Node::Not(Box::new(both))
+            }
         } else if comparison {
             Node::Const(Const::Bool(false))
         } else {
@@ -775,7 +911,11 @@ fn promote(x: Num, y: Num, l: &Val, r: &Val) -> Option<Num> {
         // A non-negative constant of a signed type converts.
         let (other, val) = if x == Num::ULong { (y, r) } else { (x, l) };
         let signed = matches!(other, Num::SByte | Num::Short | Num::Int | Num::Long);
-        let constant = val.konst.as_ref().and_then(Const::as_integer).is_some_and(|c| c >= 0);
+        let constant = val
+            .konst
+            .as_ref()
+            .and_then(Const::as_integer)
+            .is_some_and(|c| c >= 0);
         return (!signed || (constant && matches!(other, Num::Int | Num::Long))).then_some(Num::ULong);
     }
     if either(Num::Long) {
@@ -783,10 +923,20 @@ fn promote(x: Num, y: Num, l: &Val, r: &Val) -> Option<Num> {
     }
     if either(Num::UInt) {
         let (other, val) = if x == Num::UInt { (y, r) } else { (x, l) };
-        if other == Num::Int && val.konst.as_ref().and_then(Const::as_integer).is_some_and(|c| c >= 0) {
+        if other == Num::Int
+            && val
+                .konst
+                .as_ref()
+                .and_then(Const::as_integer)
+                .is_some_and(|c| c >= 0)
+        {
             return Some(Num::UInt);
         }
-        return Some(if matches!(other, Num::SByte | Num::Short | Num::Int) { Num::Long } else { Num::UInt });
+        return Some(if matches!(other, Num::SByte | Num::Short | Num::Int) {
+            Num::Long
+        } else {
+            Num::UInt
+        });
     }
     Some(Num::Int)
 }
@@ -804,4 +954,10 @@ fn enum_operator(op: &str, a: &Type, b: &Type, l: &Val, r: &Val) -> Option<On> {
         }
         _ => None,
     }
+}
+
+/// [`promote`] without constants, for operands whose types are known at run time only.
+pub(crate) fn promote_types(x: Num, y: Num) -> Num {
+    let dummy = || Val::new(x.ty(), Node::Const(Const::Null));
+    promote(x, y, &dummy(), &dummy()).unwrap_or(Num::Double)
 }

@@ -111,8 +111,8 @@ impl<'a> Binder<'a> {
             _ => {}
         }
         for i in 0..fitting.len() {
-            let wins = (0..fitting.len())
-                .all(|j| i == j || self.better(candidates, &fitting[i], &fitting[j], args));
+            let wins =
+                (0..fitting.len()).all(|j| i == j || self.better(candidates, &fitting[i], &fitting[j], args));
             if wins {
                 return Resolved::One(fitting.swap_remove(i));
             }
@@ -135,7 +135,11 @@ impl<'a> Binder<'a> {
         let map = map_arguments(c, args, expanded)?;
         let arg_type = |i: usize, types: &[Type]| {
             let ty = types.get(map[i]).cloned().unwrap_or(Type::Error);
-            if expanded && map[i] + 1 == types.len() { element(&ty) } else { ty }
+            if expanded && map[i] + 1 == types.len() {
+                element(&ty)
+            } else {
+                ty
+            }
         };
         let open: Vec<Type> = c.params.iter().map(|p| p.ty.clone()).collect();
         let targs = if c.tparams > 0 && targs.is_empty() {
@@ -150,7 +154,13 @@ impl<'a> Binder<'a> {
             let wanted = c.params[map[i]].by;
             self.argument_fits(i, arg, &ty, wanted, c.extension && i == 0)?;
         }
-        Ok(Applied { candidate: index, map, expanded, targs, types })
+        Ok(Applied {
+            candidate: index,
+            map,
+            expanded,
+            targs,
+            types,
+        })
     }
 
     fn argument_fits(
@@ -176,12 +186,17 @@ impl<'a> Binder<'a> {
             _ if receiver => {
                 let from = self.type_of(&arg.operand).unwrap_or(Type::Null);
                 // Only identity, reference and boxing conversions apply to a receiver.
-                let fits = from == *ty || is_subtype(&from, ty) || (ty.is_object() && !matches!(from, Type::Void));
+                let fits =
+                    from == *ty || is_subtype(&from, ty) || (ty.is_object() && !matches!(from, Type::Void));
                 let numeric = from.num().is_some() && ty.num().is_some() && from != *ty;
                 if fits && !numeric { Ok(()) } else { Err(misfit()) }
             }
             _ => {
-                if self.implicit(&arg.operand, ty) { Ok(()) } else { Err(misfit()) }
+                if self.implicit(&arg.operand, ty) {
+                    Ok(())
+                } else {
+                    Err(misfit())
+                }
             }
         }
     }
@@ -190,7 +205,11 @@ impl<'a> Binder<'a> {
     fn better(&mut self, candidates: &[Candidate], a: &Applied, b: &Applied, args: &[Argument<'a>]) -> bool {
         let arg_type = |x: &Applied, i: usize| {
             let ty = x.types.get(x.map[i]).cloned().unwrap_or(Type::Error);
-            if x.expanded && x.map[i] + 1 == x.types.len() { element(&ty) } else { ty }
+            if x.expanded && x.map[i] + 1 == x.types.len() {
+                element(&ty)
+            } else {
+                ty
+            }
         };
         let (mut some, mut same) = (false, true);
         for (i, arg) in args.iter().enumerate() {
@@ -207,10 +226,12 @@ impl<'a> Binder<'a> {
         if some {
             return true;
         }
-        if !same {
-            return false;
-        }
         let (ca, cb) = (&candidates[a.candidate], &candidates[b.candidate]);
+        let all_given = |c: &Candidate| c.params.len() <= args.len();
+        if !same {
+            // Beyond the letter of the language definition, the compiler prefers the one without defaults.
+            return all_given(ca) && !all_given(cb);
+        }
         // Ties: not generic, normal form, more parameters, no defaults used, more specific.
         if (ca.tparams == 0) != (cb.tparams == 0) {
             return ca.tparams == 0;
@@ -221,7 +242,6 @@ impl<'a> Binder<'a> {
         if a.expanded && ca.params.len() != cb.params.len() {
             return ca.params.len() > cb.params.len();
         }
-        let all_given = |c: &Candidate| c.params.len() <= args.len();
         if all_given(ca) != all_given(cb) {
             return all_given(ca);
         }
@@ -295,10 +315,15 @@ fn map_arguments(c: &Candidate, args: &[Argument<'_>], expanded: bool) -> Result
 /// §7.5.3.2: more specific parameter types before type arguments were put in.
 fn more_specific(ca: &Candidate, cb: &Candidate, a: &Applied, b: &Applied, args: usize) -> bool {
     let open = |c: &Candidate, x: &Applied, i: usize| {
-        let ty = c.member.map_or_else(|| c.params[x.map[i]].ty.clone(), |m| {
-            m.params.get(x.map[i]).map_or(Type::Error, |p| p.ty.clone())
-        });
-        if x.expanded && x.map[i] + 1 == c.params.len() { element(&ty) } else { ty }
+        let ty = c.member.map_or_else(
+            || c.params[x.map[i]].ty.clone(),
+            |m| m.params.get(x.map[i]).map_or(Type::Error, |p| p.ty.clone()),
+        );
+        if x.expanded && x.map[i] + 1 == c.params.len() {
+            element(&ty)
+        } else {
+            ty
+        }
     };
     let (mut more, mut less) = (false, false);
     for i in 0..args {
@@ -336,17 +361,28 @@ impl<'a> Binder<'a> {
         misfits: &[(usize, Misfit)],
         span: Span,
     ) {
-        if args.iter().any(|a| matches!(a.operand, Operand::Error) || self.is_error_operand(&a.operand)) {
+        if args
+            .iter()
+            .any(|a| matches!(a.operand, Operand::Error) || self.is_error_operand(&a.operand))
+        {
             return;
         }
-        let best = misfits.iter().fold(None::<&(usize, Misfit)>, |best, m| match best {
-            Some(b) if b.1 >= m.1 => Some(b),
-            _ => Some(m),
-        });
+        let best = misfits
+            .iter()
+            .fold(None::<&(usize, Misfit)>, |best, m| match best {
+                Some(b) if b.1 >= m.1 => Some(b),
+                _ => Some(m),
+            });
         let Some((index, why)) = best else { return };
         let candidate = &candidates[*index];
         let skip = usize::from(candidate.extension);
-        let shown_params = candidate.params.iter().skip(skip).map(|p| p.ty.to_string()).collect::<Vec<_>>().join(", ");
+        let shown_params = candidate
+            .params
+            .iter()
+            .skip(skip)
+            .map(|p| p.ty.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         let shown = match candidate.member {
             Some(m) if &*m.name == ".ctor" => format!("{}.{name}({shown_params})", candidate.owner),
             Some(_) => format!("{}.{name}({shown_params})", candidate.owner),
@@ -364,12 +400,22 @@ impl<'a> Binder<'a> {
             Misfit::Argument(i, wanted) => self.report_argument(&args[*i], i + 1 - skip, &wanted.0),
             Misfit::By(i, PassByWanted::Plain) => {
                 let word = if args[*i].by == PassBy::Out { "out" } else { "ref" };
-                let message = format!("Argument {} may not be passed with the '{word}' keyword", i + 1 - skip);
+                let message = format!(
+                    "Argument {} may not be passed with the '{word}' keyword",
+                    i + 1 - skip
+                );
                 self.error("CS1615", message, args[*i].span);
             }
             Misfit::By(i, wanted) => {
-                let word = if *wanted == PassByWanted::Out { "out" } else { "ref" };
-                let message = format!("Argument {} must be passed with the '{word}' keyword", i + 1 - skip);
+                let word = if *wanted == PassByWanted::Out {
+                    "out"
+                } else {
+                    "ref"
+                };
+                let message = format!(
+                    "Argument {} must be passed with the '{word}' keyword",
+                    i + 1 - skip
+                );
                 self.error("CS1620", message, args[*i].span);
             }
             Misfit::Inference => {
@@ -380,7 +426,8 @@ impl<'a> Binder<'a> {
             }
             Misfit::Name(i) => {
                 let arg = args[*i].name.map(|n| n.name.to_string()).unwrap_or_default();
-                let message = format!("The best overload for '{name}' does not have a parameter named '{arg}'");
+                let message =
+                    format!("The best overload for '{name}' does not have a parameter named '{arg}'");
                 self.error("CS1739", message, args[*i].span);
             }
             Misfit::Missing(i) if candidates.len() == 1 => {
@@ -401,7 +448,8 @@ impl<'a> Binder<'a> {
             Misfit::Missing(_) | Misfit::Count => {
                 let given = args.len() - skip;
                 if candidate.member.is_some_and(|m| &*m.name == ".ctor") {
-                    let message = format!("'{name}' does not contain a constructor that takes {given} arguments");
+                    let message =
+                        format!("'{name}' does not contain a constructor that takes {given} arguments");
                     self.error("CS1729", message, span);
                 } else {
                     let message = format!("No overload for method '{name}' takes {given} arguments");
@@ -424,10 +472,16 @@ impl<'a> Binder<'a> {
             }
             Operand::Group(_) | Operand::LocalFn(..) => "method group".to_owned(),
             Operand::Type(t) => {
-                self.error("CS0119", format!("'{t}' is a type, which is not valid in the given context"), arg.span);
+                self.error(
+                    "CS0119",
+                    format!("'{t}' is a type, which is not valid in the given context"),
+                    arg.span,
+                );
                 return;
             }
-            operand => self.type_of(operand).map_or_else(|| "?".to_owned(), |t| t.to_string()),
+            operand => self
+                .type_of(operand)
+                .map_or_else(|| "?".to_owned(), |t| t.to_string()),
         };
         let by = match arg.by {
             PassBy::Out => "out ",
@@ -435,7 +489,9 @@ impl<'a> Binder<'a> {
             _ => "",
         };
         let message = format!("Argument {number}: cannot convert from '{by}{from}' to '{by}{wanted}'");
-        let castable = self.type_of(&arg.operand).is_some_and(|t| !standard(&t, wanted) && t.is_object());
+        let castable = self
+            .type_of(&arg.operand)
+            .is_some_and(|t| !standard(&t, wanted) && t.is_object());
         let error = self.error("CS1503", message, arg.span);
         if castable {
             error.help(format!("cast it: ({wanted})…"));

@@ -52,7 +52,11 @@ impl<'a> Binder<'a> {
             }
             Pattern::Declaration(syn, name) => {
                 let declared_var = super::statement::is_var(syn);
-                let target = if declared_var { ty.clone() } else { self.resolve_type(syn) };
+                let target = if declared_var {
+                    ty.clone()
+                } else {
+                    self.resolve_type(syn)
+                };
                 if target.nullable_of().is_some() && !declared_var {
                     let inner = target.nullable_of().cloned().unwrap_or(Type::Error);
                     let message = format!(
@@ -78,7 +82,8 @@ impl<'a> Binder<'a> {
             return;
         }
         if !self.reference_castable(from, to) {
-            let message = format!("An expression of type '{from}' cannot be handled by a pattern of type '{to}'.");
+            let message =
+                format!("An expression of type '{from}' cannot be handled by a pattern of type '{to}'.");
             self.error("CS8121", message, span);
         }
     }
@@ -106,7 +111,8 @@ impl<'a> Binder<'a> {
             }
             Operand::Null => {
                 if !ty.takes_null() && !ty.is_error() {
-                    let message = format!("Cannot convert null to '{ty}' because it is a non-nullable value type");
+                    let message =
+                        format!("Cannot convert null to '{ty}' because it is a non-nullable value type");
                     self.error("CS0037", message, e.span);
                 }
                 Node::Not(Box::new(Node::NotNull(local())))
@@ -118,7 +124,11 @@ impl<'a> Binder<'a> {
                 }
                 let boxed = ty.is_object() || ty.is_interface() || ty.is_error();
                 let inner = ty.nullable_of().unwrap_or(ty).clone();
-                let value = if boxed { value } else { self.convert_value(value, &inner, e.span) };
+                let value = if boxed {
+                    value
+                } else {
+                    self.convert_value(value, &inner, e.span)
+                };
                 if value.konst.is_none() {
                     if !value.ty.is_error() {
                         self.error("CS0150", "A constant value is expected", e.span);

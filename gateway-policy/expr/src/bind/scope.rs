@@ -58,17 +58,26 @@ pub(crate) struct LocalFunction<'a> {
 
 impl Binder<'_> {
     pub(crate) fn push_scope(&mut self) {
-        self.scopes.push(Scope { function: self.current, ..Scope::default() });
+        self.scopes.push(Scope {
+            function: self.current,
+            ..Scope::default()
+        });
     }
 
     /// Ends a scope and gives the slots declared in it.
     pub(crate) fn pop_scope(&mut self) -> Box<[u32]> {
-        self.scopes.pop().map(|s| s.slots.into_boxed_slice()).unwrap_or_default()
+        self.scopes
+            .pop()
+            .map(|s| s.slots.into_boxed_slice())
+            .unwrap_or_default()
     }
 
     /// A variable without a place in the source.
     pub(crate) fn declare_hidden(&mut self, name: &str, ty: Type) -> usize {
-        let ident = Ident { name: name.into(), span: Span::default() };
+        let ident = Ident {
+            name: name.into(),
+            span: Span::default(),
+        };
         self.add_var(&ident, ty)
     }
 
@@ -103,15 +112,18 @@ impl Binder<'_> {
         let mut scopes = self.scopes.iter().rev();
         let same = scopes.next().is_some_and(|s| s.names.contains_key(&name.name));
         if same {
-            let message =
-                format!("A local variable or function named '{}' is already defined in this scope", name.name);
+            let message = format!(
+                "A local variable or function named '{}' is already defined in this scope",
+                name.name
+            );
             self.error("CS0128", message, name.span);
         } else if scopes.any(|s| s.names.contains_key(&name.name)) {
             let message = format!(
                 "A local or parameter named '{}' cannot be declared in this scope because that name is used in an enclosing local scope to define a local or parameter",
                 name.name
             );
-            self.error("CS0136", message, name.span).help("choose another name");
+            self.error("CS0136", message, name.span)
+                .help("choose another name");
         }
     }
 
@@ -121,7 +133,10 @@ impl Binder<'_> {
 
     /// Whether `name` is declared later in a block around the cursor.
     pub(crate) fn declared_later(&self, name: &str, at: Span) -> bool {
-        self.scopes.iter().rev().any(|s| s.later.get(name).is_some_and(|span| span.start > at.start))
+        self.scopes
+            .iter()
+            .rev()
+            .any(|s| s.later.get(name).is_some_and(|span| span.start > at.start))
     }
 
     /// Starts a function nested in the current one.

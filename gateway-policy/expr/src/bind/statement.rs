@@ -13,7 +13,8 @@ use crate::{
     Span,
     ir::{CatchCode, Const, Node, Stmt as Code},
     syntax::ast::{
-        Catch, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn, PassBy, Stmt, StmtKind, TypeKind, TypeSyn,
+        Catch, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn, PassBy, Stmt, StmtKind,
+        TypeKind, TypeSyn,
     },
     types::{IDISPOSABLE, ParamDef, Type, enumerable_element, is_subtype},
 };
@@ -125,7 +126,8 @@ impl<'a> Binder<'a> {
         if let Some(t) = decl.type_params.first() {
             // Generic local functions are erased: a type parameter behaves as object.
             let message = "Generic local functions are not supported within expressions";
-            self.error("APIM0101", message, t.span).help("write the function for the types it is used with");
+            self.error("APIM0101", message, t.span)
+                .help("write the function for the types it is used with");
         }
         let ret = self.resolve_type(&decl.ret);
         let mut params = Vec::new();
@@ -139,11 +141,22 @@ impl<'a> Binder<'a> {
                 }
                 None => None,
             };
-            params.push(ParamDef { name: p.name.name.clone(), ty, by: p.by, default, params: p.params });
+            params.push(ParamDef {
+                name: p.name.name.clone(),
+                ty,
+                by: p.by,
+                default,
+                params: p.params,
+            });
         }
         let function = self.new_function();
         self.functions[function].params = params.len() as u32;
-        self.local_fns.push(LocalFunction { decl, params, ret, function });
+        self.local_fns.push(LocalFunction {
+            decl,
+            params,
+            ret,
+            function,
+        });
         let id = self.local_fns.len() - 1;
         if let Some(scope) = self.scopes.last_mut() {
             scope.names.insert(decl.name.name.clone(), Entry::LocalFn(id));
@@ -151,7 +164,9 @@ impl<'a> Binder<'a> {
     }
 
     fn local_function(&mut self, decl: &'a LocalFn) {
-        let Some(Entry::LocalFn(id)) = self.lookup(&decl.name.name).cloned() else { return };
+        let Some(Entry::LocalFn(id)) = self.lookup(&decl.name.name).cloned() else {
+            return;
+        };
         let local = &self.local_fns[id];
         if !std::ptr::eq(local.decl, decl) {
             return;
@@ -182,8 +197,15 @@ impl<'a> Binder<'a> {
 
     /// A statement that is not a declaration of its own scope: `if (x) var y = 1;` is refused.
     fn embedded(&mut self, stmt: &'a Stmt) -> (Code, bool) {
-        if matches!(stmt.kind, StmtKind::Local(_) | StmtKind::LocalFn(_) | StmtKind::Labeled(..)) {
-            self.error("CS1023", "Embedded statement cannot be a declaration or labeled statement", stmt.span);
+        if matches!(
+            stmt.kind,
+            StmtKind::Local(_) | StmtKind::LocalFn(_) | StmtKind::Labeled(..)
+        ) {
+            self.error(
+                "CS1023",
+                "Embedded statement cannot be a declaration or labeled statement",
+                stmt.span,
+            );
         }
         self.push_scope();
         let (code, end) = self.statement(stmt);
@@ -217,34 +239,59 @@ impl<'a> Binder<'a> {
             StmtKind::If(cond, yes, no) => self.if_statement(cond, yes, no.as_deref()),
             StmtKind::While(cond, body) => self.while_statement(cond, body, false),
             StmtKind::Do(body, cond) => self.while_statement(cond, body, true),
-            StmtKind::For { init, cond, step, body } => self.for_statement(init, cond.as_ref(), step, body),
-            StmtKind::Foreach { target, source, body } => self.foreach_statement(target, source, body, stmt.span),
+            StmtKind::For {
+                init,
+                cond,
+                step,
+                body,
+            } => self.for_statement(init, cond.as_ref(), step, body),
+            StmtKind::Foreach { target, source, body } => {
+                self.foreach_statement(target, source, body, stmt.span)
+            }
             StmtKind::Switch(value, sections) => self.switch_statement(value, sections),
             StmtKind::Break => {
                 if self.breakable == 0 {
-                    self.error("CS0139", "No enclosing loop out of which to break or continue", stmt.span);
+                    self.error(
+                        "CS0139",
+                        "No enclosing loop out of which to break or continue",
+                        stmt.span,
+                    );
                 }
                 self.breaks = true;
                 (Code::Break, false)
             }
             StmtKind::Continue => {
                 if self.loops == 0 {
-                    self.error("CS0139", "No enclosing loop out of which to break or continue", stmt.span);
+                    self.error(
+                        "CS0139",
+                        "No enclosing loop out of which to break or continue",
+                        stmt.span,
+                    );
                 }
                 (Code::Continue, false)
             }
             StmtKind::Return(value) => (self.return_statement(value.as_ref(), stmt.span), false),
             StmtKind::Throw(value) => (self.throw_statement(value.as_ref(), stmt.span), false),
-            StmtKind::Try { body, catches, finally } => self.try_statement(body, catches, finally.as_deref()),
+            StmtKind::Try {
+                body,
+                catches,
+                finally,
+            } => self.try_statement(body, catches, finally.as_deref()),
             StmtKind::Using { decl, expr, body } => self.using_statement(decl.as_ref(), expr.as_ref(), body),
             StmtKind::Lock(on, body) => {
                 let value = self.value(on);
                 if value.ty.is_value_type() {
-                    let message = format!("'{}' is not a reference type as required by the lock statement", value.ty);
+                    let message = format!(
+                        "'{}' is not a reference type as required by the lock statement",
+                        value.ty
+                    );
                     self.error("CS0185", message, on.span);
                 }
                 let (code, end) = self.embedded(body);
-                (Code::Block([].into(), Box::new([Code::Expr(value.node), code]), Box::new([])), end)
+                (
+                    Code::Block([].into(), Box::new([Code::Expr(value.node), code]), Box::new([])),
+                    end,
+                )
             }
             StmtKind::Checked(checked, body) => {
                 let (old, old_un) = (self.checked, self.unchecked);
@@ -296,21 +343,41 @@ impl<'a> Binder<'a> {
     fn local_declaration(&mut self, decl: &'a LocalDecl) -> Code {
         let mut codes = Vec::new();
         let inferred = is_var(&decl.ty);
-        let declared = if inferred { None } else { Some(self.resolve_type(&decl.ty)) };
+        let declared = if inferred {
+            None
+        } else {
+            Some(self.resolve_type(&decl.ty))
+        };
         if let Some(Type::Void) = declared {
-            self.error("CS1547", "Keyword 'void' cannot be used in this context", decl.ty.span);
+            self.error(
+                "CS1547",
+                "Keyword 'void' cannot be used in this context",
+                decl.ty.span,
+            );
             return Code::Empty;
         }
         if inferred && decl.vars.len() > 1 {
-            self.error("CS0819", "Implicitly-typed variables cannot have multiple declarators", decl.ty.span);
+            self.error(
+                "CS0819",
+                "Implicitly-typed variables cannot have multiple declarators",
+                decl.ty.span,
+            );
         }
         for v in &decl.vars {
             let id = self.declare(&v.name, declared.clone().unwrap_or(Type::Error));
             let Some(init) = &v.init else {
                 if inferred {
-                    self.error("CS0818", "Implicitly-typed variables must be initialized", v.name.span);
+                    self.error(
+                        "CS0818",
+                        "Implicitly-typed variables must be initialized",
+                        v.name.span,
+                    );
                 } else if decl.constant {
-                    self.error("CS0145", "A const field requires a value to be provided", v.name.span);
+                    self.error(
+                        "CS0145",
+                        "A const field requires a value to be provided",
+                        v.name.span,
+                    );
                 }
                 continue;
             };
@@ -327,7 +394,10 @@ impl<'a> Binder<'a> {
                 match value.konst {
                     Some(c) => self.vars[id].konst = Some(c),
                     None if !value.ty.is_error() => {
-                        let message = format!("The expression being assigned to '{}' must be constant", v.name.name);
+                        let message = format!(
+                            "The expression being assigned to '{}' must be constant",
+                            v.name.name
+                        );
                         self.error("CS0133", message, init.span);
                     }
                     None => {}
@@ -356,7 +426,11 @@ impl<'a> Binder<'a> {
 
     fn inferred_value(&mut self, init: &'a Expr, name: Span) -> Val {
         if let ExprKind::ArrayInit(_) = init.kind {
-            self.error("CS0820", "Cannot initialize an implicitly-typed variable with an array initializer", init.span);
+            self.error(
+                "CS0820",
+                "Cannot initialize an implicitly-typed variable with an array initializer",
+                init.span,
+            );
             return Val::error();
         }
         let operand = self.operand(init);
@@ -368,7 +442,11 @@ impl<'a> Binder<'a> {
             Operand::Value(v) if matches!(v.ty, Type::Void) => "void",
             _ => return self.rvalue(operand, init.span),
         };
-        self.error("CS0815", format!("Cannot assign {what} to an implicitly-typed variable"), name);
+        self.error(
+            "CS0815",
+            format!("Cannot assign {what} to an implicitly-typed variable"),
+            name,
+        );
         Val::error()
     }
 
@@ -413,8 +491,17 @@ impl<'a> Binder<'a> {
         let slots = self.pop_scope();
         let endless = matches!(test.konst, Some(Const::Bool(true)));
         let cond = if endless { None } else { Some(test.node) };
-        let code = Code::Loop { cond, step: [].into(), body: Box::new(body), test_last };
-        let code = if slots.is_empty() { code } else { Code::Block(slots, Box::new([code]), Box::new([])) };
+        let code = Code::Loop {
+            cond,
+            step: [].into(),
+            body: Box::new(body),
+            test_last,
+        };
+        let code = if slots.is_empty() {
+            code
+        } else {
+            Code::Block(slots, Box::new([code]), Box::new([]))
+        };
         (code, !endless || breaks)
     }
 
@@ -437,9 +524,16 @@ impl<'a> Binder<'a> {
             })
             .collect();
         let slots = self.pop_scope();
-        let endless = test.as_ref().is_none_or(|t| matches!(t.konst, Some(Const::Bool(true))));
+        let endless = test
+            .as_ref()
+            .is_none_or(|t| matches!(t.konst, Some(Const::Bool(true))));
         let cond = test.filter(|_| !endless).map(|t| t.node);
-        codes.push(Code::Loop { cond, step: steps.into(), body: Box::new(body), test_last: false });
+        codes.push(Code::Loop {
+            cond,
+            step: steps.into(),
+            body: Box::new(body),
+            test_last: false,
+        });
         (Code::Block(slots, codes.into(), [].into()), !endless || breaks)
     }
 
@@ -467,7 +561,11 @@ impl<'a> Binder<'a> {
         let item = self.temp();
         let convert = match target {
             ForeachTarget::Var(syn, name) => {
-                let ty = if is_var(syn) { element.clone() } else { self.resolve_type(syn) };
+                let ty = if is_var(syn) {
+                    element.clone()
+                } else {
+                    self.resolve_type(syn)
+                };
                 let read = Val::new(element, Node::Local(item));
                 let converted = self.cast_foreach(read, &ty, syn.span);
                 let id = self.declare(name, ty);
@@ -485,8 +583,13 @@ impl<'a> Binder<'a> {
         let (body, _) = self.loop_body(body);
         let slots = self.pop_scope();
         let _ = span;
-        let code =
-            Code::ForEach { source: value.node, slots, slot: item, convert: Some(convert), body: Box::new(body) };
+        let code = Code::ForEach {
+            source: value.node,
+            slots,
+            slot: item,
+            convert: Some(convert),
+            body: Box::new(body),
+        };
         (code, true)
     }
 
@@ -504,10 +607,17 @@ impl<'a> Binder<'a> {
             None => {
                 if let ReturnMode::To(ty) = self.returns.clone() {
                     if !matches!(ty, Type::Void | Type::Error) {
-                        self.error("CS0126", format!("An object of a type convertible to '{ty}' is required"), span);
+                        self.error(
+                            "CS0126",
+                            format!("An object of a type convertible to '{ty}' is required"),
+                            span,
+                        );
                     }
                 } else {
-                    self.returned.push(super::Returned { ty: Type::Void, untyped: false });
+                    self.returned.push(super::Returned {
+                        ty: Type::Void,
+                        untyped: false,
+                    });
                 }
                 Code::Return(None)
             }
@@ -532,7 +642,11 @@ impl<'a> Binder<'a> {
         match value {
             None => {
                 if self.catches == 0 {
-                    self.error("CS0156", "A throw statement with no arguments is not allowed outside of a catch clause", span);
+                    self.error(
+                        "CS0156",
+                        "A throw statement with no arguments is not allowed outside of a catch clause",
+                        span,
+                    );
                 }
                 Code::Throw(None)
             }
@@ -541,7 +655,11 @@ impl<'a> Binder<'a> {
                 let value = match self.type_of(&operand) {
                     Some(ty) if !ty.is_error() && !is_subtype(&ty, &Type::EXCEPTION) => {
                         self.rvalue(operand, e.span);
-                        self.error("CS0155", "The type caught or thrown must be derived from System.Exception", e.span);
+                        self.error(
+                            "CS0155",
+                            "The type caught or thrown must be derived from System.Exception",
+                            e.span,
+                        );
                         Val::error()
                     }
                     _ => self.convert(operand, &Type::EXCEPTION, e.span),
@@ -551,7 +669,12 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn try_statement(&mut self, body: &'a Stmt, catches: &'a [Catch], finally: Option<&'a Stmt>) -> (Code, bool) {
+    fn try_statement(
+        &mut self,
+        body: &'a Stmt,
+        catches: &'a [Catch],
+        finally: Option<&'a Stmt>,
+    ) -> (Code, bool) {
         let (body, mut end) = self.statement(body);
         let mut codes = Vec::new();
         let mut caught: Vec<Type> = Vec::new();
@@ -586,14 +709,26 @@ impl<'a> Binder<'a> {
             if when.is_none() {
                 caught.push(ty.clone().unwrap_or(Type::EXCEPTION));
             }
-            codes.push(CatchCode { ty: ty.filter(|t| !t.is_error()).map(|t| shared(&t)), slot, when, body });
+            codes.push(CatchCode {
+                ty: ty.filter(|t| !t.is_error()).map(|t| shared(&t)),
+                slot,
+                when,
+                body,
+            });
         }
         let finally = finally.map(|f| {
             let (code, finally_end) = self.statement(f);
             end &= finally_end;
             Box::new(code)
         });
-        (Code::Try { body: Box::new(body), catches: codes.into(), finally }, end)
+        (
+            Code::Try {
+                body: Box::new(body),
+                catches: codes.into(),
+                finally,
+            },
+            end,
+        )
     }
 
     fn using_statement(
@@ -629,21 +764,35 @@ impl<'a> Binder<'a> {
         let mut inner = body;
         for (slot, ty) in resources.into_iter().rev() {
             let mark = self.diagnostics.len();
-            let receiver = Val { never_null: true, ..Val::new(ty, Node::Local(slot)) };
+            let receiver = Val {
+                never_null: true,
+                ..Val::new(ty, Node::Local(slot))
+            };
             let dispose = match self.call_named(receiver, "Dispose", Vec::new(), Span::default()) {
-                Some(call) => Code::If(Node::NotNull(Box::new(Node::Local(slot))), Box::new(Code::Expr(call.node)), None),
+                Some(call) => Code::If(
+                    Node::NotNull(Box::new(Node::Local(slot))),
+                    Box::new(Code::Expr(call.node)),
+                    None,
+                ),
                 None => Code::Empty,
             };
             // A missing Dispose was reported with the resource; the allow-list does not see this call.
             self.diagnostics.truncate(mark);
-            inner = Code::Try { body: Box::new(inner), catches: [].into(), finally: Some(Box::new(dispose)) };
+            inner = Code::Try {
+                body: Box::new(inner),
+                catches: [].into(),
+                finally: Some(Box::new(dispose)),
+            };
         }
         codes.push(inner);
         (Code::Block(slots, codes.into(), [].into()), end)
     }
 
     fn check_disposable(&mut self, ty: &Type, span: Span) {
-        if !ty.is_error() && !is_subtype(ty, &Type::Def(IDISPOSABLE)) && !matches!(ty, Type::Dynamic | Type::Null) {
+        if !ty.is_error()
+            && !is_subtype(ty, &Type::Def(IDISPOSABLE))
+            && !matches!(ty, Type::Dynamic | Type::Null)
+        {
             let message = format!(
                 "'{ty}': type used in a using statement must be implicitly convertible to 'System.IDisposable'"
             );
@@ -656,7 +805,10 @@ impl<'a> Binder<'a> {
             GotoTarget::Label(name) => match self.labels.get(&name.name) {
                 Some(id) => Code::Goto(*id),
                 None => {
-                    let message = format!("No such label '{}' within the scope of the goto statement", name.name);
+                    let message = format!(
+                        "No such label '{}' within the scope of the goto statement",
+                        name.name
+                    );
                     self.error("CS0159", message, name.span);
                     Code::Empty
                 }

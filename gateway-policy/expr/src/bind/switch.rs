@@ -21,7 +21,11 @@ impl<'a> Binder<'a> {
         let operand = self.operand(value);
         let value = match operand {
             Operand::Null => {
-                self.error("CS8119", "The switch expression must be a value; found '<null>'.", value.span);
+                self.error(
+                    "CS8119",
+                    "The switch expression must be a value; found '<null>'.",
+                    value.span,
+                );
                 super::operand::Val::error()
             }
             operand => self.rvalue(operand, value.span),
@@ -30,7 +34,10 @@ impl<'a> Binder<'a> {
         let old_breaks = std::mem::replace(&mut self.breaks, false);
         self.breakable += 1;
         self.push_scope();
-        let mut labels = Labels { ty: Some(value.ty.clone()), ..Labels::default() };
+        let mut labels = Labels {
+            ty: Some(value.ty.clone()),
+            ..Labels::default()
+        };
         self.collect_labels(&value.ty, sections, &mut labels);
         let default = labels.default;
         self.switches.push(labels);
@@ -46,19 +53,35 @@ impl<'a> Binder<'a> {
         let last = sections.len();
         for span in &falls {
             let section = sections.iter().position(|s| s.span == *span).unwrap_or(0);
-            let label = sections[section].labels.last().map(|(l, _)| label_text(l, self, section)).unwrap_or_default();
+            let label = sections[section]
+                .labels
+                .last()
+                .map(|(l, _)| label_text(l, self, section))
+                .unwrap_or_default();
             let (code, message) = if section + 1 == last {
-                ("CS8070", format!("Control cannot fall out of switch from final case label ('{label}')"))
+                (
+                    "CS8070",
+                    format!("Control cannot fall out of switch from final case label ('{label}')"),
+                )
             } else {
-                ("CS0163", format!("Control cannot fall through from one case label ('{label}') to another"))
+                (
+                    "CS0163",
+                    format!("Control cannot fall through from one case label ('{label}') to another"),
+                )
             };
-            self.error(code, message, *span).help("end the section with break, return or throw");
+            self.error(code, message, *span)
+                .help("end the section with break, return or throw");
         }
         self.switches.pop();
         let slots = self.pop_scope();
         self.breakable -= 1;
         let breaks = std::mem::replace(&mut self.breaks, old_breaks);
-        let switch = Code::Switch { slot, value: value.node, sections: codes.into(), default };
+        let switch = Code::Switch {
+            slot,
+            value: value.node,
+            sections: codes.into(),
+            default,
+        };
         let reachable = breaks || default.is_none();
         (Code::Block(slots, Box::new([switch]), Box::new([])), reachable)
     }
@@ -70,7 +93,11 @@ impl<'a> Binder<'a> {
                 match label {
                     CaseLabel::Default => {
                         if labels.default.is_some() {
-                            self.error("CS0152", "The switch statement contains multiple cases with the label value 'default'", *span);
+                            self.error(
+                                "CS0152",
+                                "The switch statement contains multiple cases with the label value 'default'",
+                                *span,
+                            );
                         }
                         labels.default = Some(i);
                     }
@@ -81,9 +108,15 @@ impl<'a> Binder<'a> {
                             Operand::Null => Some(Const::Null),
                             Operand::Value(v) => {
                                 let target = ty.nullable_of().unwrap_or(ty).clone();
-                                if target.is_object() { v.konst } else { self.convert_value(v, &target, e.span).konst }
+                                if target.is_object() {
+                                    v.konst
+                                } else {
+                                    self.convert_value(v, &target, e.span).konst
+                                }
                             }
-                            operand @ (Operand::Local(_) | Operand::Prop(_)) => self.rvalue(operand, e.span).konst,
+                            operand @ (Operand::Local(_) | Operand::Prop(_)) => {
+                                self.rvalue(operand, e.span).konst
+                            }
                             _ => None,
                         };
                         // Mistakes are reported when the label is bound as a pattern.
@@ -95,8 +128,9 @@ impl<'a> Binder<'a> {
                                     Const::Str(_) => format!("\"{}\"", shown.to_lossy()),
                                     _ => shown.to_lossy().into_owned(),
                                 };
-                                let message =
-                                    format!("The switch statement contains multiple cases with the label value '{shown}'");
+                                let message = format!(
+                                    "The switch statement contains multiple cases with the label value '{shown}'"
+                                );
                                 self.error("CS0152", message, *span);
                             }
                             labels.constants.push((c, i));
@@ -133,18 +167,33 @@ impl<'a> Binder<'a> {
         if let Some(scope) = self.scopes.last_mut() {
             scope.slots.extend(slots.iter());
         }
-        (SectionCode { tests: tests.into(), body, slots }, end)
+        (
+            SectionCode {
+                tests: tests.into(),
+                body,
+                slots,
+            },
+            end,
+        )
     }
 
     pub(crate) fn goto_default(&mut self, span: Span) -> Code {
         match self.switches.last().map(|s| s.default) {
             Some(Some(i)) => Code::GotoSection(i),
             Some(None) => {
-                self.error("CS0159", "No such label 'default:' within the scope of the goto statement", span);
+                self.error(
+                    "CS0159",
+                    "No such label 'default:' within the scope of the goto statement",
+                    span,
+                );
                 Code::Empty
             }
             None => {
-                self.error("CS0153", "A goto case is only valid inside a switch statement", span);
+                self.error(
+                    "CS0153",
+                    "A goto case is only valid inside a switch statement",
+                    span,
+                );
                 Code::Empty
             }
         }
@@ -153,7 +202,11 @@ impl<'a> Binder<'a> {
     pub(crate) fn goto_case(&mut self, e: &'a Expr, span: Span) -> Code {
         let operand = self.operand(e);
         let Some(ty) = self.switches.last().and_then(|s| s.ty.clone()) else {
-            self.error("CS0153", "A goto case is only valid inside a switch statement", span);
+            self.error(
+                "CS0153",
+                "A goto case is only valid inside a switch statement",
+                span,
+            );
             return Code::Empty;
         };
         let value = self.convert(operand, &ty, e.span);
@@ -163,12 +216,19 @@ impl<'a> Binder<'a> {
             }
             return Code::Empty;
         };
-        let found = self.switches.last().and_then(|s| s.constants.iter().find(|(k, _)| *k == c)).map(|(_, i)| *i);
+        let found = self
+            .switches
+            .last()
+            .and_then(|s| s.constants.iter().find(|(k, _)| *k == c))
+            .map(|(_, i)| *i);
         match found {
             Some(i) => Code::GotoSection(i),
             None => {
                 let shown = crate::text::to_text(&c.value());
-                let message = format!("No such label 'case {}:' within the scope of the goto statement", shown.to_lossy());
+                let message = format!(
+                    "No such label 'case {}:' within the scope of the goto statement",
+                    shown.to_lossy()
+                );
                 self.error("CS0159", message, span);
                 Code::Empty
             }

@@ -26,7 +26,9 @@ impl<'a> Binder<'a> {
                 None => projected_name(e).map(|n| n.name.clone()),
             };
             // A name used twice, or one that means a position, is not taken over.
-            let reserved = name.as_ref().is_some_and(|n| n.starts_with("Item") || &**n == "ToString" || &**n == "Rest");
+            let reserved = name
+                .as_ref()
+                .is_some_and(|n| n.starts_with("Item") || &**n == "ToString" || &**n == "Rest");
             items.push((name.filter(|_| !reserved), operand, e.span));
         }
         for i in 0..items.len() {
@@ -42,7 +44,11 @@ impl<'a> Binder<'a> {
     }
 
     /// A tuple literal as a value of its natural type.
-    pub(crate) fn tuple_value(&mut self, parts: Vec<(Option<Box<str>>, Operand<'a>, Span)>, span: Span) -> Val {
+    pub(crate) fn tuple_value(
+        &mut self,
+        parts: Vec<(Option<Box<str>>, Operand<'a>, Span)>,
+        span: Span,
+    ) -> Val {
         let mut types = Vec::new();
         let mut names = Vec::new();
         let mut nodes = Vec::new();
@@ -71,14 +77,20 @@ impl<'a> Binder<'a> {
         if let Type::Tuple(items, _) = target {
             if items.len() == parts.len() {
                 let items = items.clone();
-                let nodes: Vec<Node> =
-                    parts.into_iter().zip(items.iter()).map(|((_, o, s), t)| self.convert(o, t, s).node).collect();
+                let nodes: Vec<Node> = parts
+                    .into_iter()
+                    .zip(items.iter())
+                    .map(|((_, o, s), t)| self.convert(o, t, s).node)
+                    .collect();
                 return Val::new(to.clone(), Node::Tuple(shared(target), nodes.into()));
             }
         }
         let value = self.tuple_value(parts, span);
         if value.ty.is_error() {
-            return Val { ty: to.clone(), ..value };
+            return Val {
+                ty: to.clone(),
+                ..value
+            };
         }
         self.convert_value(value, to, span)
     }
@@ -94,7 +106,9 @@ impl<'a> Binder<'a> {
         if !matches!(op, "==" | "!=") {
             return None;
         }
-        let (Some(Type::Tuple(a, _)), Some(Type::Tuple(b, _))) = (self.type_of(l), self.type_of(r)) else { return None };
+        let (Some(Type::Tuple(a, _)), Some(Type::Tuple(b, _))) = (self.type_of(l), self.type_of(r)) else {
+            return None;
+        };
         if a.len() != b.len() {
             let message = format!(
                 "Tuple types used as operands of an == or != operator must have matching cardinalities. But this operator has tuple types of cardinality {} on the left and {} on the right.",
@@ -109,15 +123,28 @@ impl<'a> Binder<'a> {
     }
 
     /// `out var x`, `out int x`, `var (a, b)` outside a deconstruction.
-    pub(crate) fn declaration_expression(&mut self, syn: &'a TypeSyn, designation: &'a Designation, span: Span) -> Operand<'a> {
+    pub(crate) fn declaration_expression(
+        &mut self,
+        syn: &'a TypeSyn,
+        designation: &'a Designation,
+        span: Span,
+    ) -> Operand<'a> {
         match designation {
             Designation::Discard(_) => {
-                let ty = if is_var(syn) { None } else { Some(self.resolve_type(syn)) };
+                let ty = if is_var(syn) {
+                    None
+                } else {
+                    Some(self.resolve_type(syn))
+                };
                 Operand::Discard(ty)
             }
             Designation::Name(name) => {
                 let inferred = is_var(syn);
-                let ty = if inferred { Type::Error } else { self.resolve_type(syn) };
+                let ty = if inferred {
+                    Type::Error
+                } else {
+                    self.resolve_type(syn)
+                };
                 let id = self.declare(name, ty);
                 self.vars[id].inferring = inferred;
                 Operand::OutVar(id, (!inferred).then_some(syn))
@@ -175,18 +202,29 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn declare_designation(&mut self, syn: &'a TypeSyn, d: &'a Designation, item: Val, steps: &mut Vec<Node>) {
+    fn declare_designation(
+        &mut self,
+        syn: &'a TypeSyn,
+        d: &'a Designation,
+        item: Val,
+        steps: &mut Vec<Node>,
+    ) {
         match d {
             Designation::Discard(_) => {}
             Designation::Name(name) => {
-                let ty = if is_var(syn) { item.ty.clone() } else { self.resolve_type(syn) };
+                let ty = if is_var(syn) {
+                    item.ty.clone()
+                } else {
+                    self.resolve_type(syn)
+                };
                 let value = self.convert_value(item, &ty, name.span);
                 let id = self.declare(name, ty);
                 let slot = self.slot_of(id);
                 steps.push(Node::Set(slot, Box::new(value.node)));
             }
             Designation::Tuple(names) => {
-                if let Some(items) = self.split(Operand::Value(item), syn.span, names.len(), syn.span, steps) {
+                if let Some(items) = self.split(Operand::Value(item), syn.span, names.len(), syn.span, steps)
+                {
                     for (name, item) in names.iter().zip(items) {
                         self.declare_designation(syn, name, item, steps);
                     }
@@ -233,7 +271,10 @@ impl<'a> Binder<'a> {
                 }
                 return Some(items);
             }
-            let message = format!("Cannot deconstruct a tuple of '{}' elements into '{count}' variables.", parts.len());
+            let message = format!(
+                "Cannot deconstruct a tuple of '{}' elements into '{count}' variables.",
+                parts.len()
+            );
             self.error("CS8132", message, left_span);
             return None;
         }
@@ -255,7 +296,10 @@ impl<'a> Binder<'a> {
             }
         };
         if types.len() != count {
-            let message = format!("Cannot deconstruct a tuple of '{}' elements into '{count}' variables.", types.len());
+            let message = format!(
+                "Cannot deconstruct a tuple of '{}' elements into '{count}' variables.",
+                types.len()
+            );
             self.error("CS8132", message, left_span);
             return None;
         }
@@ -265,7 +309,10 @@ impl<'a> Binder<'a> {
         let mut items = Vec::new();
         for (i, ty) in types.into_iter().enumerate() {
             let part = self.temp();
-            steps.push(Node::Set(part, Box::new(Node::Field(Box::new(Node::Local(slot)), i as u32))));
+            steps.push(Node::Set(
+                part,
+                Box::new(Node::Field(Box::new(Node::Local(slot)), i as u32)),
+            ));
             items.push(Val::new(ty, Node::Local(part)));
         }
         Some(items)

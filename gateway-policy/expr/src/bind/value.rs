@@ -1,6 +1,9 @@
 //! Expressions: the dispatcher, literals, and reading operands as values.
 
-use gateway_dotnet::{Str, number::{NumberStyles, parse_decimal}};
+use gateway_dotnet::{
+    Str,
+    number::{NumberStyles, parse_decimal},
+};
 
 use super::{
     Binder,
@@ -36,9 +39,7 @@ impl<'a> Binder<'a> {
             ExprKind::Interpolated(parts) => self.interpolated(parts),
             ExprKind::Name(name, targs) => self.name(name, targs),
             ExprKind::Global => Operand::Namespace(String::new()),
-            ExprKind::Predefined(word) => {
-                Operand::Type(Type::Def(crate::types::signature::predefined(word)))
-            }
+            ExprKind::Predefined(word) => Operand::Type(Type::Def(crate::types::signature::predefined(word))),
             ExprKind::Type(syn) => Operand::Type(self.resolve_type(syn)),
             ExprKind::Paren(inner) => self.operand(inner),
             ExprKind::Member(target, name, targs) => self.member(target, name, targs),
@@ -48,7 +49,10 @@ impl<'a> Binder<'a> {
             ExprKind::Receiver => match self.receivers.last() {
                 Some((ty, slot)) => {
                     let (ty, slot) = (ty.clone(), *slot);
-                    Operand::Value(Val { never_null: true, ..Val::new(ty, Node::Local(slot)) })
+                    Operand::Value(Val {
+                        never_null: true,
+                        ..Val::new(ty, Node::Local(slot))
+                    })
                 }
                 None => Operand::Error,
             },
@@ -99,7 +103,10 @@ impl<'a> Binder<'a> {
             ExprKind::Declare(ty, designation) => self.declaration_expression(ty, designation, e.span),
             ExprKind::This(word) => {
                 let (code, message) = match *word {
-                    "this" => ("CS0026", "Keyword 'this' is not valid in a static property, static method, or static field initializer"),
+                    "this" => (
+                        "CS0026",
+                        "Keyword 'this' is not valid in a static property, static method, or static field initializer",
+                    ),
                     _ => ("CS1511", "Keyword 'base' is not available in a static method"),
                 };
                 self.error(code, message, e.span);
@@ -142,26 +149,44 @@ impl<'a> Binder<'a> {
             Operand::Null => Val::konst(Type::Null, Const::Null),
             Operand::Tuple(parts) => self.tuple_value(parts, span),
             Operand::Type(ty) => {
-                self.error("CS0119", format!("'{ty}' is a type, which is not valid in the given context"), span);
+                self.error(
+                    "CS0119",
+                    format!("'{ty}' is a type, which is not valid in the given context"),
+                    span,
+                );
                 Val::error()
             }
             Operand::Namespace(ns) => {
-                self.error("CS0118", format!("'{ns}' is a namespace but is used like a variable"), span);
+                self.error(
+                    "CS0118",
+                    format!("'{ns}' is a namespace but is used like a variable"),
+                    span,
+                );
                 Val::error()
             }
             Operand::Group(g) => {
-                let message = format!("Cannot convert method group '{}' to non-delegate type 'object'. Did you intend to invoke the method?", g.name);
-                self.error("CS0428", message, span).help("add parentheses to call it");
+                let message = format!(
+                    "Cannot convert method group '{}' to non-delegate type 'object'. Did you intend to invoke the method?",
+                    g.name
+                );
+                self.error("CS0428", message, span)
+                    .help("add parentheses to call it");
                 Val::error()
             }
             Operand::LocalFn(f, _) => {
                 let name = self.local_fns[f].decl.name.name.clone();
-                let message = format!("Cannot convert method group '{name}' to non-delegate type 'object'. Did you intend to invoke the method?");
+                let message = format!(
+                    "Cannot convert method group '{name}' to non-delegate type 'object'. Did you intend to invoke the method?"
+                );
                 self.error("CS0428", message, span);
                 Val::error()
             }
             Operand::Lambda(_) => {
-                self.error("CS1660", "Cannot convert lambda expression to type 'object' because it is not a delegate type", span);
+                self.error(
+                    "CS1660",
+                    "Cannot convert lambda expression to type 'object' because it is not a delegate type",
+                    span,
+                );
                 Val::error()
             }
             Operand::Default => {
@@ -169,12 +194,20 @@ impl<'a> Binder<'a> {
                 Val::error()
             }
             Operand::Throw(_) => {
-                self.error("CS8115", "A throw expression is not allowed in this context.", span);
+                self.error(
+                    "CS8115",
+                    "A throw expression is not allowed in this context.",
+                    span,
+                );
                 Val::error()
             }
             Operand::OutVar(id, _) => self.read_var(id, span),
             Operand::Discard(_) => {
-                self.error("CS0103", "The name '_' does not exist in the current context", span);
+                self.error(
+                    "CS0103",
+                    "The name '_' does not exist in the current context",
+                    span,
+                );
                 Val::error()
             }
             Operand::Error => Val::error(),
@@ -185,7 +218,10 @@ impl<'a> Binder<'a> {
         let var = &self.vars[id];
         let ty = var.ty.clone();
         if var.context {
-            return Val { never_null: true, ..Val::new(ty, Node::Const(Const::Part(crate::value::Part::Context))) };
+            return Val {
+                never_null: true,
+                ..Val::new(ty, Node::Const(Const::Part(crate::value::Part::Context)))
+            };
         }
         if let Some(c) = var.konst.clone() {
             return Val::konst(ty, c);
@@ -208,10 +244,20 @@ impl<'a> Binder<'a> {
         let receiver = p.receiver.is_some() && !p.receiver.as_ref().is_some_and(|r| r.never_null);
         let check = receiver && p.receiver.as_ref().is_some_and(|r| r.ty.nullable_of().is_none());
         // Parts of `context` that are never null fold into one constant.
-        if let (Some(Val { node: Node::Const(Const::Part(part)), .. }), true) = (&p.receiver, p.args.is_empty()) {
+        if let (
+            Some(Val {
+                node: Node::Const(Const::Part(part)),
+                ..
+            }),
+            true,
+        ) = (&p.receiver, p.args.is_empty())
+        {
             if let Some(next) = crate::lib::fold_part(*part, &p.member.name) {
                 self.note_part(next);
-                return Val { never_null: true, ..Val::new(p.ty, Node::Const(Const::Part(next))) };
+                return Val {
+                    never_null: true,
+                    ..Val::new(p.ty, Node::Const(Const::Part(next)))
+                };
             }
         }
         let mut args: Vec<Node> = Vec::with_capacity(1 + p.args.len());
@@ -290,7 +336,12 @@ impl<'a> Binder<'a> {
                         None => 0,
                         Some(e) => {
                             let width = self.value(e);
-                            match width.konst.as_ref().and_then(Const::as_integer).map(i32::try_from) {
+                            match width
+                                .konst
+                                .as_ref()
+                                .and_then(Const::as_integer)
+                                .map(i32::try_from)
+                            {
                                 Some(Ok(n)) => n,
                                 _ => {
                                     if !width.ty.is_error() {
@@ -302,14 +353,21 @@ impl<'a> Binder<'a> {
                         }
                     };
                     let format = format.as_ref().map(|f| Str::from_utf16(f));
-                    out.push(TextPart::Hole { value: hole.node, align, format });
+                    out.push(TextPart::Hole {
+                        value: hole.node,
+                        align,
+                        format,
+                    });
                 }
             }
         }
         match &*out {
             [] => Operand::konst(Type::STRING, Const::Str(Str::EMPTY)),
             [TextPart::Text(s)] => Operand::value(Type::STRING, Node::Const(Const::Str(s.clone()))),
-            _ => Operand::Value(Val { never_null: true, ..Val::new(Type::STRING, Node::Text(out.into())) }),
+            _ => Operand::Value(Val {
+                never_null: true,
+                ..Val::new(Type::STRING, Node::Text(out.into()))
+            }),
         }
     }
 }

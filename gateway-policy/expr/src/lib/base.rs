@@ -57,8 +57,15 @@ pub(crate) fn compare_to(c: &mut Call<'_, '_>) -> Eval {
     let (a, b) = (c.arg(0), c.arg(1));
     if !b.is_null() && a.runtime_type() != b.runtime_type() {
         let name = a.runtime_type();
-        let name = name.def().map(|d| registry().def(d).name.to_string()).unwrap_or_default();
-        return Err(Error::new(ExceptionKind::ArgumentException, format!("Object must be of type {name}.")).into());
+        let name = name
+            .def()
+            .map(|d| registry().def(d).name.to_string())
+            .unwrap_or_default();
+        return Err(Error::new(
+            ExceptionKind::ArgumentException,
+            format!("Object must be of type {name}."),
+        )
+        .into());
     }
     Ok(Value::Int(equality::compare(a, b)? as i32))
 }
@@ -96,7 +103,13 @@ fn enum_parse_value(ty: &Type, input: &Str, ignore_case: bool) -> Result<Option<
     let mut total = 0;
     for part in trimmed.split(',') {
         let part = part.trim();
-        let found = def.values.iter().find(|(n, _)| if ignore_case { n.eq_ignore_ascii_case(part) } else { *n == part });
+        let found = def.values.iter().find(|(n, _)| {
+            if ignore_case {
+                n.eq_ignore_ascii_case(part)
+            } else {
+                *n == part
+            }
+        });
         match found {
             Some((_, v)) => total |= v,
             None => return Ok(None),
@@ -123,7 +136,9 @@ fn enum_parse(c: &mut Call<'_, '_>, ty: &Type, at: usize) -> Eval {
 }
 
 fn enum_parse_typed(c: &mut Call<'_, '_>) -> Eval {
-    let Value::Type(ty) = c.arg(0).clone() else { return Err(Error::null("enumType").into()) };
+    let Value::Type(ty) = c.arg(0).clone() else {
+        return Err(Error::null("enumType").into());
+    };
     enum_parse(c, &ty, 1)
 }
 
@@ -194,7 +209,9 @@ fn get_length(c: &mut Call<'_, '_>) -> Eval {
     let o = array_of(c, 0, "array")?;
     let dimension = c.int(1)?;
     let found = match &o.data {
-        Data::Matrix(_, lengths) => usize::try_from(dimension).ok().and_then(|d| lengths.get(d).copied()),
+        Data::Matrix(_, lengths) => usize::try_from(dimension)
+            .ok()
+            .and_then(|d| lengths.get(d).copied()),
         _ if dimension == 0 => c.array_len(0),
         _ => None,
     };
@@ -209,7 +226,10 @@ fn write_back(o: &Object, items: Vec<Value>) {
     match &o.data {
         Data::Array(place) => *place.borrow_mut() = items,
         Data::Bytes(place) => {
-            *place.borrow_mut() = items.iter().map(|v| if let Value::Byte(b) = v { *b } else { 0 }).collect();
+            *place.borrow_mut() = items
+                .iter()
+                .map(|v| if let Value::Byte(b) = v { *b } else { 0 })
+                .collect();
         }
         _ => {}
     }
@@ -220,11 +240,20 @@ fn copy(c: &mut Call<'_, '_>) -> Eval {
         3 => (0, 1, 0, 0, c.long(2)?),
         _ => (0, 2, c.long(1)?, c.long(3)?, c.long(4)?),
     };
-    let items = { array_of(c, source, "sourceArray")?; c.items(source) };
+    let items = {
+        array_of(c, source, "sourceArray")?;
+        c.items(source)
+    };
     let destination = array_of(c, target, "destinationArray")?;
     let mut out = c.items(target);
     if from < 0 || to < 0 || count < 0 {
-        let name = if count < 0 { "length" } else if from < 0 { "sourceIndex" } else { "destinationIndex" };
+        let name = if count < 0 {
+            "length"
+        } else if from < 0 {
+            "sourceIndex"
+        } else {
+            "destinationIndex"
+        };
         return Err(Error::out_of_range(name, "Non-negative number required.").into());
     }
     let (from, to, count) = (from as usize, to as usize, count as usize);
@@ -245,7 +274,10 @@ fn copy_to(c: &mut Call<'_, '_>) -> Eval {
     let (items, at) = (c.items(0), c.long(2)?);
     let destination = array_of(c, 1, "array")?;
     let mut out = c.items(1);
-    let end = usize::try_from(at).ok().map(|a| (a, a + items.len())).filter(|(_, e)| *e <= out.len());
+    let end = usize::try_from(at)
+        .ok()
+        .map(|a| (a, a + items.len()))
+        .filter(|(_, e)| *e <= out.len());
     let Some((start, end)) = end else {
         let message = "Destination array was not long enough. Check the destination index, length, and the array's lower bounds. (Parameter 'destinationArray')";
         return Err(Error::new(ExceptionKind::ArgumentException, message).into());
@@ -261,7 +293,11 @@ fn find(c: &mut Call<'_, '_>, from_end: bool) -> Result<Option<usize>, Thrown> {
     if test.is_null() {
         return Err(Error::null("match").into());
     }
-    let order: Vec<usize> = if from_end { (0..items.len()).rev().collect() } else { (0..items.len()).collect() };
+    let order: Vec<usize> = if from_end {
+        (0..items.len()).rev().collect()
+    } else {
+        (0..items.len()).collect()
+    };
     for i in order {
         c.vm.step()?;
         if c.vm.test(&test, std::slice::from_ref(&items[i]))? {
@@ -317,8 +353,16 @@ fn true_for_all(c: &mut Call<'_, '_>) -> Eval {
 fn index_of(c: &mut Call<'_, '_>) -> Eval {
     array_of(c, 0, "array")?;
     let items = c.items(0);
-    let start = if c.args.len() > 2 { c.int(2)?.max(0) as usize } else { 0 };
-    let at = items.iter().enumerate().skip(start).find(|(_, v)| equality::object_equals(v, c.arg(1)));
+    let start = if c.args.len() > 2 {
+        c.int(2)?.max(0) as usize
+    } else {
+        0
+    };
+    let at = items
+        .iter()
+        .enumerate()
+        .skip(start)
+        .find(|(_, v)| equality::object_equals(v, c.arg(1)));
     Ok(Value::Int(at.map_or(-1, |(i, _)| i as i32)))
 }
 
@@ -355,7 +399,8 @@ fn sort(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn resize(c: &mut Call<'_, '_>) -> Eval {
-    let size = usize::try_from(c.int(1)?).map_err(|_| Thrown::from(Error::out_of_range("newSize", "Non-negative number required.")))?;
+    let size = usize::try_from(c.int(1)?)
+        .map_err(|_| Thrown::from(Error::out_of_range("newSize", "Non-negative number required.")))?;
     c.vm.charge(size * size_of::<Value>())?;
     let mut items = c.items(0);
     let element = c.ty(0);
@@ -367,7 +412,9 @@ fn resize(c: &mut Call<'_, '_>) -> Eval {
 fn clear(c: &mut Call<'_, '_>) -> Eval {
     let o = array_of(c, 0, "array")?;
     let mut items = c.items(0);
-    let Type::Array(element, _) = &o.ty else { return Ok(Value::Null) };
+    let Type::Array(element, _) = &o.ty else {
+        return Ok(Value::Null);
+    };
     let (start, count) = (c.int(1)?.max(0) as usize, c.int(2)?.max(0) as usize);
     match items.get_mut(start..start.saturating_add(count)) {
         Some(part) => part.fill(cast::default_value(element)),
@@ -419,7 +466,10 @@ fn set_value(c: &mut Call<'_, '_>) -> Eval {
 pub(crate) fn new_tuple(c: &mut Call<'_, '_>) -> Eval {
     let name = format!("System.Tuple`{}", c.types.len());
     let def = registry().by_full_name(&name).unwrap_or(crate::types::OBJECT);
-    Ok(Value::object(Type::generic(def, c.types.to_vec()), Data::Tuple(RefCell::new(c.args.to_vec()))))
+    Ok(Value::object(
+        Type::generic(def, c.types.to_vec()),
+        Data::Tuple(RefCell::new(c.args.to_vec())),
+    ))
 }
 
 fn value_tuple(c: &mut Call<'_, '_>) -> Eval {
@@ -452,153 +502,380 @@ fn nullable_or_default(c: &mut Call<'_, '_>) -> Eval {
 }
 
 pub(super) const TYPES: &[Decl] = &[
-    only("class System.Object", &[], &[
-        Get("ctor()", |_| Ok(Value::object(Type::OBJECT, Data::Plain))),
-        Get("string ToString()", to_string),
-        Get("bool Equals(object obj)", equals),
-        Get("static bool Equals(object objA, object objB)", equals),
-        Get("static bool ReferenceEquals(object objA, object objB)", |c| {
-            Ok(Value::Bool(equality::reference_equals(c.arg(0), c.arg(1))))
-        }),
-        Get("int GetHashCode()", hash_code),
-        Get("Type GetType()", get_type),
-    ]),
-    all("class System.ValueType", &[
-        Get("bool Equals(object obj)", equals),
-        Get("int GetHashCode()", hash_code),
-        Get("string ToString()", to_string),
-    ]),
-    only("class System.Enum : ValueType, IComparable, IFormattable", &["Parse", "TryParse", "ToString"], &[
-        Get("static object Parse(Type enumType, string value)", enum_parse_typed),
-        Get("static object Parse(Type enumType, string value, bool ignoreCase)", enum_parse_typed),
-        Get("static TEnum Parse<TEnum>(string value)", enum_parse_generic),
-        Get("static TEnum Parse<TEnum>(string value, bool ignoreCase)", enum_parse_generic),
-        Get("static bool TryParse<TEnum>(string value, out TEnum result)", enum_try_parse),
-        Get("static bool TryParse<TEnum>(string value, bool ignoreCase, out TEnum result)", enum_try_parse),
-        Get("static string[] GetNames(Type enumType)", enum_names),
-        Get("static bool IsDefined(Type enumType, object value)", enum_is_defined),
-        Get("string ToString()", to_string),
-        Get("string ToString(string format)", format),
-        Get("bool HasFlag(Enum flag)", has_flag),
-        Get("bool Equals(object obj)", equals),
-        Get("int CompareTo(object target)", compare_to),
-        Get("int GetHashCode()", hash_code),
-    ]),
-    none("class System.Type", &[
-        Get("string Name", |c| {
-            let Value::Type(t) = c.arg(0) else { return Err(Error::null_reference().into()) };
-            let full = t.net_name();
-            let head = full.split('[').next().unwrap_or(&full);
-            let name = head.rsplit(['.', '+']).next().unwrap_or(head);
-            string(if matches!(**t, Type::Array(..)) { full.rsplit('.').next().unwrap_or(&full) } else { name })
-        }),
-        Get("string FullName", |c| to_string(c)),
-        Get("string ToString()", to_string),
-        Get("bool Equals(object o)", equals),
-        Get("static bool operator ==(Type left, Type right)", |c| Ok(Value::Bool(equality::reference_equals(c.arg(0), c.arg(1))))),
-        Get("static bool operator !=(Type left, Type right)", |c| Ok(Value::Bool(!equality::reference_equals(c.arg(0), c.arg(1))))),
-    ]),
-    all("abstract class System.Array : IEnumerable", &[
-        Get("int Length", length),
-        Get("long LongLength", |c| Ok(Value::Long(c.array_len(0).unwrap_or(0) as i64))),
-        Get("int Rank", |c| {
-            Ok(Value::Int(match &array_of(c, 0, "array")?.ty { Type::Array(_, r) => i32::from(*r), _ => 1 }))
-        }),
-        Get("int GetLength(int dimension)", get_length),
-        Get("int GetUpperBound(int dimension)", |c| match get_length(c)? { Value::Int(n) => Ok(Value::Int(n - 1)), v => Ok(v) }),
-        Get("int GetLowerBound(int dimension)", |_| Ok(Value::Int(0))),
-        Get("object GetValue(int index)", get_value),
-        Get("object GetValue(params int[] indices)", |c| { let at = c.items(1); array::get(c.arg(0), &at) }),
-        Get("void SetValue(object value, int index)", set_value),
-        Get("object Clone()", clone_array),
-        Get("void CopyTo(Array array, int index)", copy_to),
-        Get("static void Copy(Array sourceArray, Array destinationArray, int length)", copy),
-        Get("static void Copy(Array sourceArray, Array destinationArray, long length)", copy),
-        Get("static void Copy(Array sourceArray, int sourceIndex, Array destinationArray, int destinationIndex, int length)", copy),
-        Get("static void Copy(Array sourceArray, long sourceIndex, Array destinationArray, long destinationIndex, long length)", copy),
-        Get("static bool Exists<T>(T[] array, Predicate<T> match)", |c| Ok(Value::Bool(find(c, false)?.is_some()))),
-        Get("static T Find<T>(T[] array, Predicate<T> match)", |c| found_value(c, false)),
-        Get("static T FindLast<T>(T[] array, Predicate<T> match)", |c| found_value(c, true)),
-        Get("static int FindIndex<T>(T[] array, Predicate<T> match)", |c| Ok(Value::Int(find(c, false)?.map_or(-1, |i| i as i32)))),
-        Get("static int FindLastIndex<T>(T[] array, Predicate<T> match)", |c| Ok(Value::Int(find(c, true)?.map_or(-1, |i| i as i32)))),
-        Get("static T[] FindAll<T>(T[] array, Predicate<T> match)", find_all),
-        Get("static void ForEach<T>(T[] array, Action<T> action)", for_each),
-        Get("static bool TrueForAll<T>(T[] array, Predicate<T> match)", true_for_all),
-        Get("static int IndexOf<T>(T[] array, T value)", index_of),
-        Get("static int IndexOf<T>(T[] array, T value, int startIndex)", index_of),
-        Get("static int IndexOf(Array array, object value)", index_of),
-        Get("static int LastIndexOf<T>(T[] array, T value)", last_index_of),
-        Get("static int LastIndexOf(Array array, object value)", last_index_of),
-        Get("static void Reverse(Array array)", reverse),
-        Get("static void Reverse(Array array, int index, int length)", reverse),
-        Get("static void Reverse<T>(T[] array)", reverse),
-        Get("static void Sort(Array array)", sort),
-        Get("static void Sort<T>(T[] array)", sort),
-        Get("static void Sort<T>(T[] array, Comparison<T> comparison)", sort),
-        Get("static void Sort<T>(T[] array, IComparer<T> comparer)", sort),
-        Get("static void Resize<T>(ref T[] array, int newSize)", resize),
-        Get("static void Clear(Array array, int index, int length)", clear),
-        Get("static T[] Empty<T>()", empty),
-        Get("static TOutput[] ConvertAll<TInput, TOutput>(TInput[] array, Converter<TInput, TOutput> converter)", convert_all),
-    ]),
+    only(
+        "class System.Object",
+        &[],
+        &[
+            Get("ctor()", |_| Ok(Value::object(Type::OBJECT, Data::Plain))),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object obj)", equals),
+            Get("static bool Equals(object objA, object objB)", equals),
+            Get("static bool ReferenceEquals(object objA, object objB)", |c| {
+                Ok(Value::Bool(equality::reference_equals(c.arg(0), c.arg(1))))
+            }),
+            Get("int GetHashCode()", hash_code),
+            Get("Type GetType()", get_type),
+        ],
+    ),
+    all(
+        "class System.ValueType",
+        &[
+            Get("bool Equals(object obj)", equals),
+            Get("int GetHashCode()", hash_code),
+            Get("string ToString()", to_string),
+        ],
+    ),
+    only(
+        "class System.Enum : ValueType, IComparable, IFormattable",
+        &["Parse", "TryParse", "ToString"],
+        &[
+            Get(
+                "static object Parse(Type enumType, string value)",
+                enum_parse_typed,
+            ),
+            Get(
+                "static object Parse(Type enumType, string value, bool ignoreCase)",
+                enum_parse_typed,
+            ),
+            Get("static TEnum Parse<TEnum>(string value)", enum_parse_generic),
+            Get(
+                "static TEnum Parse<TEnum>(string value, bool ignoreCase)",
+                enum_parse_generic,
+            ),
+            Get(
+                "static bool TryParse<TEnum>(string value, out TEnum result)",
+                enum_try_parse,
+            ),
+            Get(
+                "static bool TryParse<TEnum>(string value, bool ignoreCase, out TEnum result)",
+                enum_try_parse,
+            ),
+            Get("static string[] GetNames(Type enumType)", enum_names),
+            Get(
+                "static bool IsDefined(Type enumType, object value)",
+                enum_is_defined,
+            ),
+            Get("string ToString()", to_string),
+            Get("string ToString(string format)", format),
+            Get("bool HasFlag(Enum flag)", has_flag),
+            Get("bool Equals(object obj)", equals),
+            Get("int CompareTo(object target)", compare_to),
+            Get("int GetHashCode()", hash_code),
+        ],
+    ),
+    none(
+        "class System.Type",
+        &[
+            Get("string Name", |c| {
+                let Value::Type(t) = c.arg(0) else {
+                    return Err(Error::null_reference().into());
+                };
+                let full = t.net_name();
+                let head = full.split('[').next().unwrap_or(&full);
+                let name = head.rsplit(['.', '+']).next().unwrap_or(head);
+                string(if matches!(**t, Type::Array(..)) {
+                    full.rsplit('.').next().unwrap_or(&full)
+                } else {
+                    name
+                })
+            }),
+            Get("string FullName", |c| to_string(c)),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object o)", equals),
+            Get("static bool operator ==(Type left, Type right)", |c| {
+                Ok(Value::Bool(equality::reference_equals(c.arg(0), c.arg(1))))
+            }),
+            Get("static bool operator !=(Type left, Type right)", |c| {
+                Ok(Value::Bool(!equality::reference_equals(c.arg(0), c.arg(1))))
+            }),
+        ],
+    ),
+    all(
+        "abstract class System.Array : IEnumerable",
+        &[
+            Get("int Length", length),
+            Get("long LongLength", |c| {
+                Ok(Value::Long(c.array_len(0).unwrap_or(0) as i64))
+            }),
+            Get("int Rank", |c| {
+                Ok(Value::Int(match &array_of(c, 0, "array")?.ty {
+                    Type::Array(_, r) => i32::from(*r),
+                    _ => 1,
+                }))
+            }),
+            Get("int GetLength(int dimension)", get_length),
+            Get("int GetUpperBound(int dimension)", |c| match get_length(c)? {
+                Value::Int(n) => Ok(Value::Int(n - 1)),
+                v => Ok(v),
+            }),
+            Get("int GetLowerBound(int dimension)", |_| Ok(Value::Int(0))),
+            Get("object GetValue(int index)", get_value),
+            Get("object GetValue(params int[] indices)", |c| {
+                let at = c.items(1);
+                array::get(c.arg(0), &at)
+            }),
+            Get("void SetValue(object value, int index)", set_value),
+            Get("object Clone()", clone_array),
+            Get("void CopyTo(Array array, int index)", copy_to),
+            Get(
+                "static void Copy(Array sourceArray, Array destinationArray, int length)",
+                copy,
+            ),
+            Get(
+                "static void Copy(Array sourceArray, Array destinationArray, long length)",
+                copy,
+            ),
+            Get(
+                "static void Copy(Array sourceArray, int sourceIndex, Array destinationArray, int destinationIndex, int length)",
+                copy,
+            ),
+            Get(
+                "static void Copy(Array sourceArray, long sourceIndex, Array destinationArray, long destinationIndex, long length)",
+                copy,
+            ),
+            Get("static bool Exists<T>(T[] array, Predicate<T> match)", |c| {
+                Ok(Value::Bool(find(c, false)?.is_some()))
+            }),
+            Get("static T Find<T>(T[] array, Predicate<T> match)", |c| {
+                found_value(c, false)
+            }),
+            Get("static T FindLast<T>(T[] array, Predicate<T> match)", |c| {
+                found_value(c, true)
+            }),
+            Get("static int FindIndex<T>(T[] array, Predicate<T> match)", |c| {
+                Ok(Value::Int(find(c, false)?.map_or(-1, |i| i as i32)))
+            }),
+            Get(
+                "static int FindLastIndex<T>(T[] array, Predicate<T> match)",
+                |c| Ok(Value::Int(find(c, true)?.map_or(-1, |i| i as i32))),
+            ),
+            Get("static T[] FindAll<T>(T[] array, Predicate<T> match)", find_all),
+            Get("static void ForEach<T>(T[] array, Action<T> action)", for_each),
+            Get(
+                "static bool TrueForAll<T>(T[] array, Predicate<T> match)",
+                true_for_all,
+            ),
+            Get("static int IndexOf<T>(T[] array, T value)", index_of),
+            Get(
+                "static int IndexOf<T>(T[] array, T value, int startIndex)",
+                index_of,
+            ),
+            Get("static int IndexOf(Array array, object value)", index_of),
+            Get("static int LastIndexOf<T>(T[] array, T value)", last_index_of),
+            Get("static int LastIndexOf(Array array, object value)", last_index_of),
+            Get("static void Reverse(Array array)", reverse),
+            Get("static void Reverse(Array array, int index, int length)", reverse),
+            Get("static void Reverse<T>(T[] array)", reverse),
+            Get("static void Sort(Array array)", sort),
+            Get("static void Sort<T>(T[] array)", sort),
+            Get("static void Sort<T>(T[] array, Comparison<T> comparison)", sort),
+            Get("static void Sort<T>(T[] array, IComparer<T> comparer)", sort),
+            Get("static void Resize<T>(ref T[] array, int newSize)", resize),
+            Get("static void Clear(Array array, int index, int length)", clear),
+            Get("static T[] Empty<T>()", empty),
+            Get(
+                "static TOutput[] ConvertAll<TInput, TOutput>(TInput[] array, Converter<TInput, TOutput> converter)",
+                convert_all,
+            ),
+        ],
+    ),
     none("abstract class System.Delegate", &[]),
-    all("struct System.Nullable<T>", &[
-        Get("bool HasValue", |c| Ok(Value::Bool(!c.arg(0).is_null()))),
-        Get("T Value", nullable_value),
-        Get("T GetValueOrDefault()", nullable_or_default),
-        Get("T GetValueOrDefault(T defaultValue)", nullable_or_default),
-        Get("string ToString()", to_string),
-        Get("bool Equals(object other)", equals),
-        Get("int GetHashCode()", |c| if c.arg(0).is_null() { Ok(Value::Int(0)) } else { hash_code(c) }),
-    ]),
+    all(
+        "struct System.Nullable<T>",
+        &[
+            Get("bool HasValue", |c| Ok(Value::Bool(!c.arg(0).is_null()))),
+            Get("T Value", nullable_value),
+            Get("T GetValueOrDefault()", nullable_or_default),
+            Get("T GetValueOrDefault(T defaultValue)", nullable_or_default),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object other)", equals),
+            Get("int GetHashCode()", |c| {
+                if c.arg(0).is_null() {
+                    Ok(Value::Int(0))
+                } else {
+                    hash_code(c)
+                }
+            }),
+        ],
+    ),
     all("interface System.IDisposable", &[Get("void Dispose()", yes)]),
-    none("interface System.IComparable", &[Get("int CompareTo(object obj)", compare_to)]),
-    none("interface System.IComparable<in T>", &[Get("int CompareTo(T other)", compare_to)]),
-    none("interface System.IEquatable<T>", &[Get("bool Equals(T other)", equals)]),
-    none("interface System.IFormattable", &[Get("string ToString(string format, IFormatProvider formatProvider)", format)]),
+    none(
+        "interface System.IComparable",
+        &[Get("int CompareTo(object obj)", compare_to)],
+    ),
+    none(
+        "interface System.IComparable<in T>",
+        &[Get("int CompareTo(T other)", compare_to)],
+    ),
+    none(
+        "interface System.IEquatable<T>",
+        &[Get("bool Equals(T other)", equals)],
+    ),
+    none(
+        "interface System.IFormattable",
+        &[Get(
+            "string ToString(string format, IFormatProvider formatProvider)",
+            format,
+        )],
+    ),
     none("interface System.IFormatProvider", &[]),
     none("interface System.ICloneable", &[]),
-    none("class System.Globalization.CultureInfo : IFormatProvider", &[
-        Get("static CultureInfo InvariantCulture", culture),
-        Get("static CultureInfo CurrentCulture", culture),
-        Get("static CultureInfo CurrentUICulture", culture),
-        Get("ctor(string name)", culture),
-        Get("static CultureInfo GetCultureInfo(string name)", culture),
-        Get("string Name", |_| string("")),
-        Get("string ToString()", |_| string("")),
-    ]),
-    values("flags enum System.Globalization.DateTimeStyles", Verdict::None, &[
-        ("None", 0), ("AllowLeadingWhite", 1), ("AllowTrailingWhite", 2), ("AllowInnerWhite", 4),
-        ("AllowWhiteSpaces", 7), ("NoCurrentDateDefault", 8), ("AdjustToUniversal", 16), ("AssumeLocal", 32),
-        ("AssumeUniversal", 64), ("RoundtripKind", 128),
-    ]),
-    values("flags enum System.Globalization.NumberStyles", Verdict::None, &[
-        ("None", 0), ("AllowLeadingWhite", 1), ("AllowTrailingWhite", 2), ("AllowLeadingSign", 4), ("Integer", 7),
-        ("AllowTrailingSign", 8), ("AllowParentheses", 16), ("AllowDecimalPoint", 32), ("AllowThousands", 64),
-        ("Number", 111), ("AllowExponent", 128), ("Float", 167), ("AllowCurrencySymbol", 256), ("Currency", 383),
-        ("Any", 511), ("AllowHexSpecifier", 512), ("HexNumber", 515),
-    ]),
-    all("static System.Tuple", &[
-        Get("static Tuple<T1> Create<T1>(T1 item1)", new_tuple),
-        Get("static Tuple<T1, T2> Create<T1, T2>(T1 item1, T2 item2)", new_tuple),
-        Get("static Tuple<T1, T2, T3> Create<T1, T2, T3>(T1 item1, T2 item2, T3 item3)", new_tuple),
-        Get("static Tuple<T1, T2, T3, T4> Create<T1, T2, T3, T4>(T1 item1, T2 item2, T3 item3, T4 item4)", new_tuple),
-        Get("static Tuple<T1, T2, T3, T4, T5> Create<T1, T2, T3, T4, T5>(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5)", new_tuple),
-    ]),
-    all("class System.Tuple<T1>", &[Get("ctor(T1 item1)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
-    all("class System.Tuple<T1, T2>", &[Get("ctor(T1 item1, T2 item2)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
-    all("class System.Tuple<T1, T2, T3>", &[Get("ctor(T1 item1, T2 item2, T3 item3)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("T3 Item3", |c| item(c, 2)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
-    all("class System.Tuple<T1, T2, T3, T4>", &[Get("ctor(T1 item1, T2 item2, T3 item3, T4 item4)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("T3 Item3", |c| item(c, 2)), Get("T4 Item4", |c| item(c, 3)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
-    all("class System.Tuple<T1, T2, T3, T4, T5>", &[Get("ctor(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("T3 Item3", |c| item(c, 2)), Get("T4 Item4", |c| item(c, 3)), Get("T5 Item5", |c| item(c, 4)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
-    all("static System.ValueTuple", &[
-        Get("static (T1, T2) Create<T1, T2>(T1 item1, T2 item2)", value_tuple),
-        Get("static (T1, T2, T3) Create<T1, T2, T3>(T1 item1, T2 item2, T3 item3)", value_tuple),
-    ]),
-    none("class System.Threading.CancellationToken", &[Denied("string ToString()", to_string)]),
+    none(
+        "class System.Globalization.CultureInfo : IFormatProvider",
+        &[
+            Get("static CultureInfo InvariantCulture", culture),
+            Get("static CultureInfo CurrentCulture", culture),
+            Get("static CultureInfo CurrentUICulture", culture),
+            Get("ctor(string name)", culture),
+            Get("static CultureInfo GetCultureInfo(string name)", culture),
+            Get("string Name", |_| string("")),
+            Get("string ToString()", |_| string("")),
+        ],
+    ),
+    values(
+        "flags enum System.Globalization.DateTimeStyles",
+        Verdict::None,
+        &[
+            ("None", 0),
+            ("AllowLeadingWhite", 1),
+            ("AllowTrailingWhite", 2),
+            ("AllowInnerWhite", 4),
+            ("AllowWhiteSpaces", 7),
+            ("NoCurrentDateDefault", 8),
+            ("AdjustToUniversal", 16),
+            ("AssumeLocal", 32),
+            ("AssumeUniversal", 64),
+            ("RoundtripKind", 128),
+        ],
+    ),
+    values(
+        "flags enum System.Globalization.NumberStyles",
+        Verdict::None,
+        &[
+            ("None", 0),
+            ("AllowLeadingWhite", 1),
+            ("AllowTrailingWhite", 2),
+            ("AllowLeadingSign", 4),
+            ("Integer", 7),
+            ("AllowTrailingSign", 8),
+            ("AllowParentheses", 16),
+            ("AllowDecimalPoint", 32),
+            ("AllowThousands", 64),
+            ("Number", 111),
+            ("AllowExponent", 128),
+            ("Float", 167),
+            ("AllowCurrencySymbol", 256),
+            ("Currency", 383),
+            ("Any", 511),
+            ("AllowHexSpecifier", 512),
+            ("HexNumber", 515),
+        ],
+    ),
+    all(
+        "static System.Tuple",
+        &[
+            Get("static Tuple<T1> Create<T1>(T1 item1)", new_tuple),
+            Get(
+                "static Tuple<T1, T2> Create<T1, T2>(T1 item1, T2 item2)",
+                new_tuple,
+            ),
+            Get(
+                "static Tuple<T1, T2, T3> Create<T1, T2, T3>(T1 item1, T2 item2, T3 item3)",
+                new_tuple,
+            ),
+            Get(
+                "static Tuple<T1, T2, T3, T4> Create<T1, T2, T3, T4>(T1 item1, T2 item2, T3 item3, T4 item4)",
+                new_tuple,
+            ),
+            Get(
+                "static Tuple<T1, T2, T3, T4, T5> Create<T1, T2, T3, T4, T5>(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5)",
+                new_tuple,
+            ),
+        ],
+    ),
+    all(
+        "class System.Tuple<T1>",
+        &[
+            Get("ctor(T1 item1)", new_tuple),
+            Get("T1 Item1", |c| item(c, 0)),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object obj)", equals),
+            Get("int GetHashCode()", hash_code),
+        ],
+    ),
+    all(
+        "class System.Tuple<T1, T2>",
+        &[
+            Get("ctor(T1 item1, T2 item2)", new_tuple),
+            Get("T1 Item1", |c| item(c, 0)),
+            Get("T2 Item2", |c| item(c, 1)),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object obj)", equals),
+            Get("int GetHashCode()", hash_code),
+        ],
+    ),
+    all(
+        "class System.Tuple<T1, T2, T3>",
+        &[
+            Get("ctor(T1 item1, T2 item2, T3 item3)", new_tuple),
+            Get("T1 Item1", |c| item(c, 0)),
+            Get("T2 Item2", |c| item(c, 1)),
+            Get("T3 Item3", |c| item(c, 2)),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object obj)", equals),
+            Get("int GetHashCode()", hash_code),
+        ],
+    ),
+    all(
+        "class System.Tuple<T1, T2, T3, T4>",
+        &[
+            Get("ctor(T1 item1, T2 item2, T3 item3, T4 item4)", new_tuple),
+            Get("T1 Item1", |c| item(c, 0)),
+            Get("T2 Item2", |c| item(c, 1)),
+            Get("T3 Item3", |c| item(c, 2)),
+            Get("T4 Item4", |c| item(c, 3)),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object obj)", equals),
+            Get("int GetHashCode()", hash_code),
+        ],
+    ),
+    all(
+        "class System.Tuple<T1, T2, T3, T4, T5>",
+        &[
+            Get(
+                "ctor(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5)",
+                new_tuple,
+            ),
+            Get("T1 Item1", |c| item(c, 0)),
+            Get("T2 Item2", |c| item(c, 1)),
+            Get("T3 Item3", |c| item(c, 2)),
+            Get("T4 Item4", |c| item(c, 3)),
+            Get("T5 Item5", |c| item(c, 4)),
+            Get("string ToString()", to_string),
+            Get("bool Equals(object obj)", equals),
+            Get("int GetHashCode()", hash_code),
+        ],
+    ),
+    all(
+        "static System.ValueTuple",
+        &[
+            Get("static (T1, T2) Create<T1, T2>(T1 item1, T2 item2)", value_tuple),
+            Get(
+                "static (T1, T2, T3) Create<T1, T2, T3>(T1 item1, T2 item2, T3 item3)",
+                value_tuple,
+            ),
+        ],
+    ),
+    none(
+        "class System.Threading.CancellationToken",
+        &[Denied("string ToString()", to_string)],
+    ),
 ];
 
 fn culture(_: &mut Call<'_, '_>) -> Eval {
-    let ty = registry().type_named("System.Globalization.CultureInfo").unwrap_or(Type::OBJECT);
+    let ty = registry()
+        .type_named("System.Globalization.CultureInfo")
+        .unwrap_or(Type::OBJECT);
     Ok(Value::object(ty, Data::Plain))
 }
 

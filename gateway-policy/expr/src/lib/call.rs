@@ -2,7 +2,12 @@
 
 use std::rc::Rc;
 
-use gateway_dotnet::{Error, Str, json::Token, number::Decimal, time::{DateTime, DateTimeOffset, TimeSpan}};
+use gateway_dotnet::{
+    Error, Str,
+    json::Token,
+    number::Decimal,
+    time::{DateTime, DateTimeOffset, TimeSpan},
+};
 
 use crate::{
     Value, array,
@@ -182,7 +187,10 @@ impl Call<'_, '_> {
 
     /// A `char[]` argument.
     pub(crate) fn chars(&self, i: usize) -> Vec<u16> {
-        self.items(i).iter().filter_map(|v| if let Value::Char(c) = v { Some(*c) } else { None }).collect()
+        self.items(i)
+            .iter()
+            .filter_map(|v| if let Value::Char(c) = v { Some(*c) } else { None })
+            .collect()
     }
 
     /// Whether an argument is an array.

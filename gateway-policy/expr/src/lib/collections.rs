@@ -9,7 +9,8 @@ use super::{
     Entry::{Get, Set},
     all,
     base::{self, is_delegate},
-    none, string::comparer,
+    none,
+    string::comparer,
 };
 use crate::{
     Value, cast,
@@ -46,7 +47,11 @@ pub(crate) fn compare_with(vm: &mut Vm<'_>, by: &Value, a: &Value, b: &Value) ->
 type Order<'o> = dyn FnMut(&mut Vm<'_>, &Value, &Value) -> Result<Ordering, Thrown> + 'o;
 
 /// A stable sort whose comparisons can throw.
-pub(crate) fn merge_sort(vm: &mut Vm<'_>, mut items: Vec<Value>, order: &mut Order<'_>) -> Result<Vec<Value>, Thrown> {
+pub(crate) fn merge_sort(
+    vm: &mut Vm<'_>,
+    mut items: Vec<Value>,
+    order: &mut Order<'_>,
+) -> Result<Vec<Value>, Thrown> {
     if items.len() < 2 {
         return Ok(items);
     }
@@ -58,7 +63,11 @@ pub(crate) fn merge_sort(vm: &mut Vm<'_>, mut items: Vec<Value>, order: &mut Ord
     let (mut a, mut b) = (left.into_iter().peekable(), right.into_iter().peekable());
     while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
         vm.step()?;
-        let next = if order(vm, x, y)? == Ordering::Greater { b.next() } else { a.next() };
+        let next = if order(vm, x, y)? == Ordering::Greater {
+            b.next()
+        } else {
+            a.next()
+        };
         out.extend(next);
     }
     out.extend(a);
@@ -69,7 +78,11 @@ pub(crate) fn merge_sort(vm: &mut Vm<'_>, mut items: Vec<Value>, order: &mut Ord
 // ---- lists
 
 pub(crate) fn out_of_range() -> Thrown {
-    Error::out_of_range("index", "Index was out of range. Must be non-negative and less than the size of the collection.").into()
+    Error::out_of_range(
+        "index",
+        "Index was out of range. Must be non-negative and less than the size of the collection.",
+    )
+    .into()
 }
 
 fn list<R>(c: &Call<'_, '_>, f: impl FnOnce(&mut Growable) -> Result<R, Thrown>) -> Result<R, Thrown> {
@@ -90,12 +103,17 @@ fn changed<R>(c: &Call<'_, '_>, f: impl FnOnce(&mut Growable) -> Result<R, Throw
 }
 
 fn new_of(c: &Call<'_, '_>, def: types::DefId, items: Vec<Value>) -> Eval {
-    Ok(Value::object(Type::generic(def, c.types.to_vec()), Data::List(RefCell::new(items.into()))))
+    Ok(Value::object(
+        Type::generic(def, c.types.to_vec()),
+        Data::List(RefCell::new(items.into())),
+    ))
 }
 
 fn new_list(c: &mut Call<'_, '_>, def: types::DefId) -> Eval {
     let items = match c.arg(0) {
-        Value::Int(n) if *n < 0 => return Err(Error::out_of_range("capacity", "Non-negative number required.").into()),
+        Value::Int(n) if *n < 0 => {
+            return Err(Error::out_of_range("capacity", "Non-negative number required.").into());
+        }
         Value::Int(_) => Vec::new(),
         Value::Null if c.args.is_empty() => Vec::new(),
         _ => c.sequence(0, "collection")?,
@@ -104,7 +122,10 @@ fn new_list(c: &mut Call<'_, '_>, def: types::DefId) -> Eval {
 }
 
 fn position(index: i32, len: usize) -> Result<usize, Thrown> {
-    usize::try_from(index).ok().filter(|i| *i < len).ok_or_else(out_of_range)
+    usize::try_from(index)
+        .ok()
+        .filter(|i| *i < len)
+        .ok_or_else(out_of_range)
 }
 
 /// Items of any collection, for the interfaces.
@@ -148,18 +169,22 @@ fn set(c: &mut Call<'_, '_>) -> Eval {
 fn insert(c: &mut Call<'_, '_>) -> Eval {
     let (i, value) = (c.int(1)?, c.take(2));
     c.vm.charge(size_of::<Value>())?;
-    changed(c, |l| match usize::try_from(i).ok().filter(|i| *i <= l.items.len()) {
-        Some(at) => {
-            l.items.insert(at, value);
-            Ok(Value::Null)
+    changed(c, |l| {
+        match usize::try_from(i).ok().filter(|i| *i <= l.items.len()) {
+            Some(at) => {
+                l.items.insert(at, value);
+                Ok(Value::Null)
+            }
+            None => Err(Error::out_of_range("index", "Index must be within the bounds of the List.").into()),
         }
-        None => Err(Error::out_of_range("index", "Index must be within the bounds of the List.").into()),
     })
 }
 
 fn index_of(c: &mut Call<'_, '_>) -> Result<Option<usize>, Thrown> {
     let wanted = c.arg(1).clone();
-    list(c, |l| Ok(l.items.iter().position(|v| equality::object_equals(v, &wanted))))
+    list(c, |l| {
+        Ok(l.items.iter().position(|v| equality::object_equals(v, &wanted)))
+    })
 }
 
 fn remove(c: &mut Call<'_, '_>) -> Eval {
@@ -214,7 +239,10 @@ fn insert_range(c: &mut Call<'_, '_>) -> Eval {
     let more = c.sequence(2, "collection")?;
     c.vm.charge(more.len() * size_of::<Value>())?;
     changed(c, |l| {
-        let at = usize::try_from(at).ok().filter(|i| *i <= l.items.len()).ok_or_else(out_of_range)?;
+        let at = usize::try_from(at)
+            .ok()
+            .filter(|i| *i <= l.items.len())
+            .ok_or_else(out_of_range)?;
         let tail = l.items.split_off(at);
         l.items.extend(more);
         l.items.extend(tail);
@@ -341,7 +369,9 @@ fn contains(c: &mut Call<'_, '_>) -> Eval {
         }
     }
     let items = items_of(c)?;
-    Ok(Value::Bool(items.iter().any(|v| equality::object_equals(v, c.arg(1)))))
+    Ok(Value::Bool(
+        items.iter().any(|v| equality::object_equals(v, c.arg(1))),
+    ))
 }
 
 /// `Count` of any collection.
@@ -435,13 +465,19 @@ pub(crate) fn make_table(ty: Type, comparer: Comparer, entries: Vec<(Value, Valu
 
 pub(crate) fn missing_key(key: &Value) -> Thrown {
     let shown = crate::text::to_text(key);
-    let message = format!("The given key '{}' was not present in the dictionary.", shown.to_lossy());
+    let message = format!(
+        "The given key '{}' was not present in the dictionary.",
+        shown.to_lossy()
+    );
     Error::new(ExceptionKind::KeyNotFoundException, message).into()
 }
 
 pub(crate) fn duplicate_key(key: &Value) -> Thrown {
     let shown = crate::text::to_text(key);
-    let message = format!("An item with the same key has already been added. Key: {}", shown.to_lossy());
+    let message = format!(
+        "An item with the same key has already been added. Key: {}",
+        shown.to_lossy()
+    );
     Error::new(ExceptionKind::ArgumentException, message).into()
 }
 
@@ -457,7 +493,12 @@ pub(crate) fn pair(v: &Value) -> Option<(Value, Value)> {
 }
 
 fn new_dictionary(c: &mut Call<'_, '_>) -> Eval {
-    let how = c.args.iter().map(comparer).find(|h| *h != Comparer::Default).unwrap_or(Comparer::Default);
+    let how = c
+        .args
+        .iter()
+        .map(comparer)
+        .find(|h| *h != Comparer::Default)
+        .unwrap_or(Comparer::Default);
     let source = match c.arg(0) {
         Value::Int(_) | Value::Null => Vec::new(),
         Value::Object(o) if o.native::<Comparer>().is_some() => Vec::new(),
@@ -471,7 +512,10 @@ fn new_dictionary(c: &mut Call<'_, '_>) -> Eval {
             }
         }
     }
-    Ok(Value::object(Type::generic(types::DICTIONARY, c.types.to_vec()), Data::Table(RefCell::new(table))))
+    Ok(Value::object(
+        Type::generic(types::DICTIONARY, c.types.to_vec()),
+        Data::Table(RefCell::new(table)),
+    ))
 }
 
 /// Any dictionary's value for a key.
@@ -529,7 +573,11 @@ fn contains_key(c: &mut Call<'_, '_>) -> Eval {
 
 fn contains_value(c: &mut Call<'_, '_>) -> Eval {
     let wanted = c.arg(1).clone();
-    table(c, |t| Ok(Value::Bool(t.iter().any(|(_, v)| equality::object_equals(v, &wanted)))))
+    table(c, |t| {
+        Ok(Value::Bool(
+            t.iter().any(|(_, v)| equality::object_equals(v, &wanted)),
+        ))
+    })
 }
 
 fn try_get(c: &mut Call<'_, '_>) -> Eval {
@@ -555,26 +603,41 @@ fn dict_remove(c: &mut Call<'_, '_>) -> Eval {
 /// Keys or values of any dictionary, in order.
 fn side(c: &mut Call<'_, '_>, keys: bool) -> Eval {
     let items = items_of(c)?;
-    let list: Vec<Value> = items.iter().filter_map(pair).map(|(k, v)| if keys { k } else { v }).collect();
+    let list: Vec<Value> = items
+        .iter()
+        .filter_map(pair)
+        .map(|(k, v)| if keys { k } else { v })
+        .collect();
     let ty = c.ty(usize::from(!keys));
     Ok(Value::list(ty, list))
 }
 
 fn new_set(c: &mut Call<'_, '_>) -> Eval {
-    let how = c.args.iter().map(comparer).find(|h| *h != Comparer::Default).unwrap_or(Comparer::Default);
+    let how = c
+        .args
+        .iter()
+        .map(comparer)
+        .find(|h| *h != Comparer::Default)
+        .unwrap_or(Comparer::Default);
     let items = match c.arg(0) {
         Value::Int(_) | Value::Null => Vec::new(),
         Value::Object(o) if o.native::<Comparer>().is_some() => Vec::new(),
         _ => c.sequence(0, "collection")?,
     };
     let entries = items.into_iter().map(|k| (k, Value::Null)).collect();
-    Ok(make_table(Type::generic(types::HASH_SET, c.types.to_vec()), how, entries))
+    Ok(make_table(
+        Type::generic(types::HASH_SET, c.types.to_vec()),
+        how,
+        entries,
+    ))
 }
 
 fn set_add(c: &mut Call<'_, '_>) -> Eval {
     let value = c.take(1);
     c.vm.charge(3 * size_of::<Value>())?;
-    table(c, |t| Ok(Value::Bool(!t.contains(&value) && t.set(value, Value::Null))))
+    table(c, |t| {
+        Ok(Value::Bool(!t.contains(&value) && t.set(value, Value::Null)))
+    })
 }
 
 fn set_remove(c: &mut Call<'_, '_>) -> Eval {
@@ -640,8 +703,14 @@ fn pair_part(c: &Call<'_, '_>, value: bool) -> Eval {
 fn get_enumerator(c: &mut Call<'_, '_>) -> Eval {
     let source = c.arg(0).clone();
     let iter: Box<dyn Iter> = c.vm.iter(&source)?;
-    let ty = Type::generic(types::IENUMERATOR_T, [c.types.first().cloned().unwrap_or(Type::OBJECT)]);
-    Ok(Value::object(ty, Data::Enumerator(RefCell::new((iter, Value::Null)))))
+    let ty = Type::generic(
+        types::IENUMERATOR_T,
+        [c.types.first().cloned().unwrap_or(Type::OBJECT)],
+    );
+    Ok(Value::object(
+        ty,
+        Data::Enumerator(RefCell::new((iter, Value::Null))),
+    ))
 }
 
 fn enumerator(c: &Call<'_, '_>) -> Result<Rc<Object>, Thrown> {
@@ -650,7 +719,9 @@ fn enumerator(c: &Call<'_, '_>) -> Result<Rc<Object>, Thrown> {
 
 fn move_next(c: &mut Call<'_, '_>) -> Eval {
     let o = enumerator(c)?;
-    let Data::Enumerator(state) = &o.data else { return Ok(Value::Bool(false)) };
+    let Data::Enumerator(state) = &o.data else {
+        return Ok(Value::Bool(false));
+    };
     let mut state = state.borrow_mut();
     let next = state.0.next(c.vm)?;
     let more = next.is_some();
@@ -680,19 +751,33 @@ const LIST: &[super::Entry] = &[
     Get("void Add(T item)", add),
     Get("void AddRange(IEnumerable<T> collection)", add_range),
     Get("void Insert(int index, T item)", insert),
-    Get("void InsertRange(int index, IEnumerable<T> collection)", insert_range),
+    Get(
+        "void InsertRange(int index, IEnumerable<T> collection)",
+        insert_range,
+    ),
     Get("bool Remove(T item)", remove),
     Get("void RemoveAt(int index)", remove_at),
     Get("void RemoveRange(int index, int count)", remove_range),
     Get("int RemoveAll(Predicate<T> match)", remove_all),
     Get("void Clear()", clear),
     Get("bool Contains(T item)", contains),
-    Get("int IndexOf(T item)", |c| Ok(Value::Int(index_of(c)?.map_or(-1, |i| i as i32)))),
+    Get("int IndexOf(T item)", |c| {
+        Ok(Value::Int(index_of(c)?.map_or(-1, |i| i as i32)))
+    }),
     Get("int LastIndexOf(T item)", |c| {
         let wanted = c.arg(1).clone();
-        list(c, |l| Ok(Value::Int(l.items.iter().rposition(|v| equality::object_equals(v, &wanted)).map_or(-1, |i| i as i32))))
+        list(c, |l| {
+            Ok(Value::Int(
+                l.items
+                    .iter()
+                    .rposition(|v| equality::object_equals(v, &wanted))
+                    .map_or(-1, |i| i as i32),
+            ))
+        })
     }),
-    Get("bool Exists(Predicate<T> match)", |c| Ok(Value::Bool(matching(c, false)?.is_some()))),
+    Get("bool Exists(Predicate<T> match)", |c| {
+        Ok(Value::Bool(matching(c, false)?.is_some()))
+    }),
     Get("T Find(Predicate<T> match)", |c| find(c, false)),
     Get("T FindLast(Predicate<T> match)", |c| find(c, true)),
     Get("int FindIndex(Predicate<T> match)", |c| find_index(c, false)),
@@ -700,7 +785,10 @@ const LIST: &[super::Entry] = &[
     Get("List<T> FindAll(Predicate<T> match)", find_all),
     Get("bool TrueForAll(Predicate<T> match)", true_for_all),
     Get("void ForEach(Action<T> action)", for_each),
-    Get("List<TOutput> ConvertAll<TOutput>(Converter<T, TOutput> converter)", convert_all),
+    Get(
+        "List<TOutput> ConvertAll<TOutput>(Converter<T, TOutput> converter)",
+        convert_all,
+    ),
     Get("List<T> GetRange(int index, int count)", get_range),
     Get("void Sort()", sort),
     Get("void Sort(Comparison<T> comparison)", sort),
@@ -713,7 +801,10 @@ const LIST: &[super::Entry] = &[
         let wanted = c.arg(1).clone();
         let items = items_of(c)?;
         let found = items.binary_search_by(|v| equality::compare(v, &wanted).unwrap_or(Ordering::Equal));
-        Ok(Value::Int(match found { Ok(i) => i as i32, Err(i) => !(i as i32) }))
+        Ok(Value::Int(match found {
+            Ok(i) => i as i32,
+            Err(i) => !(i as i32),
+        }))
     }),
     Get("IEnumerator<T> GetEnumerator()", get_enumerator),
 ];
@@ -723,8 +814,14 @@ const DICTIONARY: &[super::Entry] = &[
     Get("ctor(int capacity)", new_dictionary),
     Get("ctor(IEqualityComparer<TKey> comparer)", new_dictionary),
     Get("ctor(IDictionary<TKey, TValue> dictionary)", new_dictionary),
-    Get("ctor(IEnumerable<KeyValuePair<TKey, TValue>> collection)", new_dictionary),
-    Get("ctor(IDictionary<TKey, TValue> dictionary, IEqualityComparer<TKey> comparer)", new_dictionary),
+    Get(
+        "ctor(IEnumerable<KeyValuePair<TKey, TValue>> collection)",
+        new_dictionary,
+    ),
+    Get(
+        "ctor(IDictionary<TKey, TValue> dictionary, IEqualityComparer<TKey> comparer)",
+        new_dictionary,
+    ),
     Get("int Count", count),
     Set("TValue this[TKey key]", dict_get, dict_set),
     Get("List<TKey> Keys", |c| side(c, true)),
@@ -737,142 +834,227 @@ const DICTIONARY: &[super::Entry] = &[
     Get("bool Remove(TKey key)", dict_remove),
     Get("bool Remove(TKey key, out TValue value)", dict_remove),
     Get("void Clear()", clear),
-    Get("IEnumerator<KeyValuePair<TKey, TValue>> GetEnumerator()", get_enumerator),
+    Get(
+        "IEnumerator<KeyValuePair<TKey, TValue>> GetEnumerator()",
+        get_enumerator,
+    ),
 ];
 
 pub(super) const TYPES: &[Decl] = &[
-    none("interface System.Collections.IEnumerable", &[Get("System.Collections.IEnumerator GetEnumerator()", get_enumerator)]),
-    none("interface System.Collections.IEnumerator", &[
-        Get("bool MoveNext()", move_next),
-        Get("object Current", current),
-    ]),
-    all("interface System.Collections.Generic.IEnumerable<out T> : System.Collections.IEnumerable", &[
-        Get("IEnumerator<T> GetEnumerator()", get_enumerator),
-    ]),
-    all("interface System.Collections.Generic.IEnumerator<out T> : System.Collections.IEnumerator, IDisposable", &[
-        Get("T Current", current),
-        Get("bool MoveNext()", move_next),
-    ]),
-    all("interface System.Collections.Generic.IReadOnlyCollection<out T> : IEnumerable<T>", &[Get("int Count", count)]),
-    none("interface System.Collections.Generic.IReadOnlyList<out T> : IReadOnlyCollection<T>", &[Get("T this[int index]", |c| element(c))]),
-    all("interface System.Collections.Generic.ICollection<T> : IEnumerable<T>", &[
-        Get("int Count", count),
-        Get("bool IsReadOnly", |_| Ok(Value::Bool(false))),
-        Get("void Add(T item)", add),
-        Get("void Clear()", clear),
-        Get("bool Contains(T item)", contains),
-        Get("void CopyTo(T[] array, int arrayIndex)", copy_to),
-        Get("bool Remove(T item)", remove),
-    ]),
-    all("interface System.Collections.Generic.IList<T> : ICollection<T>", &[
-        Set("T this[int index]", element, set_element),
-        Get("int IndexOf(T item)", |c| {
-            let items = items_of(c)?;
-            Ok(Value::Int(items.iter().position(|v| equality::object_equals(v, c.arg(1))).map_or(-1, |i| i as i32)))
-        }),
-        Get("void Insert(int index, T item)", insert),
-        Get("void RemoveAt(int index)", remove_at),
-    ]),
-    all("interface System.Collections.Generic.ISet<T> : ICollection<T>", &[Get("bool Add(T item)", set_add)]),
-    all("interface System.Collections.Generic.IDictionary<TKey, TValue> : ICollection<KeyValuePair<TKey, TValue>>", &[
-        Set("TValue this[TKey key]", dict_get, dict_set),
-        Get("ICollection<TKey> Keys", |c| side(c, true)),
-        Get("ICollection<TValue> Values", |c| side(c, false)),
-        Get("bool ContainsKey(TKey key)", contains_key),
-        Get("void Add(TKey key, TValue value)", dict_add),
-        Get("bool Remove(TKey key)", dict_remove),
-        Get("bool TryGetValue(TKey key, out TValue value)", try_get),
-    ]),
-    all("interface System.Collections.Generic.IReadOnlyDictionary<TKey, TValue> : IReadOnlyCollection<KeyValuePair<TKey, TValue>>", &[
-        Get("TValue this[TKey key]", dict_get),
-        Get("IEnumerable<TKey> Keys", |c| side(c, true)),
-        Get("IEnumerable<TValue> Values", |c| side(c, false)),
-        Get("bool ContainsKey(TKey key)", contains_key),
-        Get("bool TryGetValue(TKey key, out TValue value)", try_get),
-    ]),
-    all("struct System.Collections.Generic.KeyValuePair<TKey, TValue>", &[
-        Get("ctor(TKey key, TValue value)", |c| {
-            let ty = Type::generic(types::KEY_VALUE_PAIR, c.types.to_vec());
-            Ok(Value::object(ty, Data::Pair(c.arg(0).clone(), c.arg(1).clone())))
-        }),
-        Get("TKey Key", |c| pair_part(c, false)),
-        Get("TValue Value", |c| pair_part(c, true)),
-        Get("string ToString()", base::to_string),
-    ]),
-    all("class System.Collections.Generic.List<T> : IList<T>, IReadOnlyList<T>", LIST),
-    all("class System.Collections.Generic.Dictionary<TKey, TValue> : IDictionary<TKey, TValue>, IReadOnlyDictionary<TKey, TValue>", DICTIONARY),
-    all("class System.Collections.Generic.HashSet<T> : ISet<T>, IReadOnlyCollection<T>", &[
-        Get("ctor()", new_set),
-        Get("ctor(int capacity)", new_set),
-        Get("ctor(IEqualityComparer<T> comparer)", new_set),
-        Get("ctor(IEnumerable<T> collection)", new_set),
-        Get("ctor(IEnumerable<T> collection, IEqualityComparer<T> comparer)", new_set),
-        Get("int Count", count),
-        Get("bool Add(T item)", set_add),
-        Get("bool Contains(T item)", contains),
-        Get("bool Remove(T item)", set_remove),
-        Get("void Clear()", clear),
-        Get("void UnionWith(IEnumerable<T> other)", |c| set_update(c, "union")),
-        Get("void IntersectWith(IEnumerable<T> other)", |c| set_update(c, "intersect")),
-        Get("void ExceptWith(IEnumerable<T> other)", |c| set_update(c, "except")),
-        Get("void SymmetricExceptWith(IEnumerable<T> other)", |c| set_update(c, "symmetric")),
-        Get("bool IsSubsetOf(IEnumerable<T> other)", |c| set_relation(c, subset)),
-        Get("bool IsSupersetOf(IEnumerable<T> other)", |c| set_relation(c, |a, b| subset(b, a))),
-        Get("bool IsProperSubsetOf(IEnumerable<T> other)", |c| set_relation(c, |a, b| subset(a, b) && a.len() < b.len())),
-        Get("bool IsProperSupersetOf(IEnumerable<T> other)", |c| set_relation(c, |a, b| subset(b, a) && b.len() < a.len())),
-        Get("bool Overlaps(IEnumerable<T> other)", |c| set_relation(c, |a, b| a.iter().any(|(k, _)| b.contains(k)))),
-        Get("bool SetEquals(IEnumerable<T> other)", |c| set_relation(c, |a, b| a.len() == b.len() && subset(a, b))),
-        Get("int RemoveWhere(Predicate<T> match)", |c| {
-            let (items, test) = (items_of(c)?, c.arg(1).clone());
-            let mut removed = 0;
-            for item in items {
-                c.vm.step()?;
-                if c.vm.test(&test, std::slice::from_ref(&item))? {
-                    table(c, |t| Ok(t.remove(&item)))?;
-                    removed += 1;
+    none(
+        "interface System.Collections.IEnumerable",
+        &[Get(
+            "System.Collections.IEnumerator GetEnumerator()",
+            get_enumerator,
+        )],
+    ),
+    none(
+        "interface System.Collections.IEnumerator",
+        &[Get("bool MoveNext()", move_next), Get("object Current", current)],
+    ),
+    all(
+        "interface System.Collections.Generic.IEnumerable<out T> : System.Collections.IEnumerable",
+        &[Get("IEnumerator<T> GetEnumerator()", get_enumerator)],
+    ),
+    all(
+        "interface System.Collections.Generic.IEnumerator<out T> : System.Collections.IEnumerator, IDisposable",
+        &[Get("T Current", current), Get("bool MoveNext()", move_next)],
+    ),
+    all(
+        "interface System.Collections.Generic.IReadOnlyCollection<out T> : IEnumerable<T>",
+        &[Get("int Count", count)],
+    ),
+    none(
+        "interface System.Collections.Generic.IReadOnlyList<out T> : IReadOnlyCollection<T>",
+        &[Get("T this[int index]", |c| element(c))],
+    ),
+    all(
+        "interface System.Collections.Generic.ICollection<T> : IEnumerable<T>",
+        &[
+            Get("int Count", count),
+            Get("bool IsReadOnly", |_| Ok(Value::Bool(false))),
+            Get("void Add(T item)", add),
+            Get("void Clear()", clear),
+            Get("bool Contains(T item)", contains),
+            Get("void CopyTo(T[] array, int arrayIndex)", copy_to),
+            Get("bool Remove(T item)", remove),
+        ],
+    ),
+    all(
+        "interface System.Collections.Generic.IList<T> : ICollection<T>",
+        &[
+            Set("T this[int index]", element, set_element),
+            Get("int IndexOf(T item)", |c| {
+                let items = items_of(c)?;
+                Ok(Value::Int(
+                    items
+                        .iter()
+                        .position(|v| equality::object_equals(v, c.arg(1)))
+                        .map_or(-1, |i| i as i32),
+                ))
+            }),
+            Get("void Insert(int index, T item)", insert),
+            Get("void RemoveAt(int index)", remove_at),
+        ],
+    ),
+    all(
+        "interface System.Collections.Generic.ISet<T> : ICollection<T>",
+        &[Get("bool Add(T item)", set_add)],
+    ),
+    all(
+        "interface System.Collections.Generic.IDictionary<TKey, TValue> : ICollection<KeyValuePair<TKey, TValue>>",
+        &[
+            Set("TValue this[TKey key]", dict_get, dict_set),
+            Get("ICollection<TKey> Keys", |c| side(c, true)),
+            Get("ICollection<TValue> Values", |c| side(c, false)),
+            Get("bool ContainsKey(TKey key)", contains_key),
+            Get("void Add(TKey key, TValue value)", dict_add),
+            Get("bool Remove(TKey key)", dict_remove),
+            Get("bool TryGetValue(TKey key, out TValue value)", try_get),
+        ],
+    ),
+    all(
+        "interface System.Collections.Generic.IReadOnlyDictionary<TKey, TValue> : IReadOnlyCollection<KeyValuePair<TKey, TValue>>",
+        &[
+            Get("TValue this[TKey key]", dict_get),
+            Get("IEnumerable<TKey> Keys", |c| side(c, true)),
+            Get("IEnumerable<TValue> Values", |c| side(c, false)),
+            Get("bool ContainsKey(TKey key)", contains_key),
+            Get("bool TryGetValue(TKey key, out TValue value)", try_get),
+        ],
+    ),
+    all(
+        "struct System.Collections.Generic.KeyValuePair<TKey, TValue>",
+        &[
+            Get("ctor(TKey key, TValue value)", |c| {
+                let ty = Type::generic(types::KEY_VALUE_PAIR, c.types.to_vec());
+                Ok(Value::object(ty, Data::Pair(c.arg(0).clone(), c.arg(1).clone())))
+            }),
+            Get("TKey Key", |c| pair_part(c, false)),
+            Get("TValue Value", |c| pair_part(c, true)),
+            Get("string ToString()", base::to_string),
+        ],
+    ),
+    all(
+        "class System.Collections.Generic.List<T> : IList<T>, IReadOnlyList<T>",
+        LIST,
+    ),
+    all(
+        "class System.Collections.Generic.Dictionary<TKey, TValue> : IDictionary<TKey, TValue>, IReadOnlyDictionary<TKey, TValue>",
+        DICTIONARY,
+    ),
+    all(
+        "class System.Collections.Generic.HashSet<T> : ISet<T>, IReadOnlyCollection<T>",
+        &[
+            Get("ctor()", new_set),
+            Get("ctor(int capacity)", new_set),
+            Get("ctor(IEqualityComparer<T> comparer)", new_set),
+            Get("ctor(IEnumerable<T> collection)", new_set),
+            Get(
+                "ctor(IEnumerable<T> collection, IEqualityComparer<T> comparer)",
+                new_set,
+            ),
+            Get("int Count", count),
+            Get("bool Add(T item)", set_add),
+            Get("bool Contains(T item)", contains),
+            Get("bool Remove(T item)", set_remove),
+            Get("void Clear()", clear),
+            Get("void UnionWith(IEnumerable<T> other)", |c| set_update(c, "union")),
+            Get("void IntersectWith(IEnumerable<T> other)", |c| {
+                set_update(c, "intersect")
+            }),
+            Get("void ExceptWith(IEnumerable<T> other)", |c| {
+                set_update(c, "except")
+            }),
+            Get("void SymmetricExceptWith(IEnumerable<T> other)", |c| {
+                set_update(c, "symmetric")
+            }),
+            Get("bool IsSubsetOf(IEnumerable<T> other)", |c| {
+                set_relation(c, subset)
+            }),
+            Get("bool IsSupersetOf(IEnumerable<T> other)", |c| {
+                set_relation(c, |a, b| subset(b, a))
+            }),
+            Get("bool IsProperSubsetOf(IEnumerable<T> other)", |c| {
+                set_relation(c, |a, b| subset(a, b) && a.len() < b.len())
+            }),
+            Get("bool IsProperSupersetOf(IEnumerable<T> other)", |c| {
+                set_relation(c, |a, b| subset(b, a) && b.len() < a.len())
+            }),
+            Get("bool Overlaps(IEnumerable<T> other)", |c| {
+                set_relation(c, |a, b| a.iter().any(|(k, _)| b.contains(k)))
+            }),
+            Get("bool SetEquals(IEnumerable<T> other)", |c| {
+                set_relation(c, |a, b| a.len() == b.len() && subset(a, b))
+            }),
+            Get("int RemoveWhere(Predicate<T> match)", |c| {
+                let (items, test) = (items_of(c)?, c.arg(1).clone());
+                let mut removed = 0;
+                for item in items {
+                    c.vm.step()?;
+                    if c.vm.test(&test, std::slice::from_ref(&item))? {
+                        table(c, |t| Ok(t.remove(&item)))?;
+                        removed += 1;
+                    }
                 }
-            }
-            Ok(Value::Int(removed))
-        }),
-        Get("void CopyTo(T[] array)", copy_to),
-        Get("IEnumerator<T> GetEnumerator()", get_enumerator),
-    ]),
-    all("class System.Collections.Generic.Queue<T> : IEnumerable<T>, IReadOnlyCollection<T>", &[
-        Get("ctor()", |c| new_list(c, types::QUEUE)),
-        Get("ctor(int capacity)", |c| new_list(c, types::QUEUE)),
-        Get("ctor(IEnumerable<T> collection)", |c| new_list(c, types::QUEUE)),
-        Get("int Count", count),
-        Get("void Enqueue(T item)", add),
-        Get("T Dequeue()", |c| end(c, true, false)?.ok_or_else(|| empty_error("Queue"))),
-        Get("T Peek()", |c| end(c, false, false)?.ok_or_else(|| empty_error("Queue"))),
-        Get("bool TryDequeue(out T result)", |c| try_end(c, true, false)),
-        Get("bool TryPeek(out T result)", |c| try_end(c, false, false)),
-        Get("bool Contains(T item)", contains),
-        Get("void Clear()", clear),
-        Get("T[] ToArray()", to_array),
-        Get("IEnumerator<T> GetEnumerator()", get_enumerator),
-    ]),
-    all("class System.Collections.Generic.Stack<T> : IEnumerable<T>, IReadOnlyCollection<T>", &[
-        Get("ctor()", |c| new_list(c, types::STACK)),
-        Get("ctor(int capacity)", |c| new_list(c, types::STACK)),
-        Get("ctor(IEnumerable<T> collection)", |c| new_list(c, types::STACK)),
-        Get("int Count", count),
-        Get("void Push(T item)", add),
-        Get("T Pop()", |c| end(c, true, true)?.ok_or_else(|| empty_error("Stack"))),
-        Get("T Peek()", |c| end(c, false, true)?.ok_or_else(|| empty_error("Stack"))),
-        Get("bool TryPop(out T result)", |c| try_end(c, true, true)),
-        Get("bool TryPeek(out T result)", |c| try_end(c, false, true)),
-        Get("bool Contains(T item)", contains),
-        Get("void Clear()", clear),
-        Get("T[] ToArray()", to_array),
-        Get("IEnumerator<T> GetEnumerator()", get_enumerator),
-    ]),
+                Ok(Value::Int(removed))
+            }),
+            Get("void CopyTo(T[] array)", copy_to),
+            Get("IEnumerator<T> GetEnumerator()", get_enumerator),
+        ],
+    ),
+    all(
+        "class System.Collections.Generic.Queue<T> : IEnumerable<T>, IReadOnlyCollection<T>",
+        &[
+            Get("ctor()", |c| new_list(c, types::QUEUE)),
+            Get("ctor(int capacity)", |c| new_list(c, types::QUEUE)),
+            Get("ctor(IEnumerable<T> collection)", |c| new_list(c, types::QUEUE)),
+            Get("int Count", count),
+            Get("void Enqueue(T item)", add),
+            Get("T Dequeue()", |c| {
+                end(c, true, false)?.ok_or_else(|| empty_error("Queue"))
+            }),
+            Get("T Peek()", |c| {
+                end(c, false, false)?.ok_or_else(|| empty_error("Queue"))
+            }),
+            Get("bool TryDequeue(out T result)", |c| try_end(c, true, false)),
+            Get("bool TryPeek(out T result)", |c| try_end(c, false, false)),
+            Get("bool Contains(T item)", contains),
+            Get("void Clear()", clear),
+            Get("T[] ToArray()", to_array),
+            Get("IEnumerator<T> GetEnumerator()", get_enumerator),
+        ],
+    ),
+    all(
+        "class System.Collections.Generic.Stack<T> : IEnumerable<T>, IReadOnlyCollection<T>",
+        &[
+            Get("ctor()", |c| new_list(c, types::STACK)),
+            Get("ctor(int capacity)", |c| new_list(c, types::STACK)),
+            Get("ctor(IEnumerable<T> collection)", |c| new_list(c, types::STACK)),
+            Get("int Count", count),
+            Get("void Push(T item)", add),
+            Get("T Pop()", |c| {
+                end(c, true, true)?.ok_or_else(|| empty_error("Stack"))
+            }),
+            Get("T Peek()", |c| {
+                end(c, false, true)?.ok_or_else(|| empty_error("Stack"))
+            }),
+            Get("bool TryPop(out T result)", |c| try_end(c, true, true)),
+            Get("bool TryPeek(out T result)", |c| try_end(c, false, true)),
+            Get("bool Contains(T item)", contains),
+            Get("void Clear()", clear),
+            Get("T[] ToArray()", to_array),
+            Get("IEnumerator<T> GetEnumerator()", get_enumerator),
+        ],
+    ),
 ];
 
 /// `IList<T>[i]` of arrays and lists.
 fn element(c: &mut Call<'_, '_>) -> Eval {
     match c.arg(0) {
-        Value::Object(o) if matches!(o.data, Data::Array(_) | Data::Bytes(_)) => crate::array::get(c.arg(0), &c.args[1..2]),
+        Value::Object(o) if matches!(o.data, Data::Array(_) | Data::Bytes(_)) => {
+            crate::array::get(c.arg(0), &c.args[1..2])
+        }
         _ => get(c),
     }
 }

@@ -1,6 +1,10 @@
 //! The `context` model: `IExpressionContext` and everything reached from it.
 
-use gateway_dotnet::{Str, time::{DateTime, DateTimeKind, TimeSpan}, Guid};
+use gateway_dotnet::{
+    Str,
+    guid::Guid,
+    time::{DateTime, DateTimeKind, TimeSpan},
+};
 
 use super::{
     Call, Decl,
@@ -34,27 +38,34 @@ impl Part {
             Part::Product => "IProduct",
             Part::Request => "IRequest",
             Part::RequestBody | Part::ResponseBody => "IMessageBody",
-            Part::Response => "Resp",
+            Part::Response => "IResponse",
             Part::Subscription => "ISubscription",
             Part::User => "IUser",
             Part::ProductGroup(_) | Part::UserGroup(_) => "IGroup",
             Part::UserIdentity(_) => "IUserIdentity",
-            Part::Certificates | Part::RequestHeaders | Part::RequestUrlQuery | Part::OriginalUrlQuery
-            | Part::ServiceUrlQuery | Part::MatchedParameters | Part::ResponseHeaders | Part::Variables => {
-                "System.Collections.Generic.Dictionary"
-            }
+            Part::Certificates
+            | Part::RequestHeaders
+            | Part::RequestUrlQuery
+            | Part::OriginalUrlQuery
+            | Part::ServiceUrlQuery
+            | Part::MatchedParameters
+            | Part::ResponseHeaders
+            | Part::Variables => "System.Collections.Generic.Dictionary",
         }
     }
 
     pub(crate) fn ty(self) -> Type {
         let value = match self {
-            Part::RequestHeaders | Part::ResponseHeaders | Part::RequestUrlQuery | Part::OriginalUrlQuery
+            Part::RequestHeaders
+            | Part::ResponseHeaders
+            | Part::RequestUrlQuery
+            | Part::OriginalUrlQuery
             | Part::ServiceUrlQuery => Type::array(Type::STRING),
             Part::MatchedParameters => Type::STRING,
             Part::Variables => Type::OBJECT,
-            Part::Certificates => {
-                registry().type_named("System.Security.Cryptography.X509Certificates.X509Certificate2").unwrap_or(Type::OBJECT)
-            }
+            Part::Certificates => registry()
+                .type_named("System.Security.Cryptography.X509Certificates.X509Certificate2")
+                .unwrap_or(Type::OBJECT),
             _ => return registry().type_named(self.type_name()).unwrap_or(Type::OBJECT),
         };
         Type::generic(types::DICTIONARY, [Type::STRING, value])
@@ -119,9 +130,26 @@ pub(crate) fn url<'c>(vm: &'c Vm<'_>, part: Part) -> Option<&'c Url> {
 /// The whole URL as text; the default port is left out.
 pub(crate) fn url_text(u: &Url) -> String {
     let default = matches!((&*u.scheme, u.port), ("http", 80) | ("https", 443));
-    let port = if default { String::new() } else { format!(":{}", u.port) };
-    let query = if u.query.is_empty() { String::new() } else { format!("?{}", u.query) };
+    let port = if default {
+        String::new()
+    } else {
+        format!(":{}", u.port)
+    };
+    let query = if u.query.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", u.query)
+    };
     format!("{}://{}{port}{}{query}", u.scheme, u.host, u.path)
+}
+
+/// The text of a URL part.
+pub(crate) fn context_url(vm: &Vm<'_>, part: Part) -> Option<Str> {
+    let u = match part {
+        Part::RequestUrl | Part::OriginalUrl | Part::ApiServiceUrl => url(vm, part)?,
+        _ => return None,
+    };
+    Some(crate::text::to_text(&super::make_uri(&Str::new(&url_text(u)))))
 }
 
 fn url_prop(c: &mut Call<'_, '_>, f: fn(&Url) -> Value) -> Eval {
@@ -149,7 +177,10 @@ fn percent_decode(text: &str, plus: bool) -> String {
     let raw = text.as_bytes();
     let mut i = 0;
     while let Some(b) = raw.get(i) {
-        let hex = raw.get(i + 1..i + 3).and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
+        let hex = raw
+            .get(i + 1..i + 3)
+            .and_then(|h| std::str::from_utf8(h).ok())
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
         match (b, hex) {
             (b'%', Some(v)) => {
                 bytes.push(v);
@@ -200,17 +231,31 @@ pub(crate) fn look_up(vm: &mut Vm<'_>, part: Part, key: &Value) -> Result<Option
         return Ok(header(map, &name).map(|l| string_list(&l)));
     }
     if let Some(u) = url(vm, part) {
-        let list: Vec<String> =
-            query_pairs(&u.query).into_iter().filter(|(n, _)| n.eq_ignore_ascii_case(&name)).map(|(_, v)| v).collect();
+        let list: Vec<String> = query_pairs(&u.query)
+            .into_iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(&name))
+            .map(|(_, v)| v)
+            .collect();
         return Ok((!list.is_empty()).then(|| string_list(&list)));
     }
     match part {
         Part::MatchedParameters => {
-            let found = vm.context.request.matched_parameters.iter().find(|(n, _)| n.eq_ignore_ascii_case(&name));
+            let found = vm
+                .context
+                .request
+                .matched_parameters
+                .iter()
+                .find(|(n, _)| n.eq_ignore_ascii_case(&name));
             Ok(found.map(|(_, v)| Value::string(v)))
         }
         Part::Certificates => {
-            let found = vm.context.deployment.certificates.iter().find(|(n, _)| **n == *name).map(|(_, der)| der.clone());
+            let found = vm
+                .context
+                .deployment
+                .certificates
+                .iter()
+                .find(|(n, _)| **n == *name)
+                .map(|(_, der)| der.clone());
             found.map(|der| super::make_certificate(&der)).transpose()
         }
         _ => Ok(None),
@@ -225,12 +270,23 @@ pub(crate) fn context_items(vm: &mut Vm<'_>, part: Part) -> Vec<Value> {
     };
     let ty = part.ty();
     if part == Part::Variables {
-        return vm.context.variables.iter().map(|(n, v)| pair(&ty, n, v.clone())).collect();
+        return vm
+            .context
+            .variables
+            .iter()
+            .map(|(n, v)| pair(&ty, n, v.clone()))
+            .collect();
     }
     if let Some(map) = headers_of(vm, part) {
         return map
             .keys()
-            .map(|n| pair(&ty, n.as_str(), string_list(&header(map, n.as_str()).unwrap_or_default())))
+            .map(|n| {
+                pair(
+                    &ty,
+                    n.as_str(),
+                    string_list(&header(map, n.as_str()).unwrap_or_default()),
+                )
+            })
             .collect();
     }
     if let Some(u) = url(vm, part) {
@@ -241,12 +297,19 @@ pub(crate) fn context_items(vm: &mut Vm<'_>, part: Part) -> Vec<Value> {
                 None => grouped.push((n, vec![v])),
             }
         }
-        return grouped.iter().map(|(n, list)| pair(&ty, n, string_list(list))).collect();
+        return grouped
+            .iter()
+            .map(|(n, list)| pair(&ty, n, string_list(list)))
+            .collect();
     }
     match part {
-        Part::MatchedParameters => {
-            vm.context.request.matched_parameters.iter().map(|(n, v)| pair(&ty, n, Value::string(v))).collect()
-        }
+        Part::MatchedParameters => vm
+            .context
+            .request
+            .matched_parameters
+            .iter()
+            .map(|(n, v)| pair(&ty, n, Value::string(v)))
+            .collect(),
         Part::Certificates => {
             let list = vm.context.deployment.certificates.clone();
             list.iter()
@@ -259,7 +322,9 @@ pub(crate) fn context_items(vm: &mut Vm<'_>, part: Part) -> Vec<Value> {
 
 /// `GetValueOrDefault` on headers, queries and claims: values joined by commas.
 fn joined(c: &mut Call<'_, '_>) -> Eval {
-    let Value::Str(name) = c.arg(1).clone() else { return Err(gateway_dotnet::Error::null("key").into()) };
+    let Value::Str(name) = c.arg(1).clone() else {
+        return Err(gateway_dotnet::Error::null("key").into());
+    };
     if let Value::Context(p) = c.arg(0) {
         if let Some(map) = headers_of(c.vm, *p) {
             let mut all = map.get_all(name.as_str().unwrap_or_default()).iter();
@@ -280,7 +345,11 @@ fn joined(c: &mut Call<'_, '_>) -> Eval {
     match super::collections::look_up(c, &Value::Str(name))? {
         Some(Value::Object(o)) => match &o.data {
             Data::Array(items) => {
-                let parts: Vec<String> = items.borrow().iter().map(|v| v.to_text().unwrap_or_default()).collect();
+                let parts: Vec<String> = items
+                    .borrow()
+                    .iter()
+                    .map(|v| v.to_text().unwrap_or_default())
+                    .collect();
                 string(parts.join(","))
             }
             _ => Ok(Value::Object(o)),
@@ -347,8 +416,12 @@ fn body_bytes(c: &mut Call<'_, '_>, keep: bool) -> Result<bytes::Bytes, Thrown> 
             None => Ok(bytes::Bytes::new()),
         },
         Value::Object(o) => {
-            let Some(BodyOf(Value::Object(response))) = o.native::<BodyOf>() else { return Ok(bytes::Bytes::new()) };
-            let Data::Response(r, consumed) = &response.data else { return Ok(bytes::Bytes::new()) };
+            let Some(BodyOf(Value::Object(response))) = o.native::<BodyOf>() else {
+                return Ok(bytes::Bytes::new());
+            };
+            let Data::Response(r, consumed) = &response.data else {
+                return Ok(bytes::Bytes::new());
+            };
             if consumed.get() {
                 return Ok(bytes::Bytes::new());
             }
@@ -366,7 +439,12 @@ fn charset(c: &Call<'_, '_>) -> super::convert::Encoding {
     use super::convert::Encoding;
     let content_type = match c.arg(0) {
         Value::Context(Part::RequestBody) => c.vm.context.request.headers.get("content-type"),
-        Value::Context(Part::ResponseBody) => c.vm.context.response.as_ref().and_then(|r| r.headers.get("content-type")),
+        Value::Context(Part::ResponseBody) => {
+            c.vm.context
+                .response
+                .as_ref()
+                .and_then(|r| r.headers.get("content-type"))
+        }
         Value::Object(o) => match o.native::<BodyOf>() {
             Some(BodyOf(Value::Object(r))) => match &r.data {
                 Data::Response(r, _) => r.headers.get("content-type"),
@@ -376,8 +454,15 @@ fn charset(c: &Call<'_, '_>) -> super::convert::Encoding {
         },
         _ => None,
     };
-    let text = content_type.map(header_text).unwrap_or_default().to_ascii_lowercase();
-    let name = text.split("charset=").nth(1).unwrap_or("").trim_start_matches('"');
+    let text = content_type
+        .map(header_text)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let name = text
+        .split("charset=")
+        .nth(1)
+        .unwrap_or("")
+        .trim_start_matches('"');
     match name.split(['"', ';', ' ']).next().unwrap_or("") {
         "iso-8859-1" | "latin1" => Encoding::Latin1,
         "us-ascii" => Encoding::Ascii,
@@ -417,7 +502,12 @@ fn body_as(c: &mut Call<'_, '_>) -> Eval {
 fn is_consumed(c: &Call<'_, '_>) -> bool {
     match c.arg(0) {
         Value::Context(Part::RequestBody) => c.vm.context.request.body == Body::Consumed,
-        Value::Context(Part::ResponseBody) => c.vm.context.response.as_ref().is_some_and(|r| r.body == Body::Consumed),
+        Value::Context(Part::ResponseBody) => {
+            c.vm.context
+                .response
+                .as_ref()
+                .is_some_and(|r| r.body == Body::Consumed)
+        }
         Value::Object(o) => match o.native::<BodyOf>() {
             Some(BodyOf(Value::Object(r))) => matches!(&r.data, Data::Response(_, used) if used.get()),
             _ => false,
@@ -431,11 +521,17 @@ fn form(c: &mut Call<'_, '_>) -> Eval {
     let bytes = body_bytes(c, keep)?;
     let mut entries: Vec<(Value, Value)> = Vec::new();
     let decode = |s: &str| percent_decode(&s.replace('+', " "), false);
-    for pair in String::from_utf8_lossy(&bytes).split('&').filter(|p| !p.is_empty()) {
+    for pair in String::from_utf8_lossy(&bytes)
+        .split('&')
+        .filter(|p| !p.is_empty())
+    {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (Value::string(&decode(name)), Value::string(&decode(value)));
         c.vm.charge(4 * size_of::<Value>())?;
-        match entries.iter().find(|(n, _)| crate::equality::object_equals(n, &name)) {
+        match entries
+            .iter()
+            .find(|(n, _)| crate::equality::object_equals(n, &name))
+        {
             Some((_, Value::Object(list))) => {
                 if let Data::List(l) = &list.data {
                     l.borrow_mut().items.push_back(value);
@@ -444,7 +540,10 @@ fn form(c: &mut Call<'_, '_>) -> Eval {
             _ => entries.push((name, Value::list(Type::STRING, vec![value]))),
         }
     }
-    let ty = Type::generic(types::DICTIONARY, [Type::STRING, Type::generic(types::ILIST_T, [Type::STRING])]);
+    let ty = Type::generic(
+        types::DICTIONARY,
+        [Type::STRING, Type::generic(types::ILIST_T, [Type::STRING])],
+    );
     Ok(super::make_table(ty, crate::equality::Comparer::Default, entries))
 }
 
@@ -452,7 +551,9 @@ fn form(c: &mut Call<'_, '_>) -> Eval {
 fn form_text(c: &mut Call<'_, '_>) -> Eval {
     let mut parts = Vec::new();
     for item in c.sequence(0, "dictionary")? {
-        let Some((name, list)) = super::pair(&item) else { continue };
+        let Some((name, list)) = super::pair(&item) else {
+            continue;
+        };
         let encode = |v: &Value| form_encode(&v.to_text().unwrap_or_default());
         for value in c.vm.collect(&list)? {
             parts.push(format!("{}={}", encode(&name), encode(&value)));
@@ -492,7 +593,10 @@ fn response_body(c: &mut Call<'_, '_>) -> Eval {
     }
     Ok(match c.arg(0) {
         Value::Context(_) => Value::Context(Part::ResponseBody),
-        v => Value::object(registry().type_named("IMessageBody").unwrap_or(Type::OBJECT), Data::Native(Box::new(BodyOf(v.clone())))),
+        v => Value::object(
+            registry().type_named("IMessageBody").unwrap_or(Type::OBJECT),
+            Data::Native(Box::new(BodyOf(v.clone()))),
+        ),
     })
 }
 
@@ -503,11 +607,20 @@ fn response_headers(c: &mut Call<'_, '_>) -> Eval {
     let entries = response(c, |r| {
         r.headers
             .keys()
-            .map(|n| (Value::string(n.as_str()), string_list(&header(&r.headers, n.as_str()).unwrap_or_default())))
+            .map(|n| {
+                (
+                    Value::string(n.as_str()),
+                    string_list(&header(&r.headers, n.as_str()).unwrap_or_default()),
+                )
+            })
             .collect::<Vec<_>>()
     });
     let how = crate::equality::Comparer::Text(gateway_dotnet::text::StringComparison::OrdinalIgnoreCase);
-    Ok(super::make_table(Part::RequestHeaders.ty(), how, entries.unwrap_or_default()))
+    Ok(super::make_table(
+        Part::RequestHeaders.ty(),
+        how,
+        entries.unwrap_or_default(),
+    ))
 }
 
 fn reason(c: &mut Call<'_, '_>) -> Eval {
@@ -530,7 +643,12 @@ fn group(c: &Call<'_, '_>, f: fn(&crate::context::Group) -> &str) -> Eval {
 
 fn identity(c: &Call<'_, '_>, id: bool) -> Eval {
     let found = match part(c) {
-        Some(Part::UserIdentity(i)) => c.vm.context.user.as_ref().and_then(|u| u.identities.get(usize::from(i))),
+        Some(Part::UserIdentity(i)) => {
+            c.vm.context
+                .user
+                .as_ref()
+                .and_then(|u| u.identities.get(usize::from(i)))
+        }
         _ => None,
     };
     opt(found.map(|(provider, name)| if id { &**name } else { &**provider }))
@@ -538,7 +656,10 @@ fn identity(c: &Call<'_, '_>, id: bool) -> Eval {
 
 fn parts_list(name: &str, count: usize, make: fn(u16) -> Part) -> Eval {
     let ty = registry().type_named(name).unwrap_or(Type::OBJECT);
-    Ok(Value::array(ty, (0..count as u16).map(|i| Value::Context(make(i))).collect()))
+    Ok(Value::array(
+        ty,
+        (0..count as u16).map(|i| Value::Context(make(i))).collect(),
+    ))
 }
 
 fn has_deployment(vm: &Vm<'_>) -> bool {
@@ -548,29 +669,48 @@ fn has_deployment(vm: &Vm<'_>) -> bool {
 
 const CONTEXT: &[Entry] = &[
     Get("IApi Api", |c| when(c.vm.context.api.is_some(), Part::Api)),
-    Get("IBackend Backend", |c| when(c.vm.context.backend.is_some(), Part::Backend)),
-    Get("IDeployment Deployment", |c| when(has_deployment(c.vm), Part::Deployment)),
+    Get("IBackend Backend", |c| {
+        when(c.vm.context.backend.is_some(), Part::Backend)
+    }),
+    Get("IDeployment Deployment", |c| {
+        when(has_deployment(c.vm), Part::Deployment)
+    }),
     Get("TimeSpan Elapsed", |c| {
         let elapsed = c.vm.world.utc_now_ticks() - c.vm.context.timestamp_ticks;
         Ok(Value::TimeSpan(TimeSpan::from_ticks(elapsed)))
     }),
     Get("IGraphQL GraphQL", |_| Ok(Value::Null)),
-    Get("ILastError LastError", |c| when(c.vm.context.last_error.is_some(), Part::LastError)),
-    Get("IOperation Operation", |c| when(c.vm.context.operation.is_some(), Part::Operation)),
-    Get("IProduct Product", |c| when(c.vm.context.product.is_some(), Part::Product)),
+    Get("ILastError LastError", |c| {
+        when(c.vm.context.last_error.is_some(), Part::LastError)
+    }),
+    Get("IOperation Operation", |c| {
+        when(c.vm.context.operation.is_some(), Part::Operation)
+    }),
+    Get("IProduct Product", |c| {
+        when(c.vm.context.product.is_some(), Part::Product)
+    }),
     Get("IRequest Request", |_| Ok(Value::Context(Part::Request))),
     Get("Guid RequestId", |c| {
         // The bytes are in text order; the constructor takes .NET's mixed order.
         let b = c.vm.context.request_id;
-        let mixed = [b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]];
+        let mixed = [
+            b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+            b[15],
+        ];
         Ok(Value::Guid(Guid::from_bytes(&mixed)?))
     }),
-    Get("IResponse Response", |c| when(c.vm.context.response.is_some(), Part::Response)),
-    Get("ISubscription Subscription", |c| when(c.vm.context.subscription.is_some(), Part::Subscription)),
+    Get("IResponse Response", |c| {
+        when(c.vm.context.response.is_some(), Part::Response)
+    }),
+    Get("ISubscription Subscription", |c| {
+        when(c.vm.context.subscription.is_some(), Part::Subscription)
+    }),
     Get("DateTime Timestamp", |c| Ok(utc(c.vm.context.timestamp_ticks))),
     Get("bool Tracing", |c| Ok(Value::Bool(c.vm.context.tracing))),
     Get("IUser User", |c| when(c.vm.context.user.is_some(), Part::User)),
-    Get("IReadOnlyDictionary<string, object> Variables", |_| Ok(Value::Context(Part::Variables))),
+    Get("IReadOnlyDictionary<string, object> Variables", |_| {
+        Ok(Value::Context(Part::Variables))
+    }),
     Get("IWorkspace Workspace", |_| Ok(Value::Null)),
     Get("void Trace(string message)", |c| {
         let s = c.str_or_empty(1).to_lossy().into_owned();
@@ -581,212 +721,457 @@ const CONTEXT: &[Entry] = &[
 ];
 
 const REQUEST: &[Entry] = &[
-    Get("IMessageBody Body", |c| when(c.vm.context.request.body != Body::None, Part::RequestBody)),
-    Get("System.Security.Cryptography.X509Certificates.X509Certificate2 Certificate", |c| {
-        match c.vm.context.request.certificate.clone() {
+    Get("IMessageBody Body", |c| {
+        when(c.vm.context.request.body != Body::None, Part::RequestBody)
+    }),
+    Get(
+        "System.Security.Cryptography.X509Certificates.X509Certificate2 Certificate",
+        |c| match c.vm.context.request.certificate.clone() {
             Some(der) => super::make_certificate(&der),
             None => Ok(Value::Null),
-        }
+        },
+    ),
+    Get("IReadOnlyDictionary<string, string[]> Headers", |_| {
+        Ok(Value::Context(Part::RequestHeaders))
     }),
-    Get("IReadOnlyDictionary<string, string[]> Headers", |_| Ok(Value::Context(Part::RequestHeaders))),
-    Get("string IpAddress", |c| Ok(c.vm.context.request.ip_address.map_or(Value::Null, |ip| Value::string(&ip.to_string())))),
-    Get("IReadOnlyDictionary<string, string> MatchedParameters", |_| Ok(Value::Context(Part::MatchedParameters))),
+    Get("string IpAddress", |c| {
+        Ok(c.vm
+            .context
+            .request
+            .ip_address
+            .map_or(Value::Null, |ip| Value::string(&ip.to_string())))
+    }),
+    Get("IReadOnlyDictionary<string, string> MatchedParameters", |_| {
+        Ok(Value::Context(Part::MatchedParameters))
+    }),
     Get("string Method", |c| string(c.vm.context.request.method.as_str())),
-    Get("string OriginalMethod", |c| string(c.vm.context.request.original_method.as_str())),
-    Get("bool HasBody", |c| Ok(Value::Bool(c.vm.context.request.body != Body::None))),
+    Get("string OriginalMethod", |c| {
+        string(c.vm.context.request.original_method.as_str())
+    }),
+    Get("bool HasBody", |c| {
+        Ok(Value::Bool(c.vm.context.request.body != Body::None))
+    }),
     Get("IUrl OriginalUrl", |_| Ok(Value::Context(Part::OriginalUrl))),
     Get("IUrl Url", |_| Ok(Value::Context(Part::RequestUrl))),
-    Get("IPrivateEndpointConnection PrivateEndpointConnection", |_| Ok(Value::Null)),
+    Get("IPrivateEndpointConnection PrivateEndpointConnection", |_| {
+        Ok(Value::Null)
+    }),
     Get("IFoundry Foundry", |_| Ok(Value::Null)),
 ];
 
 const RESPONSE: &[Entry] = &[
     Get("IMessageBody Body", response_body),
     Get("IReadOnlyDictionary<string, string[]> Headers", response_headers),
-    Get("int StatusCode", |c| Ok(response(c, |r| i32::from(r.status.as_u16())).map_or(Value::Null, Value::Int))),
+    Get("int StatusCode", |c| {
+        Ok(response(c, |r| i32::from(r.status.as_u16())).map_or(Value::Null, Value::Int))
+    }),
     Get("string StatusReason", reason),
 ];
 
 const EXTENSIONS: &[Entry] = &[
-    Get("static string GetValueOrDefault(this IReadOnlyDictionary<string, string[]> dictionary, string key, string defaultValue = null)", joined),
-    Get("static string GetValueOrDefault(this IReadOnlyDictionary<string, string> dictionary, string key, string defaultValue = null)", value_or_default),
-    Get("static object GetValueOrDefault(this IReadOnlyDictionary<string, object> dictionary, string key)", variable_object),
-    Get("static T GetValueOrDefault<T>(this IReadOnlyDictionary<string, object> dictionary, string key, T defaultValue = default)", variable_typed),
-    Get("static string ToQueryString(this IDictionary<string, IList<string>> dictionary)", form_text),
-    Get("static string ToFormUrlEncodedContent(this IDictionary<string, IList<string>> dictionary)", form_text),
-    Get("static BasicAuthCredentials AsBasic(this string value)", |c| Ok(super::jwt::basic(&c.str_or_empty(0)).unwrap_or(Value::Null))),
-    Get("static bool TryParseBasic(this string value, out BasicAuthCredentials result)", |c| {
-        let found = super::jwt::basic(&c.str_or_empty(0));
-        let ok = found.is_some();
-        c.out(1, found.unwrap_or(Value::Null));
-        Ok(Value::Bool(ok))
+    Get(
+        "static string GetValueOrDefault(this IReadOnlyDictionary<string, string[]> dictionary, string key, string defaultValue = null)",
+        joined,
+    ),
+    Get(
+        "static string GetValueOrDefault(this IReadOnlyDictionary<string, string> dictionary, string key, string defaultValue = null)",
+        value_or_default,
+    ),
+    Get(
+        "static object GetValueOrDefault(this IReadOnlyDictionary<string, object> dictionary, string key)",
+        variable_object,
+    ),
+    Get(
+        "static T GetValueOrDefault<T>(this IReadOnlyDictionary<string, object> dictionary, string key, T defaultValue = default)",
+        variable_typed,
+    ),
+    Get(
+        "static string ToQueryString(this IDictionary<string, IList<string>> dictionary)",
+        form_text,
+    ),
+    Get(
+        "static string ToFormUrlEncodedContent(this IDictionary<string, IList<string>> dictionary)",
+        form_text,
+    ),
+    Get("static BasicAuthCredentials AsBasic(this string value)", |c| {
+        Ok(super::jwt::basic(&c.str_or_empty(0)).unwrap_or(Value::Null))
     }),
-    Get("static Jwt AsJwt(this string value)", |c| Ok(super::jwt::parse(&c.str_or_empty(0).to_lossy()).unwrap_or(Value::Null))),
-    Get("static bool TryParseJwt(this string value, out Jwt result)", |c| {
-        let found = super::jwt::parse(&c.str_or_empty(0).to_lossy());
-        let ok = found.is_some();
-        c.out(1, found.unwrap_or(Value::Null));
-        Ok(Value::Bool(ok))
+    Get(
+        "static bool TryParseBasic(this string value, out BasicAuthCredentials result)",
+        |c| {
+            let found = super::jwt::basic(&c.str_or_empty(0));
+            let ok = found.is_some();
+            c.out(1, found.unwrap_or(Value::Null));
+            Ok(Value::Bool(ok))
+        },
+    ),
+    Get("static Jwt AsJwt(this string value)", |c| {
+        Ok(super::jwt::parse(&c.str_or_empty(0).to_lossy()).unwrap_or(Value::Null))
     }),
+    Get(
+        "static bool TryParseJwt(this string value, out Jwt result)",
+        |c| {
+            let found = super::jwt::parse(&c.str_or_empty(0).to_lossy());
+            let ok = found.is_some();
+            c.out(1, found.unwrap_or(Value::Null));
+            Ok(Value::Bool(ok))
+        },
+    ),
 ];
 
 pub(super) const TYPES: &[Decl] = &[
     all("interface IExpressionContext", CONTEXT),
     all("interface IRequest", REQUEST),
     all("interface IResponse", RESPONSE),
-    all("class Resp : IResponse", &[]),
-    all("interface IMessageBody", &[
-        Get("T As<T>(bool preserveContent = false)", body_as),
-        Get("IDictionary<string, IList<string>> AsFormUrlEncodedContent(bool preserveContent = false)", form),
-    ]),
-    all("interface IUrl", &[
-        Get("string Host", |c| url_prop(c, |u| Value::string(&u.host))),
-        Get("string Path", |c| url_prop(c, |u| Value::string(&u.path))),
-        Get("int Port", |c| url_prop(c, |u| Value::Int(i32::from(u.port)))),
-        Get("string Scheme", |c| url_prop(c, |u| Value::string(&u.scheme))),
-        Get("string QueryString", |c| url_prop(c, |u| Value::string(&if u.query.is_empty() { String::new() } else { format!("?{}", u.query) }))),
-        Get("IReadOnlyDictionary<string, string[]> Query", |c| {
-            Ok(Value::Context(match part(c) {
-                Some(Part::RequestUrl) => Part::RequestUrlQuery,
-                Some(Part::ApiServiceUrl) => Part::ServiceUrlQuery,
-                _ => Part::OriginalUrlQuery,
-            }))
-        }),
-        Get("Uri ToUri()", |c| {
-            let whole = part(c).and_then(|p| url(c.vm, p)).map(url_text).unwrap_or_default();
-            Ok(super::make_uri(&Str::new(&whole)))
-        }),
-        Get("string ToString()", super::base::to_string),
-    ]),
-    all("interface IApi", &[
-        Get("string Id", |c| entity!(c, api, e => string(&e.id))),
-        Get("string Name", |c| entity!(c, api, e => string(&e.name))),
-        Get("string Path", |c| entity!(c, api, e => string(&e.path))),
-        Get("string Revision", |c| entity!(c, api, e => string(&e.revision))),
-        Get("bool IsCurrentRevision", |c| entity!(c, api, e => Ok(Value::Bool(e.is_current_revision)))),
-        Get("string Version", |c| entity!(c, api, e => opt(e.version.as_deref()))),
-        Get("IUrl ServiceUrl", |c| entity!(c, api, e => when(e.service_url.is_some(), Part::ApiServiceUrl))),
-        Get("IEnumerable<string> Protocols", |c| entity!(c, api, e => Ok(Value::strings(e.protocols.iter().map(|p| &**p))))),
-        Get("ISubscriptionKeyParameterNames SubscriptionKeyParameterNames", |c| when(c.vm.context.api.is_some(), Part::ApiKeyNames)),
-    ]),
-    all("interface ISubscriptionKeyParameterNames", &[
-        Get("string Header", |c| entity!(c, api, e => string(&e.key_header))),
-        Get("string Query", |c| entity!(c, api, e => string(&e.key_query))),
-    ]),
-    all("interface IBackend", &[
-        Get("string Id", |c| entity!(c, backend, e => string(&e.id))),
-        Get("string AzureRegion", |c| entity!(c, backend, e => opt(e.azure_region.as_deref()))),
-        Get("BackendType Type", |c| entity!(c, backend, e => Ok(Value::Enum(
-            registry().by_full_name("BackendType").unwrap_or(types::OBJECT),
-            i64::from(e.is_pool),
-        )))),
-    ]),
+    all(
+        "interface IMessageBody",
+        &[
+            Get("T As<T>(bool preserveContent = false)", body_as),
+            Get(
+                "IDictionary<string, IList<string>> AsFormUrlEncodedContent(bool preserveContent = false)",
+                form,
+            ),
+        ],
+    ),
+    all(
+        "interface IUrl",
+        &[
+            Get("string Host", |c| url_prop(c, |u| Value::string(&u.host))),
+            Get("string Path", |c| url_prop(c, |u| Value::string(&u.path))),
+            Get("int Port", |c| url_prop(c, |u| Value::Int(i32::from(u.port)))),
+            Get("string Scheme", |c| url_prop(c, |u| Value::string(&u.scheme))),
+            Get("string QueryString", |c| {
+                url_prop(c, |u| {
+                    Value::string(&if u.query.is_empty() {
+                        String::new()
+                    } else {
+                        format!("?{}", u.query)
+                    })
+                })
+            }),
+            Get("IReadOnlyDictionary<string, string[]> Query", |c| {
+                Ok(Value::Context(match part(c) {
+                    Some(Part::RequestUrl) => Part::RequestUrlQuery,
+                    Some(Part::ApiServiceUrl) => Part::ServiceUrlQuery,
+                    _ => Part::OriginalUrlQuery,
+                }))
+            }),
+            Get("Uri ToUri()", |c| {
+                let whole = part(c)
+                    .and_then(|p| url(c.vm, p))
+                    .map(url_text)
+                    .unwrap_or_default();
+                Ok(super::make_uri(&Str::new(&whole)))
+            }),
+            Get("string ToString()", super::base::to_string),
+        ],
+    ),
+    all(
+        "interface IApi",
+        &[
+            Get("string Id", |c| entity!(c, api, e => string(&e.id))),
+            Get("string Name", |c| entity!(c, api, e => string(&e.name))),
+            Get("string Path", |c| entity!(c, api, e => string(&e.path))),
+            Get("string Revision", |c| entity!(c, api, e => string(&e.revision))),
+            Get(
+                "bool IsCurrentRevision",
+                |c| entity!(c, api, e => Ok(Value::Bool(e.is_current_revision))),
+            ),
+            Get(
+                "string Version",
+                |c| entity!(c, api, e => opt(e.version.as_deref())),
+            ),
+            Get(
+                "IUrl ServiceUrl",
+                |c| entity!(c, api, e => when(e.service_url.is_some(), Part::ApiServiceUrl)),
+            ),
+            Get(
+                "IEnumerable<string> Protocols",
+                |c| entity!(c, api, e => Ok(Value::strings(e.protocols.iter().map(|p| &**p)))),
+            ),
+            Get(
+                "ISubscriptionKeyParameterNames SubscriptionKeyParameterNames",
+                |c| when(c.vm.context.api.is_some(), Part::ApiKeyNames),
+            ),
+        ],
+    ),
+    all(
+        "interface ISubscriptionKeyParameterNames",
+        &[
+            Get("string Header", |c| entity!(c, api, e => string(&e.key_header))),
+            Get("string Query", |c| entity!(c, api, e => string(&e.key_query))),
+        ],
+    ),
+    all(
+        "interface IBackend",
+        &[
+            Get("string Id", |c| entity!(c, backend, e => string(&e.id))),
+            Get(
+                "string AzureRegion",
+                |c| entity!(c, backend, e => opt(e.azure_region.as_deref())),
+            ),
+            Get("BackendType Type", |c| {
+                entity!(c, backend, e => Ok(Value::Enum(
+                    registry().by_full_name("BackendType").unwrap_or(types::OBJECT),
+                    i64::from(e.is_pool),
+                )))
+            }),
+        ],
+    ),
     values("enum BackendType", Verdict::All, &[("Single", 0), ("Pool", 1)]),
-    all("interface IDeployment", &[
-        Get("IGateway Gateway", |_| Ok(Value::Context(Part::Gateway))),
-        Get("string GatewayId", |c| string(&c.vm.context.deployment.gateway_id)),
-        Get("string Region", |c| string(&c.vm.context.deployment.region)),
-        Get("string ServiceId", |c| string(&c.vm.context.deployment.service_id)),
-        Get("string ServiceName", |c| string(&c.vm.context.deployment.service_name)),
-        Get("IReadOnlyDictionary<string, System.Security.Cryptography.X509Certificates.X509Certificate2> Certificates", |_| {
-            Ok(Value::Context(Part::Certificates))
-        }),
-        Get("ISustainabilityInfo SustainabilityInfo", |_| Ok(Value::Null)),
-    ]),
-    all("interface ISustainabilityInfo", &[Get("CarbonIntensityCategory CurrentCarbonIntensity", |_| Ok(Value::Null))]),
-    values("enum CarbonIntensityCategory", Verdict::All, &[
-        ("NotAvailable", 0), ("VeryLow", 1), ("Low", 2), ("Medium", 3), ("High", 4), ("VeryHigh", 5),
-    ]),
-    all("interface IFoundry", &[Get("string Deployment", |_| Ok(Value::Null))]),
-    all("interface IGateway", &[
-        Get("string Id", |c| string(&c.vm.context.deployment.gateway_id)),
-        Get("string InstanceId", |c| string(&c.vm.context.deployment.instance_id)),
-        Get("bool IsManaged", |c| Ok(Value::Bool(c.vm.context.deployment.is_managed))),
-    ]),
-    all("interface IGraphQLDataObject", &[Get("object this[string k]", |_| Ok(Value::Null))]),
-    all("interface IGraphQL", &[
-        Get("Newtonsoft.Json.Linq.JObject Arguments", |_| Ok(Value::Null)),
-        Get("Newtonsoft.Json.Linq.JObject Parent", |_| Ok(Value::Null)),
-    ]),
-    all("interface ILastError", &[
-        Get("string Source", |c| entity!(c, last_error, e => string(&e.source))),
-        Get("string Reason", |c| entity!(c, last_error, e => string(&e.reason))),
-        Get("string Message", |c| entity!(c, last_error, e => string(&e.message))),
-        Get("string Scope", |c| entity!(c, last_error, e => opt(e.scope.as_deref()))),
-        Get("string Section", |c| entity!(c, last_error, e => opt(e.section.as_deref()))),
-        Get("string Path", |c| entity!(c, last_error, e => opt(e.path.as_deref()))),
-        Get("string PolicyId", |c| entity!(c, last_error, e => opt(e.policy_id.as_deref()))),
-        Get("int HttpErrorCode", |_| Ok(Value::Int(401))),
-    ]),
-    all("interface IOperation", &[
-        Get("string Id", |c| entity!(c, operation, e => string(&e.id))),
-        Get("string Method", |c| entity!(c, operation, e => string(&e.method))),
-        Get("string Name", |c| entity!(c, operation, e => string(&e.name))),
-        Get("string UrlTemplate", |c| entity!(c, operation, e => string(&e.url_template))),
-    ]),
-    all("interface IGroup", &[
-        Get("string Id", |c| group(c, |g| &g.id)),
-        Get("string Name", |c| group(c, |g| &g.name)),
-    ]),
-    values("enum ProductState", Verdict::All, &[("NotPublished", 0), ("Published", 1)]),
-    all("interface IProduct", &[
-        Get("IEnumerable<IApi> Apis", |c| parts_list("IApi", usize::from(c.vm.context.api.is_some()), |_| Part::Api)),
-        Get("bool ApprovalRequired", |c| entity!(c, product, e => Ok(Value::Bool(e.approval_required)))),
-        Get("IEnumerable<IGroup> Groups", |c| {
-            let count = c.vm.context.product.as_ref().map_or(0, |p| p.groups.len());
-            parts_list("IGroup", count, Part::ProductGroup)
-        }),
-        Get("string Id", |c| entity!(c, product, e => string(&e.id))),
-        Get("string Name", |c| entity!(c, product, e => string(&e.name))),
-        Get("ProductState State", |c| entity!(c, product, e => Ok(Value::Enum(
-            registry().by_full_name("ProductState").unwrap_or(types::OBJECT),
-            i64::from(e.published),
-        )))),
-        Get("int? SubscriptionsLimit", |c| entity!(c, product, e => Ok(e.subscriptions_limit.map_or(Value::Null, Value::Int)))),
-        Get("int? SubscriptionLimit", |c| entity!(c, product, e => Ok(e.subscriptions_limit.map_or(Value::Null, Value::Int)))),
-        Get("bool SubscriptionRequired", |c| entity!(c, product, e => Ok(Value::Bool(e.subscription_required)))),
-    ]),
-    all("interface IPrivateEndpointConnection", &[
-        Get("string Name", |_| Ok(Value::Null)),
-        Get("string GroupId", |_| Ok(Value::Null)),
-        Get("string MemberName", |_| Ok(Value::Null)),
-    ]),
-    all("interface ISubscription", &[
-        Get("DateTime CreatedDate", |c| entity!(c, subscription, e => Ok(utc(e.created_ticks)))),
-        Get("DateTime? EndDate", |c| entity!(c, subscription, e => Ok(e.end_ticks.map_or(Value::Null, utc)))),
-        Get("string Id", |c| entity!(c, subscription, e => string(&e.id))),
-        Get("string Key", |c| {
-            let key = c.vm.context.subscription_key.clone();
-            match key {
-                Some(k) => string(&k),
-                None => entity!(c, subscription, e => opt(e.primary_key.as_deref())),
-            }
-        }),
-        Get("string Name", |c| entity!(c, subscription, e => string(&e.name))),
-        Get("string PrimaryKey", |c| entity!(c, subscription, e => opt(e.primary_key.as_deref()))),
-        Get("string SecondaryKey", |c| entity!(c, subscription, e => opt(e.secondary_key.as_deref()))),
-        Get("DateTime? StartDate", |c| entity!(c, subscription, e => Ok(e.start_ticks.map_or(Value::Null, utc)))),
-    ]),
-    all("interface IUserIdentity", &[
-        Get("string Id", |c| identity(c, true)),
-        Get("string Provider", |c| identity(c, false)),
-    ]),
-    all("interface IUser", &[
-        Get("string Email", |c| entity!(c, user, e => string(&e.email))),
-        Get("string FirstName", |c| entity!(c, user, e => string(&e.first_name))),
-        Get("IEnumerable<IGroup> Groups", |c| {
-            let count = c.vm.context.user.as_ref().map_or(0, |u| u.groups.len());
-            parts_list("IGroup", count, Part::UserGroup)
-        }),
-        Get("string Id", |c| entity!(c, user, e => string(&e.id))),
-        Get("IEnumerable<IUserIdentity> Identities", |c| {
-            let count = c.vm.context.user.as_ref().map_or(0, |u| u.identities.len());
-            parts_list("IUserIdentity", count, Part::UserIdentity)
-        }),
-        Get("string LastName", |c| entity!(c, user, e => string(&e.last_name))),
-        Get("string Note", |c| entity!(c, user, e => string(&e.note))),
-        Get("DateTime RegistrationDate", |c| entity!(c, user, e => Ok(utc(e.registration_ticks)))),
-    ]),
-    all("interface IWorkspace", &[Get("string Id", |_| Ok(Value::Null)), Get("string Name", |_| Ok(Value::Null))]),
+    all(
+        "interface IDeployment",
+        &[
+            Get("IGateway Gateway", |_| Ok(Value::Context(Part::Gateway))),
+            Get("string GatewayId", |c| {
+                string(&c.vm.context.deployment.gateway_id)
+            }),
+            Get("string Region", |c| string(&c.vm.context.deployment.region)),
+            Get("string ServiceId", |c| {
+                string(&c.vm.context.deployment.service_id)
+            }),
+            Get("string ServiceName", |c| {
+                string(&c.vm.context.deployment.service_name)
+            }),
+            Get(
+                "IReadOnlyDictionary<string, System.Security.Cryptography.X509Certificates.X509Certificate2> Certificates",
+                |_| Ok(Value::Context(Part::Certificates)),
+            ),
+            Get("ISustainabilityInfo SustainabilityInfo", |_| Ok(Value::Null)),
+        ],
+    ),
+    all(
+        "interface ISustainabilityInfo",
+        &[Get("CarbonIntensityCategory CurrentCarbonIntensity", |_| {
+            Ok(Value::Null)
+        })],
+    ),
+    values(
+        "enum CarbonIntensityCategory",
+        Verdict::All,
+        &[
+            ("NotAvailable", 0),
+            ("VeryLow", 1),
+            ("Low", 2),
+            ("Medium", 3),
+            ("High", 4),
+            ("VeryHigh", 5),
+        ],
+    ),
+    all(
+        "interface IFoundry",
+        &[Get("string Deployment", |_| Ok(Value::Null))],
+    ),
+    all(
+        "interface IGateway",
+        &[
+            Get("string Id", |c| string(&c.vm.context.deployment.gateway_id)),
+            Get("string InstanceId", |c| {
+                string(&c.vm.context.deployment.instance_id)
+            }),
+            Get("bool IsManaged", |c| {
+                Ok(Value::Bool(c.vm.context.deployment.is_managed))
+            }),
+        ],
+    ),
+    all(
+        "interface IGraphQLDataObject",
+        &[Get("object this[string k]", |_| Ok(Value::Null))],
+    ),
+    all(
+        "interface IGraphQL",
+        &[
+            Get("Newtonsoft.Json.Linq.JObject Arguments", |_| Ok(Value::Null)),
+            Get("Newtonsoft.Json.Linq.JObject Parent", |_| Ok(Value::Null)),
+        ],
+    ),
+    all(
+        "interface ILastError",
+        &[
+            Get(
+                "string Source",
+                |c| entity!(c, last_error, e => string(&e.source)),
+            ),
+            Get(
+                "string Reason",
+                |c| entity!(c, last_error, e => string(&e.reason)),
+            ),
+            Get(
+                "string Message",
+                |c| entity!(c, last_error, e => string(&e.message)),
+            ),
+            Get(
+                "string Scope",
+                |c| entity!(c, last_error, e => opt(e.scope.as_deref())),
+            ),
+            Get(
+                "string Section",
+                |c| entity!(c, last_error, e => opt(e.section.as_deref())),
+            ),
+            Get(
+                "string Path",
+                |c| entity!(c, last_error, e => opt(e.path.as_deref())),
+            ),
+            Get(
+                "string PolicyId",
+                |c| entity!(c, last_error, e => opt(e.policy_id.as_deref())),
+            ),
+            Get("int HttpErrorCode", |_| Ok(Value::Int(401))),
+        ],
+    ),
+    all(
+        "interface IOperation",
+        &[
+            Get("string Id", |c| entity!(c, operation, e => string(&e.id))),
+            Get("string Method", |c| entity!(c, operation, e => string(&e.method))),
+            Get("string Name", |c| entity!(c, operation, e => string(&e.name))),
+            Get(
+                "string UrlTemplate",
+                |c| entity!(c, operation, e => string(&e.url_template)),
+            ),
+        ],
+    ),
+    all(
+        "interface IGroup",
+        &[
+            Get("string Id", |c| group(c, |g| &g.id)),
+            Get("string Name", |c| group(c, |g| &g.name)),
+        ],
+    ),
+    values(
+        "enum ProductState",
+        Verdict::All,
+        &[("NotPublished", 0), ("Published", 1)],
+    ),
+    all(
+        "interface IProduct",
+        &[
+            Get("IEnumerable<IApi> Apis", |c| {
+                parts_list("IApi", usize::from(c.vm.context.api.is_some()), |_| Part::Api)
+            }),
+            Get(
+                "bool ApprovalRequired",
+                |c| entity!(c, product, e => Ok(Value::Bool(e.approval_required))),
+            ),
+            Get("IEnumerable<IGroup> Groups", |c| {
+                let count = c.vm.context.product.as_ref().map_or(0, |p| p.groups.len());
+                parts_list("IGroup", count, Part::ProductGroup)
+            }),
+            Get("string Id", |c| entity!(c, product, e => string(&e.id))),
+            Get("string Name", |c| entity!(c, product, e => string(&e.name))),
+            Get("ProductState State", |c| {
+                entity!(c, product, e => Ok(Value::Enum(
+                    registry().by_full_name("ProductState").unwrap_or(types::OBJECT),
+                    i64::from(e.published),
+                )))
+            }),
+            Get(
+                "int? SubscriptionsLimit",
+                |c| entity!(c, product, e => Ok(e.subscriptions_limit.map_or(Value::Null, Value::Int))),
+            ),
+            Get(
+                "int? SubscriptionLimit",
+                |c| entity!(c, product, e => Ok(e.subscriptions_limit.map_or(Value::Null, Value::Int))),
+            ),
+            Get(
+                "bool SubscriptionRequired",
+                |c| entity!(c, product, e => Ok(Value::Bool(e.subscription_required))),
+            ),
+        ],
+    ),
+    all(
+        "interface IPrivateEndpointConnection",
+        &[
+            Get("string Name", |_| Ok(Value::Null)),
+            Get("string GroupId", |_| Ok(Value::Null)),
+            Get("string MemberName", |_| Ok(Value::Null)),
+        ],
+    ),
+    all(
+        "interface ISubscription",
+        &[
+            Get(
+                "DateTime CreatedDate",
+                |c| entity!(c, subscription, e => Ok(utc(e.created_ticks))),
+            ),
+            Get(
+                "DateTime? EndDate",
+                |c| entity!(c, subscription, e => Ok(e.end_ticks.map_or(Value::Null, utc))),
+            ),
+            Get("string Id", |c| entity!(c, subscription, e => string(&e.id))),
+            Get("string Key", |c| {
+                let key = c.vm.context.subscription_key.clone();
+                match key {
+                    Some(k) => string(&k),
+                    None => entity!(c, subscription, e => opt(e.primary_key.as_deref())),
+                }
+            }),
+            Get("string Name", |c| entity!(c, subscription, e => string(&e.name))),
+            Get(
+                "string PrimaryKey",
+                |c| entity!(c, subscription, e => opt(e.primary_key.as_deref())),
+            ),
+            Get(
+                "string SecondaryKey",
+                |c| entity!(c, subscription, e => opt(e.secondary_key.as_deref())),
+            ),
+            Get(
+                "DateTime? StartDate",
+                |c| entity!(c, subscription, e => Ok(e.start_ticks.map_or(Value::Null, utc))),
+            ),
+        ],
+    ),
+    all(
+        "interface IUserIdentity",
+        &[
+            Get("string Id", |c| identity(c, true)),
+            Get("string Provider", |c| identity(c, false)),
+        ],
+    ),
+    all(
+        "interface IUser",
+        &[
+            Get("string Email", |c| entity!(c, user, e => string(&e.email))),
+            Get(
+                "string FirstName",
+                |c| entity!(c, user, e => string(&e.first_name)),
+            ),
+            Get("IEnumerable<IGroup> Groups", |c| {
+                let count = c.vm.context.user.as_ref().map_or(0, |u| u.groups.len());
+                parts_list("IGroup", count, Part::UserGroup)
+            }),
+            Get("string Id", |c| entity!(c, user, e => string(&e.id))),
+            Get("IEnumerable<IUserIdentity> Identities", |c| {
+                let count = c.vm.context.user.as_ref().map_or(0, |u| u.identities.len());
+                parts_list("IUserIdentity", count, Part::UserIdentity)
+            }),
+            Get("string LastName", |c| entity!(c, user, e => string(&e.last_name))),
+            Get("string Note", |c| entity!(c, user, e => string(&e.note))),
+            Get(
+                "DateTime RegistrationDate",
+                |c| entity!(c, user, e => Ok(utc(e.registration_ticks))),
+            ),
+        ],
+    ),
+    all(
+        "interface IWorkspace",
+        &[
+            Get("string Id", |_| Ok(Value::Null)),
+            Get("string Name", |_| Ok(Value::Null)),
+        ],
+    ),
     all("static ExpressionExtensions", EXTENSIONS),
+    all(
+        "static System.Collections.Generic.CollectionExtensions",
+        &[
+            Get(
+                "static TValue GetValueOrDefault<TKey, TValue>(this IReadOnlyDictionary<TKey, TValue> dictionary, TKey key)",
+                value_or_default,
+            ),
+            Get(
+                "static TValue GetValueOrDefault<TKey, TValue>(this IReadOnlyDictionary<TKey, TValue> dictionary, TKey key, TValue defaultValue)",
+                value_or_default,
+            ),
+        ],
+    ),
 ];

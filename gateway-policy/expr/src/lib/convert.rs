@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use gateway_dotnet::{
-    Error, ExceptionKind, Guid, Str,
+    Error, ExceptionKind, Str,
+    guid::Guid,
     number::{self, Decimal, IntType, NumberStyles, convert},
 };
 
@@ -96,7 +97,9 @@ fn to_double(c: &mut Call<'_, '_>) -> Eval {
             c.args[0] = v;
             return to_double(c);
         }
-        Value::Char(_) | Value::Object(_) | Value::DateTime(_) => return Err(invalid(c.arg(0), "System.Double")),
+        Value::Char(_) | Value::Object(_) | Value::DateTime(_) => {
+            return Err(invalid(c.arg(0), "System.Double"));
+        }
         other => match crate::ops::to_double(other.clone())? {
             Value::Double(d) => d,
             _ => 0.0,
@@ -106,7 +109,10 @@ fn to_double(c: &mut Call<'_, '_>) -> Eval {
 
 fn to_single(c: &mut Call<'_, '_>) -> Eval {
     if let Value::Str(s) = c.arg(0) {
-        return Ok(Value::Float(number::parse_single(&s.to_lossy(), NumberStyles::FLOAT_THOUSANDS)?));
+        return Ok(Value::Float(number::parse_single(
+            &s.to_lossy(),
+            NumberStyles::FLOAT_THOUSANDS,
+        )?));
     }
     crate::ops::to_float(to_double(c)?)
 }
@@ -121,7 +127,9 @@ fn to_decimal(c: &mut Call<'_, '_>) -> Eval {
             c.args[0] = v;
             return to_decimal(c);
         }
-        Value::Char(_) | Value::Object(_) | Value::DateTime(_) => return Err(invalid(c.arg(0), "System.Decimal")),
+        Value::Char(_) | Value::Object(_) | Value::DateTime(_) => {
+            return Err(invalid(c.arg(0), "System.Decimal"));
+        }
         other => return crate::ops::to_decimal(other.clone()),
     }))
 }
@@ -152,7 +160,9 @@ fn to_char(c: &mut Call<'_, '_>) -> Eval {
         Value::Char(u) => Ok(Value::Char(*u)),
         Value::Str(s) => Ok(Value::Char(gateway_dotnet::text::parse_char(s)?)),
         Value::Null => Err(Error::null("value").into()),
-        Value::Bool(_) | Value::Double(_) | Value::Float(_) | Value::Decimal(_) => Err(invalid(c.arg(0), "System.Char")),
+        Value::Bool(_) | Value::Double(_) | Value::Float(_) | Value::Decimal(_) => {
+            Err(invalid(c.arg(0), "System.Char"))
+        }
         other => match integer_of(other) {
             Some(i) => Ok(wrap_integer(IntType::Char, IntType::Char.check(i)?)),
             None => Err(invalid(other, "System.Char")),
@@ -167,7 +177,10 @@ fn to_date(c: &mut Call<'_, '_>) -> Eval {
         Value::Str(s) => {
             let s = s.clone();
             let today = super::time::today(c);
-            Ok(Value::DateTime(gateway_dotnet::time::DateTime::parse(&s.to_lossy(), today)?))
+            Ok(Value::DateTime(gateway_dotnet::time::DateTime::parse(
+                &s.to_lossy(),
+                today,
+            )?))
         }
         other => Err(invalid(other, "System.DateTime")),
     }
@@ -200,7 +213,13 @@ fn to_base64(c: &mut Call<'_, '_>) -> Eval {
         let range = usize::try_from(*at).ok().zip(usize::try_from(*len).ok());
         bytes = match range.and_then(|(s, l)| bytes.get(s..s.checked_add(l)?)) {
             Some(part) => part.to_vec(),
-            None => return Err(Error::out_of_range("offset", "Offset and length must refer to a position in the string.").into()),
+            None => {
+                return Err(Error::out_of_range(
+                    "offset",
+                    "Offset and length must refer to a position in the string.",
+                )
+                .into());
+            }
         };
     }
     let breaks = matches!(c.args.last(), Some(Value::Enum(_, 1)));
@@ -230,10 +249,34 @@ macro_rules! conversions {
             Get(concat!("static ", $ret, " ", $method, "(ulong value)"), $f),
             Get(concat!("static ", $ret, " ", $method, "(float value)"), $f),
             Get(concat!("static ", $ret, " ", $method, "(double value)"), $f),
-            Get(concat!("static ", $ret, " ", $method, "(decimal value)"), $f),
-            Get(concat!("static ", $ret, " ", $method, "(DateTime value)"), $f),
-            Get(concat!("static ", $ret, " ", $method, "(string value, IFormatProvider provider)"), $f),
-            Get(concat!("static ", $ret, " ", $method, "(object value, IFormatProvider provider)"), $f),
+            Get(
+                concat!("static ", $ret, " ", $method, "(decimal value)"),
+                $f,
+            ),
+            Get(
+                concat!("static ", $ret, " ", $method, "(DateTime value)"),
+                $f,
+            ),
+            Get(
+                concat!(
+                    "static ",
+                    $ret,
+                    " ",
+                    $method,
+                    "(string value, IFormatProvider provider)"
+                ),
+                $f,
+            ),
+            Get(
+                concat!(
+                    "static ",
+                    $ret,
+                    " ",
+                    $method,
+                    "(object value, IFormatProvider provider)"
+                ),
+                $f,
+            ),
         ];
     };
 }
@@ -257,22 +300,54 @@ conversions!(TEXT, "string", "ToString", to_text);
 const CONVERT: &[super::Entry] = &[
     Get("static bool ToBoolean(string value)", to_boolean),
     Get("static char ToChar(string value)", to_char),
-    Get("static sbyte ToSByte(string value)", |c| to_integer(c, IntType::SByte)),
-    Get("static sbyte ToSByte(string value, int fromBase)", |c| to_integer(c, IntType::SByte)),
-    Get("static byte ToByte(string value)", |c| to_integer(c, IntType::Byte)),
-    Get("static byte ToByte(string value, int fromBase)", |c| to_integer(c, IntType::Byte)),
-    Get("static short ToInt16(string value)", |c| to_integer(c, IntType::Int16)),
-    Get("static short ToInt16(string value, int fromBase)", |c| to_integer(c, IntType::Int16)),
-    Get("static ushort ToUInt16(string value)", |c| to_integer(c, IntType::UInt16)),
-    Get("static ushort ToUInt16(string value, int fromBase)", |c| to_integer(c, IntType::UInt16)),
-    Get("static int ToInt32(string value)", |c| to_integer(c, IntType::Int32)),
-    Get("static int ToInt32(string value, int fromBase)", |c| to_integer(c, IntType::Int32)),
-    Get("static uint ToUInt32(string value)", |c| to_integer(c, IntType::UInt32)),
-    Get("static uint ToUInt32(string value, int fromBase)", |c| to_integer(c, IntType::UInt32)),
-    Get("static long ToInt64(string value)", |c| to_integer(c, IntType::Int64)),
-    Get("static long ToInt64(string value, int fromBase)", |c| to_integer(c, IntType::Int64)),
-    Get("static ulong ToUInt64(string value)", |c| to_integer(c, IntType::UInt64)),
-    Get("static ulong ToUInt64(string value, int fromBase)", |c| to_integer(c, IntType::UInt64)),
+    Get("static sbyte ToSByte(string value)", |c| {
+        to_integer(c, IntType::SByte)
+    }),
+    Get("static sbyte ToSByte(string value, int fromBase)", |c| {
+        to_integer(c, IntType::SByte)
+    }),
+    Get("static byte ToByte(string value)", |c| {
+        to_integer(c, IntType::Byte)
+    }),
+    Get("static byte ToByte(string value, int fromBase)", |c| {
+        to_integer(c, IntType::Byte)
+    }),
+    Get("static short ToInt16(string value)", |c| {
+        to_integer(c, IntType::Int16)
+    }),
+    Get("static short ToInt16(string value, int fromBase)", |c| {
+        to_integer(c, IntType::Int16)
+    }),
+    Get("static ushort ToUInt16(string value)", |c| {
+        to_integer(c, IntType::UInt16)
+    }),
+    Get("static ushort ToUInt16(string value, int fromBase)", |c| {
+        to_integer(c, IntType::UInt16)
+    }),
+    Get("static int ToInt32(string value)", |c| {
+        to_integer(c, IntType::Int32)
+    }),
+    Get("static int ToInt32(string value, int fromBase)", |c| {
+        to_integer(c, IntType::Int32)
+    }),
+    Get("static uint ToUInt32(string value)", |c| {
+        to_integer(c, IntType::UInt32)
+    }),
+    Get("static uint ToUInt32(string value, int fromBase)", |c| {
+        to_integer(c, IntType::UInt32)
+    }),
+    Get("static long ToInt64(string value)", |c| {
+        to_integer(c, IntType::Int64)
+    }),
+    Get("static long ToInt64(string value, int fromBase)", |c| {
+        to_integer(c, IntType::Int64)
+    }),
+    Get("static ulong ToUInt64(string value)", |c| {
+        to_integer(c, IntType::UInt64)
+    }),
+    Get("static ulong ToUInt64(string value, int fromBase)", |c| {
+        to_integer(c, IntType::UInt64)
+    }),
     Get("static float ToSingle(string value)", to_single),
     Get("static double ToDouble(string value)", to_double),
     Get("static decimal ToDecimal(string value)", to_decimal),
@@ -283,18 +358,36 @@ const CONVERT: &[super::Entry] = &[
     Get("static string ToString(int value, int toBase)", to_text),
     Get("static string ToString(long value, int toBase)", to_text),
     Get("static string ToBase64String(byte[] inArray)", to_base64),
-    Get("static string ToBase64String(byte[] inArray, Base64FormattingOptions options)", to_base64),
-    Get("static string ToBase64String(byte[] inArray, int offset, int length)", to_base64),
-    Get("static string ToBase64String(byte[] inArray, int offset, int length, Base64FormattingOptions options)", to_base64),
+    Get(
+        "static string ToBase64String(byte[] inArray, Base64FormattingOptions options)",
+        to_base64,
+    ),
+    Get(
+        "static string ToBase64String(byte[] inArray, int offset, int length)",
+        to_base64,
+    ),
+    Get(
+        "static string ToBase64String(byte[] inArray, int offset, int length, Base64FormattingOptions options)",
+        to_base64,
+    ),
     Get("static byte[] FromBase64String(string s)", from_base64),
-    Get("static object ChangeType(object value, Type conversionType)", change_type),
+    Get(
+        "static object ChangeType(object value, Type conversionType)",
+        change_type,
+    ),
 ];
 
 fn change_type(c: &mut Call<'_, '_>) -> Eval {
-    let Value::Type(ty) = c.arg(1).clone() else { return Err(Error::null("conversionType").into()) };
+    let Value::Type(ty) = c.arg(1).clone() else {
+        return Err(Error::null("conversionType").into());
+    };
     let value = c.take(0);
     let mut one = [value];
-    let mut inner = Call { vm: c.vm, args: &mut one, types: &[] };
+    let mut inner = Call {
+        vm: c.vm,
+        args: &mut one,
+        types: &[],
+    };
     match ty.num() {
         Some(Num::SByte) => to_integer(&mut inner, IntType::SByte),
         Some(Num::Byte) => to_integer(&mut inner, IntType::Byte),
@@ -344,7 +437,8 @@ fn fixed<const N: usize>(c: &Call<'_, '_>) -> Result<[u8; N], Thrown> {
     let start = c.int(1)?;
     let at = usize::try_from(start).ok().filter(|s| *s < bytes.len());
     let Some(at) = at else {
-        let message = "Index was out of range. Must be non-negative and less than the size of the collection.";
+        let message =
+            "Index was out of range. Must be non-negative and less than the size of the collection.";
         return Err(Error::out_of_range("startIndex", message).into());
     };
     match bytes.get(at..at + N).and_then(|b| b.try_into().ok()) {
@@ -359,8 +453,16 @@ fn fixed<const N: usize>(c: &Call<'_, '_>) -> Result<[u8; N], Thrown> {
 
 fn bit_text(c: &mut Call<'_, '_>) -> Eval {
     let bytes = c.bytes(0, "value")?;
-    let start = if c.args.len() > 1 { c.int(1)?.max(0) as usize } else { 0 };
-    let len = if c.args.len() > 2 { c.int(2)?.max(0) as usize } else { bytes.len().saturating_sub(start) };
+    let start = if c.args.len() > 1 {
+        c.int(1)?.max(0) as usize
+    } else {
+        0
+    };
+    let len = if c.args.len() > 2 {
+        c.int(2)?.max(0) as usize
+    } else {
+        bytes.len().saturating_sub(start)
+    };
     let part = bytes.get(start..start.saturating_add(len)).unwrap_or_default();
     c.vm.charge(part.len() * 3)?;
     let hex: Vec<String> = part.iter().map(|b| format!("{b:02X}")).collect();
@@ -369,7 +471,10 @@ fn bit_text(c: &mut Call<'_, '_>) -> Eval {
 
 // ---- Random
 
-fn random<R>(c: &mut Call<'_, '_>, f: impl FnOnce(&mut number::Random) -> Result<R, Error>) -> Result<R, Thrown> {
+fn random<R>(
+    c: &mut Call<'_, '_>,
+    f: impl FnOnce(&mut number::Random) -> Result<R, Error>,
+) -> Result<R, Thrown> {
     let o = c.object(0)?;
     match o.native::<RefCell<number::Random>>() {
         Some(r) => Ok(f(&mut r.borrow_mut())?),
@@ -383,7 +488,10 @@ fn new_random(c: &mut Call<'_, '_>) -> Eval {
         _ => c.vm.world.random() as i32,
     };
     let ty = registry().type_named("System.Random").unwrap_or(Type::OBJECT);
-    Ok(Value::object(ty, Data::Native(Box::new(RefCell::new(number::Random::new(seed))))))
+    Ok(Value::object(
+        ty,
+        Data::Native(Box::new(RefCell::new(number::Random::new(seed)))),
+    ))
 }
 
 // ---- Guid
@@ -451,7 +559,9 @@ fn by_name(c: &mut Call<'_, '_>) -> Eval {
         "utf-16be" | "unicodefffe" | "1201" => Encoding::Utf16Big,
         "utf-32" | "utf-32le" | "12000" => Encoding::Utf32,
         _ => {
-            let message = format!("'{name}' is not a supported encoding name. For information on defining a custom encoding, see the documentation for the Encoding.RegisterProvider method. (Parameter 'name')");
+            let message = format!(
+                "'{name}' is not a supported encoding name. For information on defining a custom encoding, see the documentation for the Encoding.RegisterProvider method. (Parameter 'name')"
+            );
             return Err(Error::new(ExceptionKind::ArgumentException, message).into());
         }
     })
@@ -461,11 +571,22 @@ fn by_name(c: &mut Call<'_, '_>) -> Eval {
 pub(crate) fn encode(e: Encoding, s: &Str) -> Vec<u8> {
     match e {
         Encoding::Utf8 => s.to_lossy().as_bytes().to_vec(),
-        Encoding::Ascii => s.to_lossy().encode_utf16().map(|u| if u < 0x80 { u as u8 } else { b'?' }).collect(),
-        Encoding::Latin1 => s.units().map(|u| if u < 0x100 { u as u8 } else { b'?' }).collect(),
+        Encoding::Ascii => s
+            .to_lossy()
+            .encode_utf16()
+            .map(|u| if u < 0x80 { u as u8 } else { b'?' })
+            .collect(),
+        Encoding::Latin1 => s
+            .units()
+            .map(|u| if u < 0x100 { u as u8 } else { b'?' })
+            .collect(),
         Encoding::Utf16 => s.to_lossy().encode_utf16().flat_map(u16::to_le_bytes).collect(),
         Encoding::Utf16Big => s.to_lossy().encode_utf16().flat_map(u16::to_be_bytes).collect(),
-        Encoding::Utf32 => s.to_lossy().chars().flat_map(|c| (c as u32).to_le_bytes()).collect(),
+        Encoding::Utf32 => s
+            .to_lossy()
+            .chars()
+            .flat_map(|c| (c as u32).to_le_bytes())
+            .collect(),
     }
 }
 
@@ -474,12 +595,19 @@ pub(crate) fn decode(e: Encoding, bytes: &[u8]) -> Str {
     match e {
         Encoding::Utf8 => Str::new(&String::from_utf8_lossy(bytes)),
         Encoding::Ascii => {
-            let units: Vec<u16> = bytes.iter().map(|b| if *b < 0x80 { u16::from(*b) } else { 0xFFFD }).collect();
+            let units: Vec<u16> = bytes
+                .iter()
+                .map(|b| if *b < 0x80 { u16::from(*b) } else { 0xFFFD })
+                .collect();
             Str::from_utf16(&units)
         }
         Encoding::Latin1 => Str::from_utf16(&bytes.iter().map(|b| u16::from(*b)).collect::<Vec<_>>()),
         Encoding::Utf16 | Encoding::Utf16Big => {
-            let read = if e == Encoding::Utf16 { u16::from_le_bytes } else { u16::from_be_bytes };
+            let read = if e == Encoding::Utf16 {
+                u16::from_le_bytes
+            } else {
+                u16::from_be_bytes
+            };
             let mut units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|p| read(*p)).collect();
             if bytes.len() % 2 == 1 {
                 units.push(0xFFFD);
@@ -517,7 +645,13 @@ fn encoding_text(c: &mut Call<'_, '_>) -> Eval {
             let range = usize::try_from(*at).ok().zip(usize::try_from(*len).ok());
             match range.and_then(|(s, l)| bytes.get(s..s.checked_add(l)?)) {
                 Some(part) => part,
-                None => return Err(Error::out_of_range("bytes", "Index and count must refer to a location within the buffer.").into()),
+                None => {
+                    return Err(Error::out_of_range(
+                        "bytes",
+                        "Index and count must refer to a location within the buffer.",
+                    )
+                    .into());
+                }
             }
         }
         _ => &bytes[..],
@@ -541,7 +675,9 @@ const ENCODING: &[super::Entry] = &[
     Get("static Encoding UTF8", |_| encoding(Encoding::Utf8)),
     Get("static Encoding ASCII", |_| encoding(Encoding::Ascii)),
     Get("static Encoding Unicode", |_| encoding(Encoding::Utf16)),
-    Get("static Encoding BigEndianUnicode", |_| encoding(Encoding::Utf16Big)),
+    Get("static Encoding BigEndianUnicode", |_| {
+        encoding(Encoding::Utf16Big)
+    }),
     Get("static Encoding UTF32", |_| encoding(Encoding::Utf32)),
     Get("static Encoding Default", |_| encoding(Encoding::Utf8)),
     Get("static Encoding GetEncoding(string name)", by_name),
@@ -549,22 +685,40 @@ const ENCODING: &[super::Entry] = &[
     Get("byte[] GetBytes(string s)", encoding_bytes),
     Get("byte[] GetBytes(char[] chars)", encoding_bytes),
     Get("string GetString(byte[] bytes)", encoding_text),
-    Get("string GetString(byte[] bytes, int index, int count)", encoding_text),
+    Get(
+        "string GetString(byte[] bytes, int index, int count)",
+        encoding_text,
+    ),
     Get("char[] GetChars(byte[] bytes)", |c| {
         let bytes = c.bytes(1, "bytes")?;
         c.vm.charge(bytes.len() * size_of::<Value>())?;
         let s = decode(this_encoding(c), &bytes);
         Ok(Value::array(Type::CHAR, s.units().map(Value::Char).collect()))
     }),
-    Get("int GetByteCount(string s)", |c| Ok(Value::Int(encode(this_encoding(c), &c.text(1, "s")?).len() as i32))),
-    Get("int GetCharCount(byte[] bytes)", |c| Ok(Value::Int(decode(this_encoding(c), &c.bytes(1, "bytes")?).len() as i32))),
-    Get("static byte[] Convert(Encoding srcEncoding, Encoding dstEncoding, byte[] bytes)", |c| {
-        let bytes = c.bytes(2, "bytes")?;
-        let of = |v: &Value| match v { Value::Object(o) => o.native::<Encoding>().copied(), _ => None };
-        let (from, to) = (of(c.arg(0)).unwrap_or(Encoding::Utf8), of(c.arg(1)).unwrap_or(Encoding::Utf8));
-        c.vm.charge(bytes.len() * 4)?;
-        Ok(Value::bytes(encode(to, &decode(from, &bytes))))
+    Get("int GetByteCount(string s)", |c| {
+        Ok(Value::Int(encode(this_encoding(c), &c.text(1, "s")?).len() as i32))
     }),
+    Get("int GetCharCount(byte[] bytes)", |c| {
+        Ok(Value::Int(
+            decode(this_encoding(c), &c.bytes(1, "bytes")?).len() as i32
+        ))
+    }),
+    Get(
+        "static byte[] Convert(Encoding srcEncoding, Encoding dstEncoding, byte[] bytes)",
+        |c| {
+            let bytes = c.bytes(2, "bytes")?;
+            let of = |v: &Value| match v {
+                Value::Object(o) => o.native::<Encoding>().copied(),
+                _ => None,
+            };
+            let (from, to) = (
+                of(c.arg(0)).unwrap_or(Encoding::Utf8),
+                of(c.arg(1)).unwrap_or(Encoding::Utf8),
+            );
+            c.vm.charge(bytes.len() * 4)?;
+            Ok(Value::bytes(encode(to, &decode(from, &bytes))))
+        },
+    ),
     Get("string WebName", |c| string(encoding_name(c))),
     Get("string BodyName", |c| string(encoding_name(c))),
     Get("string HeaderName", |c| string(encoding_name(c))),
@@ -572,85 +726,176 @@ const ENCODING: &[super::Entry] = &[
 
 pub(super) const TYPES: &[Decl] = &[
     all("static System.Convert", CONVERT),
-    all("static System.BitConverter", &[
-        super::Entry::Const("const bool IsLittleEndian", crate::ir::Const::Bool(true)),
-        Get("static byte[] GetBytes(bool value)", get_bytes),
-        Get("static byte[] GetBytes(char value)", get_bytes),
-        Get("static byte[] GetBytes(short value)", get_bytes),
-        Get("static byte[] GetBytes(ushort value)", get_bytes),
-        Get("static byte[] GetBytes(int value)", get_bytes),
-        Get("static byte[] GetBytes(uint value)", get_bytes),
-        Get("static byte[] GetBytes(long value)", get_bytes),
-        Get("static byte[] GetBytes(ulong value)", get_bytes),
-        Get("static byte[] GetBytes(float value)", get_bytes),
-        Get("static byte[] GetBytes(double value)", get_bytes),
-        Get("static bool ToBoolean(byte[] value, int startIndex)", |c| Ok(Value::Bool(fixed::<1>(c)? != [0]))),
-        Get("static char ToChar(byte[] value, int startIndex)", |c| Ok(Value::Char(u16::from_le_bytes(fixed(c)?)))),
-        Get("static short ToInt16(byte[] value, int startIndex)", |c| Ok(Value::Short(i16::from_le_bytes(fixed(c)?)))),
-        Get("static ushort ToUInt16(byte[] value, int startIndex)", |c| Ok(Value::UShort(u16::from_le_bytes(fixed(c)?)))),
-        Get("static int ToInt32(byte[] value, int startIndex)", |c| Ok(Value::Int(i32::from_le_bytes(fixed(c)?)))),
-        Get("static uint ToUInt32(byte[] value, int startIndex)", |c| Ok(Value::UInt(u32::from_le_bytes(fixed(c)?)))),
-        Get("static long ToInt64(byte[] value, int startIndex)", |c| Ok(Value::Long(i64::from_le_bytes(fixed(c)?)))),
-        Get("static ulong ToUInt64(byte[] value, int startIndex)", |c| Ok(Value::ULong(u64::from_le_bytes(fixed(c)?)))),
-        Get("static float ToSingle(byte[] value, int startIndex)", |c| Ok(Value::Float(f32::from_le_bytes(fixed(c)?)))),
-        Get("static double ToDouble(byte[] value, int startIndex)", |c| Ok(Value::Double(f64::from_le_bytes(fixed(c)?)))),
-        Get("static long DoubleToInt64Bits(double value)", |c| Ok(Value::Long(c.double(0)?.to_bits() as i64))),
-        Get("static double Int64BitsToDouble(long value)", |c| Ok(Value::Double(f64::from_bits(c.long(0)? as u64)))),
-        Get("static string ToString(byte[] value)", bit_text),
-        Get("static string ToString(byte[] value, int startIndex)", bit_text),
-        Get("static string ToString(byte[] value, int startIndex, int length)", bit_text),
-    ]),
-    all("class System.Random", &[
-        Get("ctor()", new_random),
-        Get("ctor(int Seed)", new_random),
-        Get("int Next()", |c| Ok(Value::Int(random(c, |r| Ok(r.next()))?))),
-        Get("int Next(int maxValue)", |c| { let m = c.int(1)?; Ok(Value::Int(random(c, |r| r.next_below(m))?)) }),
-        Get("int Next(int minValue, int maxValue)", |c| { let (a, b) = (c.int(1)?, c.int(2)?); Ok(Value::Int(random(c, |r| r.next_between(a, b))?)) }),
-        Get("double NextDouble()", |c| Ok(Value::Double(random(c, |r| Ok(r.next_double()))?))),
-        Get("void NextBytes(byte[] buffer)", |c| {
-            let mut bytes = c.bytes(1, "buffer")?;
-            random(c, |r| { r.next_bytes(&mut bytes); Ok(()) })?;
-            if let Data::Bytes(place) = &c.object(1)?.data {
-                *place.borrow_mut() = bytes;
-            }
-            Ok(Value::Null)
-        }),
-    ]),
-    all("struct System.Guid : IComparable, IFormattable, IComparable<Guid>, IEquatable<Guid>", &[
-        Get("ctor(string g)", |c| { let s = c.text(0, "g")?; Ok(Value::Guid(Guid::parse(&s.to_lossy())?)) }),
-        Get("ctor(byte[] b)", |c| Ok(Value::Guid(Guid::from_bytes(&c.bytes(0, "b")?)?))),
-        Get("static Guid Empty", |_| Ok(Value::Guid(Guid::default()))),
-        Get("static Guid NewGuid()", |c| Ok(Value::Guid(Guid::random(c.vm.world.random(), c.vm.world.random())))),
-        Get("static Guid Parse(string input)", guid_parse),
-        Get("static bool TryParse(string input, out Guid result)", guid_try_parse),
-        Get("byte[] ToByteArray()", |c| Ok(Value::bytes(guid(c, 0)?.to_bytes().to_vec()))),
-        Get("string ToString()", base::to_string),
-        Get("string ToString(string format)", base::format),
-        Get("string ToString(string format, IFormatProvider provider)", base::format),
-        Get("bool Equals(object o)", base::equals),
-        Get("bool Equals(Guid g)", base::equals),
-        Get("int CompareTo(object value)", base::compare_to),
-        Get("int CompareTo(Guid value)", base::compare_to),
-        Get("int GetHashCode()", base::hash_code),
-        Get("static bool operator ==(Guid a, Guid b)", base::equals),
-        Get("static bool operator !=(Guid a, Guid b)", |c| Ok(Value::Bool(guid(c, 0)? != guid(c, 1)?))),
-    ]),
+    all(
+        "static System.BitConverter",
+        &[
+            super::Entry::Const("const bool IsLittleEndian", crate::ir::Const::Bool(true)),
+            Get("static byte[] GetBytes(bool value)", get_bytes),
+            Get("static byte[] GetBytes(char value)", get_bytes),
+            Get("static byte[] GetBytes(short value)", get_bytes),
+            Get("static byte[] GetBytes(ushort value)", get_bytes),
+            Get("static byte[] GetBytes(int value)", get_bytes),
+            Get("static byte[] GetBytes(uint value)", get_bytes),
+            Get("static byte[] GetBytes(long value)", get_bytes),
+            Get("static byte[] GetBytes(ulong value)", get_bytes),
+            Get("static byte[] GetBytes(float value)", get_bytes),
+            Get("static byte[] GetBytes(double value)", get_bytes),
+            Get("static bool ToBoolean(byte[] value, int startIndex)", |c| {
+                Ok(Value::Bool(fixed::<1>(c)? != [0]))
+            }),
+            Get("static char ToChar(byte[] value, int startIndex)", |c| {
+                Ok(Value::Char(u16::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static short ToInt16(byte[] value, int startIndex)", |c| {
+                Ok(Value::Short(i16::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static ushort ToUInt16(byte[] value, int startIndex)", |c| {
+                Ok(Value::UShort(u16::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static int ToInt32(byte[] value, int startIndex)", |c| {
+                Ok(Value::Int(i32::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static uint ToUInt32(byte[] value, int startIndex)", |c| {
+                Ok(Value::UInt(u32::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static long ToInt64(byte[] value, int startIndex)", |c| {
+                Ok(Value::Long(i64::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static ulong ToUInt64(byte[] value, int startIndex)", |c| {
+                Ok(Value::ULong(u64::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static float ToSingle(byte[] value, int startIndex)", |c| {
+                Ok(Value::Float(f32::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static double ToDouble(byte[] value, int startIndex)", |c| {
+                Ok(Value::Double(f64::from_le_bytes(fixed(c)?)))
+            }),
+            Get("static long DoubleToInt64Bits(double value)", |c| {
+                Ok(Value::Long(c.double(0)?.to_bits() as i64))
+            }),
+            Get("static double Int64BitsToDouble(long value)", |c| {
+                Ok(Value::Double(f64::from_bits(c.long(0)? as u64)))
+            }),
+            Get("static string ToString(byte[] value)", bit_text),
+            Get("static string ToString(byte[] value, int startIndex)", bit_text),
+            Get(
+                "static string ToString(byte[] value, int startIndex, int length)",
+                bit_text,
+            ),
+        ],
+    ),
+    all(
+        "class System.Random",
+        &[
+            Get("ctor()", new_random),
+            Get("ctor(int Seed)", new_random),
+            Get("int Next()", |c| Ok(Value::Int(random(c, |r| Ok(r.next()))?))),
+            Get("int Next(int maxValue)", |c| {
+                let m = c.int(1)?;
+                Ok(Value::Int(random(c, |r| r.next_below(m))?))
+            }),
+            Get("int Next(int minValue, int maxValue)", |c| {
+                let (a, b) = (c.int(1)?, c.int(2)?);
+                Ok(Value::Int(random(c, |r| r.next_between(a, b))?))
+            }),
+            Get("double NextDouble()", |c| {
+                Ok(Value::Double(random(c, |r| Ok(r.next_double()))?))
+            }),
+            Get("void NextBytes(byte[] buffer)", |c| {
+                let mut bytes = c.bytes(1, "buffer")?;
+                random(c, |r| {
+                    r.next_bytes(&mut bytes);
+                    Ok(())
+                })?;
+                if let Data::Bytes(place) = &c.object(1)?.data {
+                    *place.borrow_mut() = bytes;
+                }
+                Ok(Value::Null)
+            }),
+        ],
+    ),
+    all(
+        "struct System.Guid : IComparable, IFormattable, IComparable<Guid>, IEquatable<Guid>",
+        &[
+            Get("ctor(string g)", |c| {
+                let s = c.text(0, "g")?;
+                Ok(Value::Guid(Guid::parse(&s.to_lossy())?))
+            }),
+            Get("ctor(byte[] b)", |c| {
+                Ok(Value::Guid(Guid::from_bytes(&c.bytes(0, "b")?)?))
+            }),
+            Get("static Guid Empty", |_| Ok(Value::Guid(Guid::default()))),
+            Get("static Guid NewGuid()", |c| {
+                Ok(Value::Guid(Guid::random(
+                    c.vm.world.random(),
+                    c.vm.world.random(),
+                )))
+            }),
+            Get("static Guid Parse(string input)", guid_parse),
+            Get(
+                "static bool TryParse(string input, out Guid result)",
+                guid_try_parse,
+            ),
+            Get("byte[] ToByteArray()", |c| {
+                Ok(Value::bytes(guid(c, 0)?.to_bytes().to_vec()))
+            }),
+            Get("string ToString()", base::to_string),
+            Get("string ToString(string format)", base::format),
+            Get(
+                "string ToString(string format, IFormatProvider provider)",
+                base::format,
+            ),
+            Get("bool Equals(object o)", base::equals),
+            Get("bool Equals(Guid g)", base::equals),
+            Get("int CompareTo(object value)", base::compare_to),
+            Get("int CompareTo(Guid value)", base::compare_to),
+            Get("int GetHashCode()", base::hash_code),
+            Get("static bool operator ==(Guid a, Guid b)", base::equals),
+            Get("static bool operator !=(Guid a, Guid b)", |c| {
+                Ok(Value::Bool(guid(c, 0)? != guid(c, 1)?))
+            }),
+        ],
+    ),
     all("abstract class System.Text.Encoding", ENCODING),
-    all("class System.Text.UTF8Encoding : Encoding", &[
-        Get("ctor()", |_| encoding(Encoding::Utf8)),
-        Get("ctor(bool encoderShouldEmitUTF8Identifier)", |_| encoding(Encoding::Utf8)),
-    ]),
-    all("class System.Text.UTF8Encoding+UTF8EncodingSealed : UTF8Encoding", &[]),
-    all("class System.Text.ASCIIEncoding : Encoding", &[Get("ctor()", |_| encoding(Encoding::Ascii))]),
-    all("class System.Text.ASCIIEncoding+ASCIIEncodingSealed : ASCIIEncoding", &[]),
+    all(
+        "class System.Text.UTF8Encoding : Encoding",
+        &[
+            Get("ctor()", |_| encoding(Encoding::Utf8)),
+            Get("ctor(bool encoderShouldEmitUTF8Identifier)", |_| {
+                encoding(Encoding::Utf8)
+            }),
+        ],
+    ),
+    all(
+        "class System.Text.UTF8Encoding+UTF8EncodingSealed : UTF8Encoding",
+        &[],
+    ),
+    all(
+        "class System.Text.ASCIIEncoding : Encoding",
+        &[Get("ctor()", |_| encoding(Encoding::Ascii))],
+    ),
+    all(
+        "class System.Text.ASCIIEncoding+ASCIIEncodingSealed : ASCIIEncoding",
+        &[],
+    ),
     all("class System.Text.Latin1Encoding : Encoding", &[]),
-    all("class System.Text.UnicodeEncoding : Encoding", &[Get("ctor()", |_| encoding(Encoding::Utf16))]),
-    all("class System.Text.UTF32Encoding : Encoding", &[Get("ctor()", |_| encoding(Encoding::Utf32))]),
-    values("flags enum System.Base64FormattingOptions", Verdict::All, &[("None", 0), ("InsertLineBreaks", 1)]),
+    all(
+        "class System.Text.UnicodeEncoding : Encoding",
+        &[Get("ctor()", |_| encoding(Encoding::Utf16))],
+    ),
+    all(
+        "class System.Text.UTF32Encoding : Encoding",
+        &[Get("ctor()", |_| encoding(Encoding::Utf32))],
+    ),
+    values(
+        "flags enum System.Base64FormattingOptions",
+        Verdict::All,
+        &[("None", 0), ("InsertLineBreaks", 1)],
+    ),
 ];
 
 /// The generated overloads of `Convert`, which the registry adds to the type.
 pub(super) const CONVERSIONS: &[&[super::Entry]] = &[
-    &BOOLEAN, &CHAR, &SBYTE, &BYTE, &INT16, &UINT16, &INT32, &UINT32, &INT64, &UINT64, &SINGLE, &DOUBLE, &DECIMAL,
-    &DATE, &TEXT,
+    &BOOLEAN, &CHAR, &SBYTE, &BYTE, &INT16, &UINT16, &INT32, &UINT32, &INT64, &UINT64, &SINGLE, &DOUBLE,
+    &DECIMAL, &DATE, &TEXT,
 ];

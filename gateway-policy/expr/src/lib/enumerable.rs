@@ -9,7 +9,8 @@ use super::{
     Entry::Get,
     all,
     collections::{self, compare_with, duplicate_key, make_table},
-    none, string::comparer,
+    none,
+    string::comparer,
 };
 use crate::{
     Value, cast,
@@ -53,9 +54,19 @@ fn step<F: FnMut(&mut Vm<'_>) -> Next + 'static>(f: F) -> Result<Box<dyn Iter>, 
     Ok(Box::new(Step(f)))
 }
 
-fn lazy(element: Type, name: Option<String>, start: impl Fn(&mut Vm<'_>) -> Result<Box<dyn Iter>, Thrown> + 'static) -> Eval {
-    let sequence = Lazy { start: Box::new(start), name };
-    Ok(Value::object(Type::enumerable(element), Data::Sequence(Box::new(sequence))))
+fn lazy(
+    element: Type,
+    name: Option<String>,
+    start: impl Fn(&mut Vm<'_>) -> Result<Box<dyn Iter>, Thrown> + 'static,
+) -> Eval {
+    let sequence = Lazy {
+        start: Box::new(start),
+        name,
+    };
+    Ok(Value::object(
+        Type::enumerable(element),
+        Data::Sequence(Box::new(sequence)),
+    ))
 }
 
 /// The source argument; null is refused at once, as the operators do.
@@ -84,7 +95,11 @@ fn flavour(v: &Value) -> &'static str {
 
 fn named(iterator: &str, args: &[&Type]) -> Option<String> {
     let list: Vec<String> = args.iter().map(|t| t.net_name()).collect();
-    Some(format!("System.Linq.Enumerable+{iterator}`{}[{}]", args.len(), list.join(",")))
+    Some(format!(
+        "System.Linq.Enumerable+{iterator}`{}[{}]",
+        args.len(),
+        list.join(",")
+    ))
 }
 
 // ---- deferred operators
@@ -100,7 +115,11 @@ fn where_(c: &mut Call<'_, '_>) -> Eval {
         step(move |vm| {
             while let Some(v) = it.next(vm)? {
                 vm.step()?;
-                let keep = if indexed { vm.test(&test, &[v.clone(), Value::Int(n)])? } else { vm.test(&test, std::slice::from_ref(&v))? };
+                let keep = if indexed {
+                    vm.test(&test, &[v.clone(), Value::Int(n)])?
+                } else {
+                    vm.test(&test, std::slice::from_ref(&v))?
+                };
                 n += 1;
                 if keep {
                     return Ok(Some(v));
@@ -138,7 +157,11 @@ fn select(c: &mut Call<'_, '_>) -> Eval {
             Some(v) => {
                 vm.step()?;
                 n += 1;
-                let result = if indexed { vm.invoke(&f, &[v, Value::Int(n - 1)])? } else { vm.invoke(&f, &[v])? };
+                let result = if indexed {
+                    vm.invoke(&f, &[v, Value::Int(n - 1)])?
+                } else {
+                    vm.invoke(&f, &[v])?
+                };
                 Ok(Some(result))
             }
             None => Ok(None),
@@ -148,7 +171,9 @@ fn select(c: &mut Call<'_, '_>) -> Eval {
 
 fn is_ilist(v: &Value) -> bool {
     match v {
-        Value::Object(o) => matches!(&o.data, Data::Sequence(s) if s.type_name().is_some_and(|n| n.contains("+CastIListIterator"))),
+        Value::Object(o) => {
+            matches!(&o.data, Data::Sequence(s) if s.type_name().is_some_and(|n| n.contains("+CastIListIterator")))
+        }
         Value::Json(t) => t.token_type() == gateway_dotnet::json::TokenType::Array,
         _ => false,
     }
@@ -179,9 +204,15 @@ fn select_many(c: &mut Call<'_, '_>) -> Eval {
                         }));
                     }
                 }
-                let Some(outer) = it.next(vm)? else { return Ok(None) };
+                let Some(outer) = it.next(vm)? else {
+                    return Ok(None);
+                };
                 vm.step()?;
-                let items = if indexed { vm.invoke(&f, &[outer.clone(), Value::Int(n)])? } else { vm.invoke(&f, std::slice::from_ref(&outer))? };
+                let items = if indexed {
+                    vm.invoke(&f, &[outer.clone(), Value::Int(n)])?
+                } else {
+                    vm.invoke(&f, std::slice::from_ref(&outer))?
+                };
                 n += 1;
                 let items = vm.iter(&items)?;
                 inner = Some((outer, items));
@@ -229,7 +260,12 @@ fn last_items(c: &mut Call<'_, '_>, take: bool) -> Eval {
     lazy(c.ty(0), None, move |vm| {
         let mut items = vm.collect(&src)?;
         let cut = items.len().saturating_sub(count);
-        let kept = if take { items.split_off(cut) } else { items.truncate(cut); items };
+        let kept = if take {
+            items.split_off(cut)
+        } else {
+            items.truncate(cut);
+            items
+        };
         Ok(Box::new(Ready(kept.into_iter())))
     })
 }
@@ -250,7 +286,11 @@ fn while_(c: &mut Call<'_, '_>, taking: bool) -> Eval {
                 if done {
                     return Ok(Some(v));
                 }
-                let ok = if indexed { vm.test(&test, &[v.clone(), Value::Int(n)])? } else { vm.test(&test, std::slice::from_ref(&v))? };
+                let ok = if indexed {
+                    vm.test(&test, &[v.clone(), Value::Int(n)])?
+                } else {
+                    vm.test(&test, std::slice::from_ref(&v))?
+                };
                 n += 1;
                 if ok == taking {
                     if taking {
@@ -288,7 +328,9 @@ fn chain(ty: Type, name: Option<String>, sources: Vec<Value>) -> Eval {
                         return Ok(Some(v));
                     }
                 }
-                let Some(next) = sources.get(at) else { return Ok(None) };
+                let Some(next) = sources.get(at) else {
+                    return Ok(None);
+                };
                 at += 1;
                 current = Some(vm.iter(next)?);
             }
@@ -372,7 +414,8 @@ fn set_operator(c: &mut Call<'_, '_>, how: &'static str) -> Eval {
 fn reverse(c: &mut Call<'_, '_>) -> Eval {
     let src = source(c, 0, "source")?;
     let ty = c.ty(0);
-    let name = named("ReverseIterator", &[&ty]).map(|n| n.replace("+ReverseIterator", "+<ReverseIterator>d__174"));
+    let name =
+        named("ReverseIterator", &[&ty]).map(|n| n.replace("+ReverseIterator", "+<ReverseIterator>d__174"));
     lazy(ty, name, move |vm| {
         let mut items = vm.collect(&src)?;
         items.reverse();
@@ -382,7 +425,11 @@ fn reverse(c: &mut Call<'_, '_>) -> Eval {
 
 fn default_if_empty(c: &mut Call<'_, '_>) -> Eval {
     let src = source(c, 0, "source")?;
-    let default = if c.args.len() > 1 { c.take(1) } else { cast::default_value(&c.ty(0)) };
+    let default = if c.args.len() > 1 {
+        c.take(1)
+    } else {
+        cast::default_value(&c.ty(0))
+    };
     let ty = c.ty(0);
     let name = named("DefaultIfEmptyIterator", &[&ty]);
     lazy(ty, name, move |vm| {
@@ -446,7 +493,11 @@ fn of_type(c: &mut Call<'_, '_>) -> Eval {
 fn range(c: &mut Call<'_, '_>) -> Eval {
     let (start, count) = (c.int(0)?, c.int(1)?);
     if count < 0 || i64::from(start) + i64::from(count) - 1 > i64::from(i32::MAX) {
-        return Err(Error::out_of_range("count", "Specified argument was out of the range of valid values.").into());
+        return Err(Error::out_of_range(
+            "count",
+            "Specified argument was out of the range of valid values.",
+        )
+        .into());
     }
     let name = Some("System.Linq.Enumerable+RangeIterator".to_owned());
     lazy(Type::INT, name, move |_| {
@@ -465,7 +516,11 @@ fn range(c: &mut Call<'_, '_>) -> Eval {
 fn repeat(c: &mut Call<'_, '_>) -> Eval {
     let (item, count) = (c.arg(0).clone(), c.int(1)?);
     if count < 0 {
-        return Err(Error::out_of_range("count", "Specified argument was out of the range of valid values.").into());
+        return Err(Error::out_of_range(
+            "count",
+            "Specified argument was out of the range of valid values.",
+        )
+        .into());
     }
     let ty = c.ty(0);
     let name = named("RepeatIterator", &[&ty]);
@@ -509,7 +564,9 @@ impl Sequence for Ordered {
         }
         let all: Vec<Value> = (0..keyed.len()).map(|i| Value::Int(i as i32)).collect();
         let order = collections::merge_sort(vm, all, &mut |vm, a, b| {
-            let (Value::Int(a), Value::Int(b)) = (a, b) else { return Ok(Ordering::Equal) };
+            let (Value::Int(a), Value::Int(b)) = (a, b) else {
+                return Ok(Ordering::Equal);
+            };
             let (x, y) = (&keyed[*a as usize].1, &keyed[*b as usize].1);
             for (n, key) in self.keys.iter().enumerate() {
                 let found = compare_with(vm, &key.by, &x[n], &y[n])?;
@@ -519,8 +576,16 @@ impl Sequence for Ordered {
             }
             Ok(Ordering::Equal)
         })?;
-        let sorted: Vec<Value> =
-            order.iter().filter_map(|i| if let Value::Int(i) = i { items.get(*i as usize).cloned() } else { None }).collect();
+        let sorted: Vec<Value> = order
+            .iter()
+            .filter_map(|i| {
+                if let Value::Int(i) = i {
+                    items.get(*i as usize).cloned()
+                } else {
+                    None
+                }
+            })
+            .collect();
         Ok(Box::new(Ready(sorted.into_iter())))
     }
 
@@ -531,15 +596,26 @@ impl Sequence for Ordered {
 
 fn order_by(c: &mut Call<'_, '_>, descending: bool) -> Eval {
     let src = source(c, 0, "source")?;
-    let key = Key { selector: function(c, 1, "keySelector")?, by: c.args.get(2).cloned().unwrap_or(Value::Null), descending };
+    let key = Key {
+        selector: function(c, 1, "keySelector")?,
+        by: c.args.get(2).cloned().unwrap_or(Value::Null),
+        descending,
+    };
     ordered(c, src, vec![key])
 }
 
 fn ordered(c: &Call<'_, '_>, source: Value, keys: Vec<Key>) -> Eval {
     let (ty, key) = (c.ty(0), c.ty(1));
-    let name = Some(format!("System.Linq.OrderedEnumerable`2[{},{}]", ty.net_name(), key.net_name()));
+    let name = Some(format!(
+        "System.Linq.OrderedEnumerable`2[{},{}]",
+        ty.net_name(),
+        key.net_name()
+    ));
     let sequence = OrderedBox(Rc::new(Ordered { source, keys, name }));
-    Ok(Value::object(Type::generic(types::IORDERED_ENUMERABLE, [ty]), Data::Sequence(Box::new(sequence))))
+    Ok(Value::object(
+        Type::generic(types::IORDERED_ENUMERABLE, [ty]),
+        Data::Sequence(Box::new(sequence)),
+    ))
 }
 
 /// Shared, so that `ThenBy` can build on it.
@@ -555,14 +631,23 @@ impl Sequence for OrderedBox {
     }
 
     fn ordering(&self) -> Option<(Value, Vec<(Value, Value, bool)>)> {
-        let keys = self.0.keys.iter().map(|k| (k.selector.clone(), k.by.clone(), k.descending)).collect();
+        let keys = self
+            .0
+            .keys
+            .iter()
+            .map(|k| (k.selector.clone(), k.by.clone(), k.descending))
+            .collect();
         Some((self.0.source.clone(), keys))
     }
 }
 
 fn then_by(c: &mut Call<'_, '_>, descending: bool) -> Eval {
     let src = source(c, 0, "source")?;
-    let key = Key { selector: function(c, 1, "keySelector")?, by: c.args.get(2).cloned().unwrap_or(Value::Null), descending };
+    let key = Key {
+        selector: function(c, 1, "keySelector")?,
+        by: c.args.get(2).cloned().unwrap_or(Value::Null),
+        descending,
+    };
     let existing = match &src {
         Value::Object(o) => match &o.data {
             Data::Sequence(s) => s.ordering(),
@@ -571,7 +656,16 @@ fn then_by(c: &mut Call<'_, '_>, descending: bool) -> Eval {
         _ => None,
     };
     let (source, mut keys) = match existing {
-        Some((source, keys)) => (source, keys.into_iter().map(|(selector, by, descending)| Key { selector, by, descending }).collect()),
+        Some((source, keys)) => (
+            source,
+            keys.into_iter()
+                .map(|(selector, by, descending)| Key {
+                    selector,
+                    by,
+                    descending,
+                })
+                .collect(),
+        ),
         None => (src, Vec::new()),
     };
     keys.push(key);
@@ -611,7 +705,10 @@ fn groups(
 }
 
 fn grouping(key_ty: &Type, element: &Type, key: Value, items: Vec<Value>) -> Value {
-    Value::object(Type::generic(types::IGROUPING, [key_ty.clone(), element.clone()]), Data::Group(key, items))
+    Value::object(
+        Type::generic(types::IGROUPING, [key_ty.clone(), element.clone()]),
+        Data::Group(key, items),
+    )
 }
 
 /// Splits the arguments behind the key selector: element selector, result selector, comparer.
@@ -635,10 +732,21 @@ fn group_by(c: &mut Call<'_, '_>, has_element: bool, has_result: bool) -> Eval {
     } else {
         Type::generic(types::IGROUPING, [key_ty.clone(), item_ty.clone()])
     };
-    let name = if has_result { None } else if has_element {
-        Some(format!("System.Linq.GroupedEnumerable`3[{},{},{}]", c.ty(0).net_name(), key_ty.net_name(), item_ty.net_name()))
+    let name = if has_result {
+        None
+    } else if has_element {
+        Some(format!(
+            "System.Linq.GroupedEnumerable`3[{},{},{}]",
+            c.ty(0).net_name(),
+            key_ty.net_name(),
+            item_ty.net_name()
+        ))
     } else {
-        Some(format!("System.Linq.GroupedEnumerable`2[{},{}]", c.ty(0).net_name(), key_ty.net_name()))
+        Some(format!(
+            "System.Linq.GroupedEnumerable`2[{},{}]",
+            c.ty(0).net_name(),
+            key_ty.net_name()
+        ))
     };
     lazy(out_ty, name, move |vm| {
         let items = vm.collect(&src)?;
@@ -667,7 +775,11 @@ fn to_lookup(c: &mut Call<'_, '_>, has_element: bool) -> Eval {
         .into_iter()
         .map(|(k, items)| (k.clone(), grouping(&key_ty, &item_ty, k, items)))
         .collect();
-    Ok(make_table(Type::generic(types::ILOOKUP, [key_ty, item_ty]), by, entries))
+    Ok(make_table(
+        Type::generic(types::ILOOKUP, [key_ty, item_ty]),
+        by,
+        entries,
+    ))
 }
 
 fn lookup_get(c: &mut Call<'_, '_>) -> Eval {
@@ -776,7 +888,11 @@ fn single(c: &mut Call<'_, '_>, or_default: bool) -> Eval {
         count < 2
     })?;
     if count > 1 {
-        let what = if c.args.len() > 1 { "Sequence contains more than one matching element" } else { "Sequence contains more than one element" };
+        let what = if c.args.len() > 1 {
+            "Sequence contains more than one matching element"
+        } else {
+            "Sequence contains more than one element"
+        };
         return Err(Error::invalid_operation(what).into());
     }
     element(c, found, or_default)
@@ -823,7 +939,9 @@ fn all_(c: &mut Call<'_, '_>) -> Eval {
 
 fn count(c: &mut Call<'_, '_>, long: bool) -> Eval {
     let mut n = 0i64;
-    if c.args.len() == 1 && matches!(c.arg(0), Value::Object(o) if matches!(o.data, Data::List(_) | Data::Table(_) | Data::Array(_))) {
+    if c.args.len() == 1
+        && matches!(c.arg(0), Value::Object(o) if matches!(o.data, Data::List(_) | Data::Table(_) | Data::Array(_)))
+    {
         if let Value::Int(count) = collections::count(c)? {
             n = i64::from(count);
         }
@@ -833,7 +951,11 @@ fn count(c: &mut Call<'_, '_>, long: bool) -> Eval {
             true
         })?;
     }
-    Ok(if long { Value::Long(n) } else { Value::Int(n as i32) })
+    Ok(if long {
+        Value::Long(n)
+    } else {
+        Value::Int(n as i32)
+    })
 }
 
 fn contains(c: &mut Call<'_, '_>) -> Eval {
@@ -859,7 +981,9 @@ fn contains(c: &mut Call<'_, '_>) -> Eval {
 fn sequence_equal(c: &mut Call<'_, '_>) -> Eval {
     let (a, b) = (c.sequence(0, "first")?, c.sequence(1, "second")?);
     let by = comparer(c.arg(2));
-    Ok(Value::Bool(a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| equality::equals(x, y, by))))
+    Ok(Value::Bool(
+        a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| equality::equals(x, y, by)),
+    ))
 }
 
 fn aggregate(c: &mut Call<'_, '_>) -> Eval {
@@ -886,7 +1010,9 @@ fn aggregate(c: &mut Call<'_, '_>) -> Eval {
 /// Items mapped by the optional selector.
 fn mapped(c: &mut Call<'_, '_>) -> Result<Vec<Value>, Thrown> {
     let items = c.sequence(0, "source")?;
-    let Some(f) = c.args.get(1).cloned() else { return Ok(items) };
+    let Some(f) = c.args.get(1).cloned() else {
+        return Ok(items);
+    };
     let mut out = Vec::with_capacity(items.len());
     for v in items {
         c.vm.step()?;
@@ -898,19 +1024,29 @@ fn mapped(c: &mut Call<'_, '_>) -> Result<Vec<Value>, Thrown> {
 fn sum(c: &mut Call<'_, '_>, num: Num) -> Eval {
     let wide = if num == Num::Float { Num::Double } else { num };
     let mut total = ops::convert(wide, false)(Value::Int(0))?;
-    let Some(add) = ops::binary("+", wide, true) else { return Ok(Value::Null) };
+    let Some(add) = ops::binary("+", wide, true) else {
+        return Ok(Value::Null);
+    };
     for v in mapped(c)? {
         if !v.is_null() {
             total = add(total, ops::convert(wide, false)(v)?)?;
         }
     }
-    if num == Num::Float { ops::to_float(total) } else { Ok(total) }
+    if num == Num::Float {
+        ops::to_float(total)
+    } else {
+        Ok(total)
+    }
 }
 
 fn average(c: &mut Call<'_, '_>, num: Num, nullable: bool) -> Eval {
     let items: Vec<Value> = mapped(c)?.into_iter().filter(|v| !v.is_null()).collect();
     if items.is_empty() {
-        return if nullable { Ok(Value::Null) } else { Err(no_elements()) };
+        return if nullable {
+            Ok(Value::Null)
+        } else {
+            Err(no_elements())
+        };
     }
     let n = items.len();
     match num {
@@ -932,7 +1068,9 @@ fn average(c: &mut Call<'_, '_>, num: Num, nullable: bool) -> Eval {
                     Value::Long(l) => *l,
                     _ => 0,
                 };
-                total = total.checked_add(v).ok_or_else(|| Thrown::from(Error::of(ExceptionKind::OverflowException)))?;
+                total = total
+                    .checked_add(v)
+                    .ok_or_else(|| Thrown::from(Error::of(ExceptionKind::OverflowException)))?;
             }
             Ok(Value::Double(total as f64 / n as f64))
         }
@@ -944,7 +1082,11 @@ fn average(c: &mut Call<'_, '_>, num: Num, nullable: bool) -> Eval {
                 }
             }
             let mean = total / n as f64;
-            Ok(if num == Num::Float { Value::Float(mean as f32) } else { Value::Double(mean) })
+            Ok(if num == Num::Float {
+                Value::Float(mean as f32)
+            } else {
+                Value::Double(mean)
+            })
         }
     }
 }
@@ -960,7 +1102,11 @@ fn extreme(c: &mut Call<'_, '_>, max: bool, nullable: bool) -> Eval {
             Some(b) => {
                 // NaN is less than everything, and Max ignores it.
                 let order = equality::compare(&v, &b)?;
-                let better = if max { order == Ordering::Greater } else { order == Ordering::Less };
+                let better = if max {
+                    order == Ordering::Greater
+                } else {
+                    order == Ordering::Less
+                };
                 if better { v } else { b }
             }
         });
@@ -1062,111 +1208,404 @@ numeric!(MIN, "Min", |c: &mut Call<'_, '_>, _| extreme(c, false, false), |c: &mu
 pub(super) const NUMERIC: &[&[super::Entry]] = &[SUM, AVERAGE, MAX, MIN];
 
 const ENUMERABLE: &[super::Entry] = &[
-    Get("static IEnumerable<TSource> Where<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", where_),
-    Get("static IEnumerable<TSource> Where<TSource>(this IEnumerable<TSource> source, Func<TSource, int, bool> predicate)", where_),
-    Get("static IEnumerable<TResult> Select<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, TResult> selector)", select),
-    Get("static IEnumerable<TResult> Select<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, int, TResult> selector)", select),
-    Get("static IEnumerable<TResult> SelectMany<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, IEnumerable<TResult>> selector)", select_many),
-    Get("static IEnumerable<TResult> SelectMany<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, int, IEnumerable<TResult>> selector)", select_many),
-    Get("static IEnumerable<TResult> SelectMany<TSource, TCollection, TResult>(this IEnumerable<TSource> source, Func<TSource, IEnumerable<TCollection>> collectionSelector, Func<TSource, TCollection, TResult> resultSelector)", select_many),
-    Get("static IEnumerable<TSource> Take<TSource>(this IEnumerable<TSource> source, int count)", take),
-    Get("static IEnumerable<TSource> Skip<TSource>(this IEnumerable<TSource> source, int count)", skip),
-    Get("static IEnumerable<TSource> TakeLast<TSource>(this IEnumerable<TSource> source, int count)", |c| last_items(c, true)),
-    Get("static IEnumerable<TSource> SkipLast<TSource>(this IEnumerable<TSource> source, int count)", |c| last_items(c, false)),
-    Get("static IEnumerable<TSource> TakeWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| while_(c, true)),
-    Get("static IEnumerable<TSource> TakeWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, int, bool> predicate)", |c| while_(c, true)),
-    Get("static IEnumerable<TSource> SkipWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| while_(c, false)),
-    Get("static IEnumerable<TSource> SkipWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, int, bool> predicate)", |c| while_(c, false)),
-    Get("static IEnumerable<TSource> Concat<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)", concat),
-    Get("static IEnumerable<TSource> Append<TSource>(this IEnumerable<TSource> source, TSource element)", |c| append(c, false)),
-    Get("static IEnumerable<TSource> Prepend<TSource>(this IEnumerable<TSource> source, TSource element)", |c| append(c, true)),
-    Get("static IEnumerable<TResult> Zip<TFirst, TSecond, TResult>(this IEnumerable<TFirst> first, IEnumerable<TSecond> second, Func<TFirst, TSecond, TResult> resultSelector)", zip),
-    Get("static IEnumerable<(TFirst First, TSecond Second)> Zip<TFirst, TSecond>(this IEnumerable<TFirst> first, IEnumerable<TSecond> second)", zip),
-    Get("static IEnumerable<TSource> Distinct<TSource>(this IEnumerable<TSource> source)", |c| set_operator(c, "distinct")),
-    Get("static IEnumerable<TSource> Distinct<TSource>(this IEnumerable<TSource> source, IEqualityComparer<TSource> comparer)", |c| set_operator(c, "distinct")),
-    Get("static IEnumerable<TSource> Union<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)", |c| set_operator(c, "union")),
-    Get("static IEnumerable<TSource> Union<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)", |c| set_operator(c, "union")),
-    Get("static IEnumerable<TSource> Intersect<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)", |c| set_operator(c, "intersect")),
-    Get("static IEnumerable<TSource> Intersect<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)", |c| set_operator(c, "intersect")),
-    Get("static IEnumerable<TSource> Except<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)", |c| set_operator(c, "except")),
-    Get("static IEnumerable<TSource> Except<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)", |c| set_operator(c, "except")),
-    Get("static IEnumerable<TSource> Reverse<TSource>(this IEnumerable<TSource> source)", reverse),
-    Get("static IEnumerable<TSource> DefaultIfEmpty<TSource>(this IEnumerable<TSource> source)", default_if_empty),
-    Get("static IEnumerable<TSource> DefaultIfEmpty<TSource>(this IEnumerable<TSource> source, TSource defaultValue)", default_if_empty),
-    Get("static IEnumerable<TSource> AsEnumerable<TSource>(this IEnumerable<TSource> source)", |c| Ok(c.take(0))),
-    Get("static IEnumerable<TResult> Cast<TResult>(this System.Collections.IEnumerable source)", cast_all),
-    Get("static IEnumerable<TResult> OfType<TResult>(this System.Collections.IEnumerable source)", of_type),
+    Get(
+        "static IEnumerable<TSource> Where<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        where_,
+    ),
+    Get(
+        "static IEnumerable<TSource> Where<TSource>(this IEnumerable<TSource> source, Func<TSource, int, bool> predicate)",
+        where_,
+    ),
+    Get(
+        "static IEnumerable<TResult> Select<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, TResult> selector)",
+        select,
+    ),
+    Get(
+        "static IEnumerable<TResult> Select<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, int, TResult> selector)",
+        select,
+    ),
+    Get(
+        "static IEnumerable<TResult> SelectMany<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, IEnumerable<TResult>> selector)",
+        select_many,
+    ),
+    Get(
+        "static IEnumerable<TResult> SelectMany<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, int, IEnumerable<TResult>> selector)",
+        select_many,
+    ),
+    Get(
+        "static IEnumerable<TResult> SelectMany<TSource, TCollection, TResult>(this IEnumerable<TSource> source, Func<TSource, IEnumerable<TCollection>> collectionSelector, Func<TSource, TCollection, TResult> resultSelector)",
+        select_many,
+    ),
+    Get(
+        "static IEnumerable<TSource> Take<TSource>(this IEnumerable<TSource> source, int count)",
+        take,
+    ),
+    Get(
+        "static IEnumerable<TSource> Skip<TSource>(this IEnumerable<TSource> source, int count)",
+        skip,
+    ),
+    Get(
+        "static IEnumerable<TSource> TakeLast<TSource>(this IEnumerable<TSource> source, int count)",
+        |c| last_items(c, true),
+    ),
+    Get(
+        "static IEnumerable<TSource> SkipLast<TSource>(this IEnumerable<TSource> source, int count)",
+        |c| last_items(c, false),
+    ),
+    Get(
+        "static IEnumerable<TSource> TakeWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| while_(c, true),
+    ),
+    Get(
+        "static IEnumerable<TSource> TakeWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, int, bool> predicate)",
+        |c| while_(c, true),
+    ),
+    Get(
+        "static IEnumerable<TSource> SkipWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| while_(c, false),
+    ),
+    Get(
+        "static IEnumerable<TSource> SkipWhile<TSource>(this IEnumerable<TSource> source, Func<TSource, int, bool> predicate)",
+        |c| while_(c, false),
+    ),
+    Get(
+        "static IEnumerable<TSource> Concat<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)",
+        concat,
+    ),
+    Get(
+        "static IEnumerable<TSource> Append<TSource>(this IEnumerable<TSource> source, TSource element)",
+        |c| append(c, false),
+    ),
+    Get(
+        "static IEnumerable<TSource> Prepend<TSource>(this IEnumerable<TSource> source, TSource element)",
+        |c| append(c, true),
+    ),
+    Get(
+        "static IEnumerable<TResult> Zip<TFirst, TSecond, TResult>(this IEnumerable<TFirst> first, IEnumerable<TSecond> second, Func<TFirst, TSecond, TResult> resultSelector)",
+        zip,
+    ),
+    Get(
+        "static IEnumerable<(TFirst First, TSecond Second)> Zip<TFirst, TSecond>(this IEnumerable<TFirst> first, IEnumerable<TSecond> second)",
+        zip,
+    ),
+    Get(
+        "static IEnumerable<TSource> Distinct<TSource>(this IEnumerable<TSource> source)",
+        |c| set_operator(c, "distinct"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Distinct<TSource>(this IEnumerable<TSource> source, IEqualityComparer<TSource> comparer)",
+        |c| set_operator(c, "distinct"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Union<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)",
+        |c| set_operator(c, "union"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Union<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)",
+        |c| set_operator(c, "union"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Intersect<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)",
+        |c| set_operator(c, "intersect"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Intersect<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)",
+        |c| set_operator(c, "intersect"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Except<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)",
+        |c| set_operator(c, "except"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Except<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)",
+        |c| set_operator(c, "except"),
+    ),
+    Get(
+        "static IEnumerable<TSource> Reverse<TSource>(this IEnumerable<TSource> source)",
+        reverse,
+    ),
+    Get(
+        "static IEnumerable<TSource> DefaultIfEmpty<TSource>(this IEnumerable<TSource> source)",
+        default_if_empty,
+    ),
+    Get(
+        "static IEnumerable<TSource> DefaultIfEmpty<TSource>(this IEnumerable<TSource> source, TSource defaultValue)",
+        default_if_empty,
+    ),
+    Get(
+        "static IEnumerable<TSource> AsEnumerable<TSource>(this IEnumerable<TSource> source)",
+        |c| Ok(c.take(0)),
+    ),
+    Get(
+        "static IEnumerable<TResult> Cast<TResult>(this System.Collections.IEnumerable source)",
+        cast_all,
+    ),
+    Get(
+        "static IEnumerable<TResult> OfType<TResult>(this System.Collections.IEnumerable source)",
+        of_type,
+    ),
     Get("static IEnumerable<int> Range(int start, int count)", range),
-    Get("static IEnumerable<TResult> Repeat<TResult>(TResult element, int count)", repeat),
-    Get("static IEnumerable<TResult> Empty<TResult>()", |c| Ok(Value::array(c.ty(0), Vec::new()))),
-    Get("static IOrderedEnumerable<TSource> OrderBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)", |c| order_by(c, false)),
-    Get("static IOrderedEnumerable<TSource> OrderBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)", |c| order_by(c, false)),
-    Get("static IOrderedEnumerable<TSource> OrderByDescending<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)", |c| order_by(c, true)),
-    Get("static IOrderedEnumerable<TSource> OrderByDescending<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)", |c| order_by(c, true)),
-    Get("static IOrderedEnumerable<TSource> ThenBy<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector)", |c| then_by(c, false)),
-    Get("static IOrderedEnumerable<TSource> ThenBy<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)", |c| then_by(c, false)),
-    Get("static IOrderedEnumerable<TSource> ThenByDescending<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector)", |c| then_by(c, true)),
-    Get("static IOrderedEnumerable<TSource> ThenByDescending<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)", |c| then_by(c, true)),
-    Get("static IEnumerable<IGrouping<TKey, TSource>> GroupBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)", |c| group_by(c, false, false)),
-    Get("static IEnumerable<IGrouping<TKey, TSource>> GroupBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IEqualityComparer<TKey> comparer)", |c| group_by(c, false, false)),
-    Get("static IEnumerable<IGrouping<TKey, TElement>> GroupBy<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector)", |c| group_by(c, true, false)),
-    Get("static IEnumerable<IGrouping<TKey, TElement>> GroupBy<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, IEqualityComparer<TKey> comparer)", |c| group_by(c, true, false)),
-    Get("static IEnumerable<TResult> GroupBy<TSource, TKey, TResult>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TKey, IEnumerable<TSource>, TResult> resultSelector)", |c| group_by(c, false, true)),
-    Get("static IEnumerable<TResult> GroupBy<TSource, TKey, TElement, TResult>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, Func<TKey, IEnumerable<TElement>, TResult> resultSelector)", |c| group_by(c, true, true)),
-    Get("static ILookup<TKey, TSource> ToLookup<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)", |c| to_lookup(c, false)),
-    Get("static ILookup<TKey, TElement> ToLookup<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector)", |c| to_lookup(c, true)),
-    Get("static IEnumerable<TResult> Join<TOuter, TInner, TKey, TResult>(this IEnumerable<TOuter> outer, IEnumerable<TInner> inner, Func<TOuter, TKey> outerKeySelector, Func<TInner, TKey> innerKeySelector, Func<TOuter, TInner, TResult> resultSelector)", |c| join(c, false)),
-    Get("static IEnumerable<TResult> Join<TOuter, TInner, TKey, TResult>(this IEnumerable<TOuter> outer, IEnumerable<TInner> inner, Func<TOuter, TKey> outerKeySelector, Func<TInner, TKey> innerKeySelector, Func<TOuter, TInner, TResult> resultSelector, IEqualityComparer<TKey> comparer)", |c| join(c, false)),
-    Get("static IEnumerable<TResult> GroupJoin<TOuter, TInner, TKey, TResult>(this IEnumerable<TOuter> outer, IEnumerable<TInner> inner, Func<TOuter, TKey> outerKeySelector, Func<TInner, TKey> innerKeySelector, Func<TOuter, IEnumerable<TInner>, TResult> resultSelector)", |c| join(c, true)),
-    Get("static TSource First<TSource>(this IEnumerable<TSource> source)", |c| first(c, false)),
-    Get("static TSource First<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| first(c, false)),
-    Get("static TSource FirstOrDefault<TSource>(this IEnumerable<TSource> source)", |c| first(c, true)),
-    Get("static TSource FirstOrDefault<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| first(c, true)),
-    Get("static TSource Last<TSource>(this IEnumerable<TSource> source)", |c| last(c, false)),
-    Get("static TSource Last<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| last(c, false)),
-    Get("static TSource LastOrDefault<TSource>(this IEnumerable<TSource> source)", |c| last(c, true)),
-    Get("static TSource LastOrDefault<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| last(c, true)),
-    Get("static TSource Single<TSource>(this IEnumerable<TSource> source)", |c| single(c, false)),
-    Get("static TSource Single<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| single(c, false)),
-    Get("static TSource SingleOrDefault<TSource>(this IEnumerable<TSource> source)", |c| single(c, true)),
-    Get("static TSource SingleOrDefault<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| single(c, true)),
-    Get("static TSource ElementAt<TSource>(this IEnumerable<TSource> source, int index)", |c| element_at(c, false)),
-    Get("static TSource ElementAtOrDefault<TSource>(this IEnumerable<TSource> source, int index)", |c| element_at(c, true)),
+    Get(
+        "static IEnumerable<TResult> Repeat<TResult>(TResult element, int count)",
+        repeat,
+    ),
+    Get("static IEnumerable<TResult> Empty<TResult>()", |c| {
+        Ok(Value::array(c.ty(0), Vec::new()))
+    }),
+    Get(
+        "static IOrderedEnumerable<TSource> OrderBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
+        |c| order_by(c, false),
+    ),
+    Get(
+        "static IOrderedEnumerable<TSource> OrderBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)",
+        |c| order_by(c, false),
+    ),
+    Get(
+        "static IOrderedEnumerable<TSource> OrderByDescending<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
+        |c| order_by(c, true),
+    ),
+    Get(
+        "static IOrderedEnumerable<TSource> OrderByDescending<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)",
+        |c| order_by(c, true),
+    ),
+    Get(
+        "static IOrderedEnumerable<TSource> ThenBy<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
+        |c| then_by(c, false),
+    ),
+    Get(
+        "static IOrderedEnumerable<TSource> ThenBy<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)",
+        |c| then_by(c, false),
+    ),
+    Get(
+        "static IOrderedEnumerable<TSource> ThenByDescending<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
+        |c| then_by(c, true),
+    ),
+    Get(
+        "static IOrderedEnumerable<TSource> ThenByDescending<TSource, TKey>(this IOrderedEnumerable<TSource> source, Func<TSource, TKey> keySelector, IComparer<TKey> comparer)",
+        |c| then_by(c, true),
+    ),
+    Get(
+        "static IEnumerable<IGrouping<TKey, TSource>> GroupBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
+        |c| group_by(c, false, false),
+    ),
+    Get(
+        "static IEnumerable<IGrouping<TKey, TSource>> GroupBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IEqualityComparer<TKey> comparer)",
+        |c| group_by(c, false, false),
+    ),
+    Get(
+        "static IEnumerable<IGrouping<TKey, TElement>> GroupBy<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector)",
+        |c| group_by(c, true, false),
+    ),
+    Get(
+        "static IEnumerable<IGrouping<TKey, TElement>> GroupBy<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, IEqualityComparer<TKey> comparer)",
+        |c| group_by(c, true, false),
+    ),
+    Get(
+        "static IEnumerable<TResult> GroupBy<TSource, TKey, TResult>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TKey, IEnumerable<TSource>, TResult> resultSelector)",
+        |c| group_by(c, false, true),
+    ),
+    Get(
+        "static IEnumerable<TResult> GroupBy<TSource, TKey, TElement, TResult>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, Func<TKey, IEnumerable<TElement>, TResult> resultSelector)",
+        |c| group_by(c, true, true),
+    ),
+    Get(
+        "static ILookup<TKey, TSource> ToLookup<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
+        |c| to_lookup(c, false),
+    ),
+    Get(
+        "static ILookup<TKey, TElement> ToLookup<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector)",
+        |c| to_lookup(c, true),
+    ),
+    Get(
+        "static IEnumerable<TResult> Join<TOuter, TInner, TKey, TResult>(this IEnumerable<TOuter> outer, IEnumerable<TInner> inner, Func<TOuter, TKey> outerKeySelector, Func<TInner, TKey> innerKeySelector, Func<TOuter, TInner, TResult> resultSelector)",
+        |c| join(c, false),
+    ),
+    Get(
+        "static IEnumerable<TResult> Join<TOuter, TInner, TKey, TResult>(this IEnumerable<TOuter> outer, IEnumerable<TInner> inner, Func<TOuter, TKey> outerKeySelector, Func<TInner, TKey> innerKeySelector, Func<TOuter, TInner, TResult> resultSelector, IEqualityComparer<TKey> comparer)",
+        |c| join(c, false),
+    ),
+    Get(
+        "static IEnumerable<TResult> GroupJoin<TOuter, TInner, TKey, TResult>(this IEnumerable<TOuter> outer, IEnumerable<TInner> inner, Func<TOuter, TKey> outerKeySelector, Func<TInner, TKey> innerKeySelector, Func<TOuter, IEnumerable<TInner>, TResult> resultSelector)",
+        |c| join(c, true),
+    ),
+    Get(
+        "static TSource First<TSource>(this IEnumerable<TSource> source)",
+        |c| first(c, false),
+    ),
+    Get(
+        "static TSource First<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| first(c, false),
+    ),
+    Get(
+        "static TSource FirstOrDefault<TSource>(this IEnumerable<TSource> source)",
+        |c| first(c, true),
+    ),
+    Get(
+        "static TSource FirstOrDefault<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| first(c, true),
+    ),
+    Get(
+        "static TSource Last<TSource>(this IEnumerable<TSource> source)",
+        |c| last(c, false),
+    ),
+    Get(
+        "static TSource Last<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| last(c, false),
+    ),
+    Get(
+        "static TSource LastOrDefault<TSource>(this IEnumerable<TSource> source)",
+        |c| last(c, true),
+    ),
+    Get(
+        "static TSource LastOrDefault<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| last(c, true),
+    ),
+    Get(
+        "static TSource Single<TSource>(this IEnumerable<TSource> source)",
+        |c| single(c, false),
+    ),
+    Get(
+        "static TSource Single<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| single(c, false),
+    ),
+    Get(
+        "static TSource SingleOrDefault<TSource>(this IEnumerable<TSource> source)",
+        |c| single(c, true),
+    ),
+    Get(
+        "static TSource SingleOrDefault<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| single(c, true),
+    ),
+    Get(
+        "static TSource ElementAt<TSource>(this IEnumerable<TSource> source, int index)",
+        |c| element_at(c, false),
+    ),
+    Get(
+        "static TSource ElementAtOrDefault<TSource>(this IEnumerable<TSource> source, int index)",
+        |c| element_at(c, true),
+    ),
     Get("static bool Any<TSource>(this IEnumerable<TSource> source)", any),
-    Get("static bool Any<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", any),
-    Get("static bool All<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", all_),
-    Get("static int Count<TSource>(this IEnumerable<TSource> source)", |c| count(c, false)),
-    Get("static int Count<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| count(c, false)),
-    Get("static long LongCount<TSource>(this IEnumerable<TSource> source)", |c| count(c, true)),
-    Get("static long LongCount<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)", |c| count(c, true)),
-    Get("static bool Contains<TSource>(this IEnumerable<TSource> source, TSource value)", contains),
-    Get("static bool Contains<TSource>(this IEnumerable<TSource> source, TSource value, IEqualityComparer<TSource> comparer)", contains),
-    Get("static bool SequenceEqual<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)", sequence_equal),
-    Get("static bool SequenceEqual<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)", sequence_equal),
-    Get("static TSource Aggregate<TSource>(this IEnumerable<TSource> source, Func<TSource, TSource, TSource> func)", aggregate),
-    Get("static TAccumulate Aggregate<TSource, TAccumulate>(this IEnumerable<TSource> source, TAccumulate seed, Func<TAccumulate, TSource, TAccumulate> func)", aggregate),
-    Get("static TResult Aggregate<TSource, TAccumulate, TResult>(this IEnumerable<TSource> source, TAccumulate seed, Func<TAccumulate, TSource, TAccumulate> func, Func<TAccumulate, TResult> resultSelector)", aggregate),
-    Get("static TSource Max<TSource>(this IEnumerable<TSource> source)", |c| extreme_any(c, true)),
-    Get("static TResult Max<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, TResult> selector)", |c| extreme_any(c, true)),
-    Get("static TSource Min<TSource>(this IEnumerable<TSource> source)", |c| extreme_any(c, false)),
-    Get("static TResult Min<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, TResult> selector)", |c| extreme_any(c, false)),
-    Get("static TSource[] ToArray<TSource>(this IEnumerable<TSource> source)", to_array),
-    Get("static List<TSource> ToList<TSource>(this IEnumerable<TSource> source)", to_list),
-    Get("static HashSet<TSource> ToHashSet<TSource>(this IEnumerable<TSource> source)", to_hash_set),
-    Get("static HashSet<TSource> ToHashSet<TSource>(this IEnumerable<TSource> source, IEqualityComparer<TSource> comparer)", to_hash_set),
-    Get("static Dictionary<TKey, TSource> ToDictionary<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)", |c| to_dictionary(c, false)),
-    Get("static Dictionary<TKey, TSource> ToDictionary<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IEqualityComparer<TKey> comparer)", |c| to_dictionary(c, false)),
-    Get("static Dictionary<TKey, TElement> ToDictionary<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector)", |c| to_dictionary(c, true)),
-    Get("static Dictionary<TKey, TElement> ToDictionary<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, IEqualityComparer<TKey> comparer)", |c| to_dictionary(c, true)),
+    Get(
+        "static bool Any<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        any,
+    ),
+    Get(
+        "static bool All<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        all_,
+    ),
+    Get(
+        "static int Count<TSource>(this IEnumerable<TSource> source)",
+        |c| count(c, false),
+    ),
+    Get(
+        "static int Count<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| count(c, false),
+    ),
+    Get(
+        "static long LongCount<TSource>(this IEnumerable<TSource> source)",
+        |c| count(c, true),
+    ),
+    Get(
+        "static long LongCount<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate)",
+        |c| count(c, true),
+    ),
+    Get(
+        "static bool Contains<TSource>(this IEnumerable<TSource> source, TSource value)",
+        contains,
+    ),
+    Get(
+        "static bool Contains<TSource>(this IEnumerable<TSource> source, TSource value, IEqualityComparer<TSource> comparer)",
+        contains,
+    ),
+    Get(
+        "static bool SequenceEqual<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second)",
+        sequence_equal,
+    ),
+    Get(
+        "static bool SequenceEqual<TSource>(this IEnumerable<TSource> first, IEnumerable<TSource> second, IEqualityComparer<TSource> comparer)",
+        sequence_equal,
+    ),
+    Get(
+        "static TSource Aggregate<TSource>(this IEnumerable<TSource> source, Func<TSource, TSource, TSource> func)",
+        aggregate,
+    ),
+    Get(
+        "static TAccumulate Aggregate<TSource, TAccumulate>(this IEnumerable<TSource> source, TAccumulate seed, Func<TAccumulate, TSource, TAccumulate> func)",
+        aggregate,
+    ),
+    Get(
+        "static TResult Aggregate<TSource, TAccumulate, TResult>(this IEnumerable<TSource> source, TAccumulate seed, Func<TAccumulate, TSource, TAccumulate> func, Func<TAccumulate, TResult> resultSelector)",
+        aggregate,
+    ),
+    Get(
+        "static TSource Max<TSource>(this IEnumerable<TSource> source)",
+        |c| extreme_any(c, true),
+    ),
+    Get(
+        "static TResult Max<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, TResult> selector)",
+        |c| extreme_any(c, true),
+    ),
+    Get(
+        "static TSource Min<TSource>(this IEnumerable<TSource> source)",
+        |c| extreme_any(c, false),
+    ),
+    Get(
+        "static TResult Min<TSource, TResult>(this IEnumerable<TSource> source, Func<TSource, TResult> selector)",
+        |c| extreme_any(c, false),
+    ),
+    Get(
+        "static TSource[] ToArray<TSource>(this IEnumerable<TSource> source)",
+        to_array,
+    ),
+    Get(
+        "static List<TSource> ToList<TSource>(this IEnumerable<TSource> source)",
+        to_list,
+    ),
+    Get(
+        "static HashSet<TSource> ToHashSet<TSource>(this IEnumerable<TSource> source)",
+        to_hash_set,
+    ),
+    Get(
+        "static HashSet<TSource> ToHashSet<TSource>(this IEnumerable<TSource> source, IEqualityComparer<TSource> comparer)",
+        to_hash_set,
+    ),
+    Get(
+        "static Dictionary<TKey, TSource> ToDictionary<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
+        |c| to_dictionary(c, false),
+    ),
+    Get(
+        "static Dictionary<TKey, TSource> ToDictionary<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IEqualityComparer<TKey> comparer)",
+        |c| to_dictionary(c, false),
+    ),
+    Get(
+        "static Dictionary<TKey, TElement> ToDictionary<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector)",
+        |c| to_dictionary(c, true),
+    ),
+    Get(
+        "static Dictionary<TKey, TElement> ToDictionary<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, IEqualityComparer<TKey> comparer)",
+        |c| to_dictionary(c, true),
+    ),
 ];
 
 pub(super) const TYPES: &[Decl] = &[
     all("static System.Linq.Enumerable", ENUMERABLE),
-    all("interface System.Linq.IGrouping<out TKey, out TElement> : IEnumerable<TElement>", &[Get("TKey Key", group_key)]),
-    none("interface System.Linq.ILookup<TKey, TElement> : IEnumerable<IGrouping<TKey, TElement>>", &[
-        Get("int Count", collections::count),
-        Get("bool Contains(TKey key)", |c| { let k = c.arg(1).clone(); Ok(Value::Bool(collections::look_up(c, &k)?.is_some())) }),
-        Get("IEnumerable<TElement> this[TKey key]", lookup_get),
-    ]),
-    none("interface System.Linq.IOrderedEnumerable<out TElement> : IEnumerable<TElement>", &[]),
+    all(
+        "interface System.Linq.IGrouping<out TKey, out TElement> : IEnumerable<TElement>",
+        &[Get("TKey Key", group_key)],
+    ),
+    none(
+        "interface System.Linq.ILookup<TKey, TElement> : IEnumerable<IGrouping<TKey, TElement>>",
+        &[
+            Get("int Count", collections::count),
+            Get("bool Contains(TKey key)", |c| {
+                let k = c.arg(1).clone();
+                Ok(Value::Bool(collections::look_up(c, &k)?.is_some()))
+            }),
+            Get("IEnumerable<TElement> this[TKey key]", lookup_get),
+        ],
+    ),
+    none(
+        "interface System.Linq.IOrderedEnumerable<out TElement> : IEnumerable<TElement>",
+        &[],
+    ),
 ];

@@ -2,7 +2,13 @@
 
 use gateway_dotnet::{Error, ExceptionKind, Str};
 
-use super::{Call, Decl, Entry::{Denied, Get}, all, base, call::{string, text}, none};
+use super::{
+    Call, Decl,
+    Entry::{Denied, Get},
+    all, base,
+    call::{string, text},
+    none,
+};
 use crate::{
     Value,
     object::{Data, ExceptionData},
@@ -12,8 +18,15 @@ use crate::{
 
 /// The object of an exception thrown by the library.
 pub(crate) fn exception_object(e: &Error) -> Value {
-    let ty = registry().type_named(e.kind.full_name()).unwrap_or(Type::EXCEPTION);
-    let data = ExceptionData { kind: e.kind, message: Str::new(&e.message), inner: Value::Null, param: None };
+    let ty = registry()
+        .type_named(e.kind.full_name())
+        .unwrap_or(Type::EXCEPTION);
+    let data = ExceptionData {
+        kind: e.kind,
+        message: Str::new(&e.message),
+        inner: Value::Null,
+        param: None,
+    };
     Value::object(ty, Data::Exception(data))
 }
 
@@ -29,23 +42,39 @@ fn with<R>(c: &Call<'_, '_>, f: impl FnOnce(&ExceptionData) -> R) -> Result<R, T
 
 fn make(kind: ExceptionKind, message: Str, inner: Value, param: Option<Str>) -> Eval {
     let message = match &param {
-        Some(p) if !p.is_empty() => Str::new(&format!("{} (Parameter '{}')", message.to_lossy(), p.to_lossy())),
+        Some(p) if !p.is_empty() => {
+            Str::new(&format!("{} (Parameter '{}')", message.to_lossy(), p.to_lossy()))
+        }
         _ => message,
     };
     let ty = registry().type_named(kind.full_name()).unwrap_or(Type::EXCEPTION);
-    Ok(Value::object(ty, Data::Exception(ExceptionData { kind, message, inner, param })))
+    Ok(Value::object(
+        ty,
+        Data::Exception(ExceptionData {
+            kind,
+            message,
+            inner,
+            param,
+        }),
+    ))
 }
 
 /// `(message)`, `(message, inner)` and nothing.
 fn plain(c: &mut Call<'_, '_>, kind: ExceptionKind) -> Eval {
-    let message = c.opt_str(0).unwrap_or_else(|| Str::from_static(kind.default_message()));
+    let message = c
+        .opt_str(0)
+        .unwrap_or_else(|| Str::from_static(kind.default_message()));
     let inner = c.take(1);
     make(kind, message, inner, None)
 }
 
 /// `(paramName)`, `(paramName, message)`
 fn param_first(c: &mut Call<'_, '_>, kind: ExceptionKind) -> Eval {
-    let message = if c.args.len() > 1 { c.opt_str(c.args.len() - 1) } else { None };
+    let message = if c.args.len() > 1 {
+        c.opt_str(c.args.len() - 1)
+    } else {
+        None
+    };
     let message = message.unwrap_or_else(|| Str::from_static(kind.default_message()));
     make(kind, message, Value::Null, c.opt_str(0))
 }
@@ -53,7 +82,9 @@ fn param_first(c: &mut Call<'_, '_>, kind: ExceptionKind) -> Eval {
 /// `(message, paramName)`
 fn argument(c: &mut Call<'_, '_>) -> Eval {
     let kind = ExceptionKind::ArgumentException;
-    let message = c.opt_str(0).unwrap_or_else(|| Str::from_static(kind.default_message()));
+    let message = c
+        .opt_str(0)
+        .unwrap_or_else(|| Str::from_static(kind.default_message()));
     let param = c.opt_str(1);
     make(kind, message, Value::Null, param)
 }
@@ -79,7 +110,9 @@ macro_rules! exceptions {
 const EXCEPTION: &[super::Entry] = &[
     Get("ctor()", |c| plain(c, ExceptionKind::Exception)),
     Get("ctor(string message)", |c| plain(c, ExceptionKind::Exception)),
-    Get("ctor(string message, Exception innerException)", |c| plain(c, ExceptionKind::Exception)),
+    Get("ctor(string message, Exception innerException)", |c| {
+        plain(c, ExceptionKind::Exception)
+    }),
     Get("string Message", |c| text(with(c, |e| e.message.clone())?)),
     Get("Exception InnerException", |c| with(c, |e| e.inner.clone())),
     Get("string StackTrace", |_| string("   at Policy.Expression()")),
@@ -102,34 +135,69 @@ const EXCEPTION: &[super::Entry] = &[
         }
     }),
     Get("string ToString()", to_text),
-    Denied("Type GetType()", |c| Ok(Value::Type(std::sync::Arc::new(c.arg(0).runtime_type())))),
+    Denied("Type GetType()", |c| {
+        Ok(Value::Type(std::sync::Arc::new(c.arg(0).runtime_type())))
+    }),
 ];
 
 pub(super) const TYPES: &[Decl] = &[
     all("class System.Exception", EXCEPTION),
-    none("class System.SystemException : Exception", &[
-        Get("ctor()", |c| plain(c, ExceptionKind::SystemException)),
-        Get("ctor(string message)", |c| plain(c, ExceptionKind::SystemException)),
-        Get("ctor(string message, Exception innerException)", |c| plain(c, ExceptionKind::SystemException)),
-    ]),
-    none("class System.ArgumentException : SystemException", &[
-        Get("ctor()", argument),
-        Get("ctor(string message)", argument),
-        Get("ctor(string message, string paramName)", argument),
-        Get("ctor(string message, Exception innerException)", |c| plain(c, ExceptionKind::ArgumentException)),
-        Get("string ParamName", |c| Ok(with(c, |e| e.param.clone())?.map_or(Value::Null, Value::Str))),
-    ]),
-    none("class System.ArgumentNullException : ArgumentException", &[
-        Get("ctor()", |c| param_first(c, ExceptionKind::ArgumentNullException)),
-        Get("ctor(string paramName)", |c| param_first(c, ExceptionKind::ArgumentNullException)),
-        Get("ctor(string paramName, string message)", |c| param_first(c, ExceptionKind::ArgumentNullException)),
-    ]),
-    none("class System.ArgumentOutOfRangeException : ArgumentException", &[
-        Get("ctor()", |c| param_first(c, ExceptionKind::ArgumentOutOfRangeException)),
-        Get("ctor(string paramName)", |c| param_first(c, ExceptionKind::ArgumentOutOfRangeException)),
-        Get("ctor(string paramName, string message)", |c| param_first(c, ExceptionKind::ArgumentOutOfRangeException)),
-        Get("ctor(string paramName, object actualValue, string message)", |c| param_first(c, ExceptionKind::ArgumentOutOfRangeException)),
-    ]),
+    none(
+        "class System.SystemException : Exception",
+        &[
+            Get("ctor()", |c| plain(c, ExceptionKind::SystemException)),
+            Get("ctor(string message)", |c| {
+                plain(c, ExceptionKind::SystemException)
+            }),
+            Get("ctor(string message, Exception innerException)", |c| {
+                plain(c, ExceptionKind::SystemException)
+            }),
+        ],
+    ),
+    none(
+        "class System.ArgumentException : SystemException",
+        &[
+            Get("ctor()", argument),
+            Get("ctor(string message)", argument),
+            Get("ctor(string message, string paramName)", argument),
+            Get("ctor(string message, Exception innerException)", |c| {
+                plain(c, ExceptionKind::ArgumentException)
+            }),
+            Get("string ParamName", |c| {
+                Ok(with(c, |e| e.param.clone())?.map_or(Value::Null, Value::Str))
+            }),
+        ],
+    ),
+    none(
+        "class System.ArgumentNullException : ArgumentException",
+        &[
+            Get("ctor()", |c| param_first(c, ExceptionKind::ArgumentNullException)),
+            Get("ctor(string paramName)", |c| {
+                param_first(c, ExceptionKind::ArgumentNullException)
+            }),
+            Get("ctor(string paramName, string message)", |c| {
+                param_first(c, ExceptionKind::ArgumentNullException)
+            }),
+        ],
+    ),
+    none(
+        "class System.ArgumentOutOfRangeException : ArgumentException",
+        &[
+            Get("ctor()", |c| {
+                param_first(c, ExceptionKind::ArgumentOutOfRangeException)
+            }),
+            Get("ctor(string paramName)", |c| {
+                param_first(c, ExceptionKind::ArgumentOutOfRangeException)
+            }),
+            Get("ctor(string paramName, string message)", |c| {
+                param_first(c, ExceptionKind::ArgumentOutOfRangeException)
+            }),
+            Get(
+                "ctor(string paramName, object actualValue, string message)",
+                |c| param_first(c, ExceptionKind::ArgumentOutOfRangeException),
+            ),
+        ],
+    ),
     none("class System.AggregateException : Exception", &[]),
 ];
 

@@ -3,7 +3,8 @@
 use gateway_dotnet::{
     Error, ExceptionKind, Str,
     json::{
-        self, Formatting, MergeArrays, MergeSettings, Scalar, Target, Token, TokenType, select_token, select_tokens,
+        self, Formatting, MergeArrays, MergeSettings, Scalar, Target, Token, TokenType, select_token,
+        select_tokens,
     },
     number::IntType,
 };
@@ -63,13 +64,18 @@ fn opt_json(c: &Call<'_, '_>, i: usize) -> Option<Token> {
 fn tokens(list: Vec<Token>) -> Eval {
     Ok(Value::object(
         Type::generic(types::LIST, [Type::Def(types::JTOKEN)]),
-        Data::List(std::cell::RefCell::new(list.into_iter().map(Value::Json).collect::<Vec<_>>().into())),
+        Data::List(std::cell::RefCell::new(
+            list.into_iter().map(Value::Json).collect::<Vec<_>>().into(),
+        )),
     ))
 }
 
 /// What a token enumerates: properties of an object, items of an array, nothing of a value.
 pub(crate) fn iterate(t: &Token) -> Box<dyn crate::iter::Iter> {
-    Box::new(Live { token: t.clone(), at: 0 })
+    Box::new(Live {
+        token: t.clone(),
+        at: 0,
+    })
 }
 
 /// Children read one by one, so that removing while enumerating behaves like the linked list it is.
@@ -166,7 +172,11 @@ pub(crate) fn typed(s: &Scalar, target: Target) -> Value {
 fn explicit(c: &mut Call<'_, '_>, target: Target, nullable: bool) -> Eval {
     let today = super::time::today(c);
     let Value::Json(t) = c.arg(0) else {
-        return if nullable { Ok(Value::Null) } else { Err(Error::null("value").into()) };
+        return if nullable {
+            Ok(Value::Null)
+        } else {
+            Err(Error::null("value").into())
+        };
     };
     if nullable {
         return Ok(json::cast_nullable(t, target, today)?.map_or(Value::Null, |s| typed(&s, target)));
@@ -184,7 +194,11 @@ fn convert_to(c: &mut Call<'_, '_>, t: Option<Token>, ty: &Type) -> Eval {
     }
     let Some(scalar) = t.scalar() else {
         let message = format!("Cannot cast {} to Newtonsoft.Json.Linq.JToken.", t.type_name());
-        let message = if ty.def() == Some(types::JVALUE) { message } else { format!("Cannot cast {} to {}.", t.type_name(), ty.net_name()) };
+        let message = if ty.def() == Some(types::JVALUE) {
+            message
+        } else {
+            format!("Cannot cast {} to {}.", t.type_name(), ty.net_name())
+        };
         return Err(Error::new(ExceptionKind::InvalidCastException, message).into());
     };
     if ty.is_object() {
@@ -230,7 +244,11 @@ fn extension_value(c: &mut Call<'_, '_>) -> Eval {
 
 /// `Extensions.Values(…)`
 fn extension_values(c: &mut Call<'_, '_>) -> Eval {
-    let key = if c.args.len() > 1 { Some(c.arg(1).clone()) } else { None };
+    let key = if c.args.len() > 1 {
+        Some(c.arg(1).clone())
+    } else {
+        None
+    };
     let ty = c.types.last().cloned().unwrap_or(Type::Def(types::JTOKEN));
     let mut out = Vec::new();
     for item in c.sequence(0, "source")? {
@@ -247,7 +265,10 @@ fn extension_values(c: &mut Call<'_, '_>) -> Eval {
             }
             _ if t.scalar().is_some() => out.push(convert_to(c, Some(t), &ty)?),
             _ => {
-                let children = t.property_value().filter(|v| v.scalar().is_some()).map_or_else(|| t.children(), |v| vec![v]);
+                let children = t
+                    .property_value()
+                    .filter(|v| v.scalar().is_some())
+                    .map_or_else(|| t.children(), |v| vec![v]);
                 for child in children {
                     let child = child.property_value().unwrap_or(child);
                     out.push(convert_to(c, Some(child), &ty)?);
@@ -275,7 +296,9 @@ fn property_name(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn type_of(c: &mut Call<'_, '_>) -> Eval {
-    let def = types::registry().by_full_name("Newtonsoft.Json.Linq.JTokenType").unwrap_or(types::OBJECT);
+    let def = types::registry()
+        .by_full_name("Newtonsoft.Json.Linq.JTokenType")
+        .unwrap_or(types::OBJECT);
     let n = match c.json(0)?.token_type() {
         TokenType::None => 0,
         TokenType::Object => 1,
@@ -308,7 +331,11 @@ fn formatting(c: &Call<'_, '_>, i: usize) -> Formatting {
 
 fn token_text(c: &mut Call<'_, '_>) -> Eval {
     let t = c.json(0)?;
-    let s = if c.args.len() > 1 { t.to_json(formatting(c, 1))? } else { t.to_text()? };
+    let s = if c.args.len() > 1 {
+        t.to_json(formatting(c, 1))?
+    } else {
+        t.to_text()?
+    };
     c.vm.charge(s.len())?;
     text(s)
 }
@@ -358,7 +385,13 @@ fn ancestors(c: &mut Call<'_, '_>, with_self: bool) -> Eval {
 /// `Children<T>()`, `OfType`-like.
 fn children_of(c: &mut Call<'_, '_>) -> Eval {
     let ty = c.ty(0);
-    let list = c.json(0)?.children().into_iter().map(Value::Json).filter(|v| cast::is(v, &ty)).collect();
+    let list = c
+        .json(0)?
+        .children()
+        .into_iter()
+        .map(Value::Json)
+        .filter(|v| cast::is(v, &ty))
+        .collect();
     Ok(Value::list(ty, list))
 }
 
@@ -368,7 +401,10 @@ fn children_of(c: &mut Call<'_, '_>) -> Eval {
 fn content(c: &mut Call<'_, '_>, v: &Value, out: &mut Vec<Option<Token>>) -> Result<(), Thrown> {
     let many = match v {
         Value::Object(o) => {
-            matches!(o.data, Data::Array(_) | Data::List(_) | Data::Sequence(_) | Data::Table(_) | Data::Group(..))
+            matches!(
+                o.data,
+                Data::Array(_) | Data::List(_) | Data::Sequence(_) | Data::Table(_) | Data::Group(..)
+            )
         }
         _ => false,
     };
@@ -501,12 +537,16 @@ fn one_content(c: &mut Call<'_, '_>, i: usize) -> Result<Vec<Option<Token>>, Thr
 }
 
 fn remove_named(c: &mut Call<'_, '_>) -> Eval {
-    Ok(Value::Bool(c.json(0)?.remove_property(&c.text(1, "propertyName")?)?))
+    Ok(Value::Bool(
+        c.json(0)?.remove_property(&c.text(1, "propertyName")?)?,
+    ))
 }
 
 fn get_value(c: &mut Call<'_, '_>) -> Eval {
     let t = c.json(0)?;
-    let Some(name) = c.opt_str(1) else { return Ok(Value::Null) };
+    let Some(name) = c.opt_str(1) else {
+        return Ok(Value::Null);
+    };
     token(match c.args.len() {
         2 => t.get(&name),
         _ => t.get_with(&name, comparison(c, 2)?),
@@ -527,7 +567,9 @@ fn try_get_value(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn contains_key(c: &mut Call<'_, '_>) -> Eval {
-    Ok(Value::Bool(c.json(0)?.find_property(&c.text(1, "propertyName")?).is_some()))
+    Ok(Value::Bool(
+        c.json(0)?.find_property(&c.text(1, "propertyName")?).is_some(),
+    ))
 }
 
 fn properties(c: &mut Call<'_, '_>) -> Eval {
@@ -538,7 +580,10 @@ fn properties(c: &mut Call<'_, '_>) -> Eval {
 fn merge(c: &mut Call<'_, '_>) -> Eval {
     let t = c.json(0)?;
     let settings = match c.arg(2) {
-        Value::Object(o) => o.native::<std::cell::RefCell<MergeSettings>>().map(|s| *s.borrow()).unwrap_or_default(),
+        Value::Object(o) => o
+            .native::<std::cell::RefCell<MergeSettings>>()
+            .map(|s| *s.borrow())
+            .unwrap_or_default(),
         _ => MergeSettings::default(),
     };
     let other = to_token(c.vm, &c.args[1].clone())?;
@@ -571,8 +616,14 @@ fn from_object(c: &mut Call<'_, '_>, wanted: Option<TokenType>) -> Eval {
     match wanted {
         Some(kind) if t.token_type() != kind => {
             let message = match kind {
-                TokenType::Object => format!("Object serialized to {}. JObject instance expected.", t.token_type().name()),
-                _ => format!("Object serialized to {}. JArray instance expected.", t.token_type().name()),
+                TokenType::Object => format!(
+                    "Object serialized to {}. JObject instance expected.",
+                    t.token_type().name()
+                ),
+                _ => format!(
+                    "Object serialized to {}. JArray instance expected.",
+                    t.token_type().name()
+                ),
             };
             Err(Error::new(ExceptionKind::ArgumentException, message).into())
         }
@@ -588,7 +639,9 @@ fn to_object(c: &mut Call<'_, '_>) -> Eval {
 
 fn to_object_typed(c: &mut Call<'_, '_>) -> Eval {
     let t = c.json(0)?;
-    let Value::Type(ty) = c.arg(1).clone() else { return Err(Error::null("objectType").into()) };
+    let Value::Type(ty) = c.arg(1).clone() else {
+        return Err(Error::null("objectType").into());
+    };
     let today = super::time::today(c);
     from_token(c.vm, &t, &ty, today)
 }
@@ -771,10 +824,15 @@ const JVALUE: &[super::Entry] = &[
     Get("string ToString()", base::to_string),
     Get("string ToString(string format)", base::format),
     Get("string ToString(IFormatProvider formatProvider)", base::to_string),
-    Get("string ToString(string format, IFormatProvider formatProvider)", base::format),
+    Get(
+        "string ToString(string format, IFormatProvider formatProvider)",
+        base::format,
+    ),
     Get("bool Equals(JValue other)", json_equals),
     Get("bool Equals(object obj)", json_equals),
-    Get("int CompareTo(JValue obj)", |c| Ok(Value::Int(crate::equality::compare(c.arg(0), c.arg(1))? as i32))),
+    Get("int CompareTo(JValue obj)", |c| {
+        Ok(Value::Int(crate::equality::compare(c.arg(0), c.arg(1))? as i32))
+    }),
     Get("int GetHashCode()", base::hash_code),
 ];
 
@@ -784,22 +842,43 @@ const JOBJECT: &[super::Entry] = &[
     Get("ctor(params object[] content)", new_object),
     Get("ctor(object content)", new_object),
     Set("JToken this[string propertyName]", index_get, index_set),
-    Get("static JObject Parse(string json)", |c| parse(c, json::parse_object)),
-    Get("static JObject FromObject(object o)", |c| from_object(c, Some(TokenType::Object))),
+    Get("static JObject Parse(string json)", |c| {
+        parse(c, json::parse_object)
+    }),
+    Get("static JObject FromObject(object o)", |c| {
+        from_object(c, Some(TokenType::Object))
+    }),
     Get("void Add(string propertyName, JToken value)", add_named),
     Get("bool Remove(string propertyName)", remove_named),
     Get("JToken GetValue(string propertyName)", get_value),
-    Get("JToken GetValue(string propertyName, StringComparison comparison)", get_value),
-    Get("bool TryGetValue(string propertyName, out JToken value)", try_get_value),
-    Get("bool TryGetValue(string propertyName, StringComparison comparison, out JToken value)", try_get_value),
+    Get(
+        "JToken GetValue(string propertyName, StringComparison comparison)",
+        get_value,
+    ),
+    Get(
+        "bool TryGetValue(string propertyName, out JToken value)",
+        try_get_value,
+    ),
+    Get(
+        "bool TryGetValue(string propertyName, StringComparison comparison, out JToken value)",
+        try_get_value,
+    ),
     Get("bool ContainsKey(string propertyName)", contains_key),
-    Get("JProperty Property(string name)", |c| Ok(match c.opt_str(1) {
-        Some(name) => c.json(0)?.find_property(&name).map_or(Value::Null, Value::Json),
-        None => Value::Null,
-    })),
+    Get("JProperty Property(string name)", |c| {
+        Ok(match c.opt_str(1) {
+            Some(name) => c.json(0)?.find_property(&name).map_or(Value::Null, Value::Json),
+            None => Value::Null,
+        })
+    }),
     Get("IEnumerable<JProperty> Properties()", properties),
     Get("JEnumerable<JToken> PropertyValues()", |c| {
-        tokens(c.json(0)?.children().iter().filter_map(Token::property_value).collect())
+        tokens(
+            c.json(0)?
+                .children()
+                .iter()
+                .filter_map(Token::property_value)
+                .collect(),
+        )
     }),
 ];
 
@@ -809,8 +888,12 @@ const JARRAY: &[super::Entry] = &[
     Get("ctor(params object[] content)", new_array),
     Get("ctor(object content)", new_array),
     Set("JToken this[int index]", index_get, index_set),
-    Get("static JArray Parse(string json)", |c| parse(c, json::parse_array)),
-    Get("static JArray FromObject(object o)", |c| from_object(c, Some(TokenType::Array))),
+    Get("static JArray Parse(string json)", |c| {
+        parse(c, json::parse_array)
+    }),
+    Get("static JArray FromObject(object o)", |c| {
+        from_object(c, Some(TokenType::Array))
+    }),
     Get("void Add(JToken item)", |c| {
         let (t, item) = (c.json(0)?, opt_json(c, 1));
         c.vm.charge(64)?;
@@ -823,121 +906,264 @@ const JARRAY: &[super::Entry] = &[
         t.insert(at, item.as_ref())?;
         Ok(Value::Null)
     }),
-    Get("bool Remove(JToken item)", |c| { let item = item_arg(c, 1); Ok(Value::Bool(c.json(0)?.remove_item(&item)?)) }),
-    Get("void RemoveAt(int index)", |c| { c.json(0)?.remove_at(c.int(1)?)?; Ok(Value::Null) }),
-    Get("void Clear()", |c| { c.json(0)?.clear()?; Ok(Value::Null) }),
-    Get("bool Contains(JToken item)", |c| { let item = item_arg(c, 1); Ok(Value::Bool(c.json(0)?.index_of_item(&item) >= 0)) }),
-    Get("int IndexOf(JToken item)", |c| { let item = item_arg(c, 1); Ok(Value::Int(c.json(0)?.index_of_item(&item))) }),
+    Get("bool Remove(JToken item)", |c| {
+        let item = item_arg(c, 1);
+        Ok(Value::Bool(c.json(0)?.remove_item(&item)?))
+    }),
+    Get("void RemoveAt(int index)", |c| {
+        c.json(0)?.remove_at(c.int(1)?)?;
+        Ok(Value::Null)
+    }),
+    Get("void Clear()", |c| {
+        c.json(0)?.clear()?;
+        Ok(Value::Null)
+    }),
+    Get("bool Contains(JToken item)", |c| {
+        let item = item_arg(c, 1);
+        Ok(Value::Bool(c.json(0)?.index_of_item(&item) >= 0))
+    }),
+    Get("int IndexOf(JToken item)", |c| {
+        let item = item_arg(c, 1);
+        Ok(Value::Int(c.json(0)?.index_of_item(&item)))
+    }),
     Get("bool IsReadOnly", |_| Ok(Value::Bool(false))),
     Get("IEnumerator<JToken> GetEnumerator()", |c| {
         let iter = iterate(&c.json(0)?);
         let ty = Type::generic(types::IENUMERATOR_T, [Type::Def(types::JTOKEN)]);
-        Ok(Value::object(ty, Data::Enumerator(std::cell::RefCell::new((iter, Value::Null)))))
+        Ok(Value::object(
+            ty,
+            Data::Enumerator(std::cell::RefCell::new((iter, Value::Null))),
+        ))
     }),
 ];
 
 pub(super) const TYPES: &[Decl] = &[
-    all("abstract class Newtonsoft.Json.Linq.JToken : IEnumerable<JToken>, ICloneable", JTOKEN),
-    all("abstract class Newtonsoft.Json.Linq.JContainer : JToken", &[
-        Get("int Count", |c| Ok(Value::Int(c.json(0)?.count() as i32))),
-        Get("void Add(object content)", add),
-        Get("void AddFirst(object content)", add_first),
-        Get("void RemoveAll()", |c| { c.json(0)?.clear()?; Ok(Value::Null) }),
-        Get("void ReplaceAll(object content)", |c| { c.json(0)?.clear()?; add(c) }),
-        Get("void Merge(object content)", merge),
-        Get("void Merge(object content, JsonMergeSettings settings)", merge),
-        Get("IEnumerable<JToken> Descendants()", |c| descendants(c, false)),
-        Get("IEnumerable<JToken> DescendantsAndSelf()", |c| descendants(c, true)),
-    ]),
-    all("class Newtonsoft.Json.Linq.JObject : JContainer, IDictionary<string, JToken>", JOBJECT),
-    all("class Newtonsoft.Json.Linq.JArray : JContainer, IList<JToken>", JARRAY),
-    all("class Newtonsoft.Json.Linq.JValue : JToken, IEquatable<JValue>, IFormattable, IComparable", JVALUE),
-    all("class Newtonsoft.Json.Linq.JProperty : JContainer", &[
-        Get("ctor(JProperty other)", copy),
-        Get("ctor(string name, object content)", new_property),
-        Get("ctor(string name, params object[] content)", new_property),
-        Get("string Name", property_name),
-        Set("JToken Value", |c| token(c.json(0)?.property_value()), |c| {
-            let v = opt_json(c, 1);
-            c.json(0)?.set_property_value(v.as_ref())?;
-            Ok(Value::Null)
-        }),
-    ]),
-    all("class Newtonsoft.Json.Linq.JRaw : JValue", &[
-        Get("ctor(object rawJson)", |c| {
+    all(
+        "abstract class Newtonsoft.Json.Linq.JToken : IEnumerable<JToken>, ICloneable",
+        JTOKEN,
+    ),
+    all(
+        "abstract class Newtonsoft.Json.Linq.JContainer : JToken",
+        &[
+            Get("int Count", |c| Ok(Value::Int(c.json(0)?.count() as i32))),
+            Get("void Add(object content)", add),
+            Get("void AddFirst(object content)", add_first),
+            Get("void RemoveAll()", |c| {
+                c.json(0)?.clear()?;
+                Ok(Value::Null)
+            }),
+            Get("void ReplaceAll(object content)", |c| {
+                c.json(0)?.clear()?;
+                add(c)
+            }),
+            Get("void Merge(object content)", merge),
+            Get("void Merge(object content, JsonMergeSettings settings)", merge),
+            Get("IEnumerable<JToken> Descendants()", |c| descendants(c, false)),
+            Get("IEnumerable<JToken> DescendantsAndSelf()", |c| {
+                descendants(c, true)
+            }),
+        ],
+    ),
+    all(
+        "class Newtonsoft.Json.Linq.JObject : JContainer, IDictionary<string, JToken>",
+        JOBJECT,
+    ),
+    all(
+        "class Newtonsoft.Json.Linq.JArray : JContainer, IList<JToken>",
+        JARRAY,
+    ),
+    all(
+        "class Newtonsoft.Json.Linq.JValue : JToken, IEquatable<JValue>, IFormattable, IComparable",
+        JVALUE,
+    ),
+    all(
+        "class Newtonsoft.Json.Linq.JProperty : JContainer",
+        &[
+            Get("ctor(JProperty other)", copy),
+            Get("ctor(string name, object content)", new_property),
+            Get("ctor(string name, params object[] content)", new_property),
+            Get("string Name", property_name),
+            Set(
+                "JToken Value",
+                |c| token(c.json(0)?.property_value()),
+                |c| {
+                    let v = opt_json(c, 1);
+                    c.json(0)?.set_property_value(v.as_ref())?;
+                    Ok(Value::Null)
+                },
+            ),
+        ],
+    ),
+    all(
+        "class Newtonsoft.Json.Linq.JRaw : JValue",
+        &[Get("ctor(object rawJson)", |c| {
             let s = crate::text::to_text(c.arg(0));
             Ok(Value::Json(Token::value(Scalar::Raw(s))))
-        }),
-    ]),
-    all("class Newtonsoft.Json.Linq.JConstructor : JContainer", &[
-        Get("ctor(string name)", |c| Ok(Value::Json(Token::constructor(c.text(0, "name")?)))),
-        Get("string Name", |c| Ok(c.json(0)?.constructor_name().map_or(Value::Null, Value::Str))),
-    ]),
+        })],
+    ),
+    all(
+        "class Newtonsoft.Json.Linq.JConstructor : JContainer",
+        &[
+            Get("ctor(string name)", |c| {
+                Ok(Value::Json(Token::constructor(c.text(0, "name")?)))
+            }),
+            Get("string Name", |c| {
+                Ok(c.json(0)?.constructor_name().map_or(Value::Null, Value::Str))
+            }),
+        ],
+    ),
     all("struct Newtonsoft.Json.Linq.JEnumerable<T> : IEnumerable<T>", &[]),
-    all("static Newtonsoft.Json.Linq.Extensions", &[
-        Get("static U Value<U>(this IEnumerable<JToken> value)", extension_value),
-        Get("static U Value<T, U>(this IEnumerable<T> value)", extension_value),
-        Get("static IEnumerable<JToken> Values(this IEnumerable<JToken> source)", extension_values),
-        Get("static IEnumerable<JToken> Values(this IEnumerable<JToken> source, object key)", extension_values),
-        Get("static IEnumerable<U> Values<U>(this IEnumerable<JToken> source)", extension_values),
-        Get("static IEnumerable<U> Values<U>(this IEnumerable<JToken> source, object key)", extension_values),
-        Get("static IEnumerable<JToken> Children<T>(this IEnumerable<T> source)", |c| {
-            let mut list = Vec::new();
-            for item in c.sequence(0, "source")? {
-                if let Value::Json(t) = item { list.extend(t.children()); }
-            }
-            tokens(list)
-        }),
-        Get("static IEnumerable<JProperty> Properties(this IEnumerable<JObject> source)", |c| {
-            let mut list = Vec::new();
-            for item in c.sequence(0, "source")? {
-                if let Value::Json(t) = item { list.extend(t.children()); }
-            }
-            tokens(list)
-        }),
-        Get("static IEnumerable<JToken> Descendants<T>(this IEnumerable<T> source)", |c| {
-            let mut list = Vec::new();
-            for item in c.sequence(0, "source")? {
-                if let Value::Json(t) = item { list.extend(t.descendants()); }
-            }
-            tokens(list)
-        }),
-    ]),
-    values("enum Newtonsoft.Json.Linq.JTokenType", Verdict::All, &[
-        ("None", 0), ("Object", 1), ("Array", 2), ("Constructor", 3), ("Property", 4), ("Comment", 5), ("Integer", 6),
-        ("Float", 7), ("String", 8), ("Boolean", 9), ("Null", 10), ("Undefined", 11), ("Date", 12), ("Raw", 13),
-        ("Bytes", 14), ("Guid", 15), ("Uri", 16), ("TimeSpan", 17),
-    ]),
-    values("enum Newtonsoft.Json.Formatting", Verdict::All, &[("None", 0), ("Indented", 1)]),
-    values("enum Newtonsoft.Json.Linq.MergeArrayHandling", Verdict::None, &[("Concat", 0), ("Union", 1), ("Replace", 2), ("Merge", 3)]),
-    values("flags enum Newtonsoft.Json.Linq.MergeNullValueHandling", Verdict::None, &[("Ignore", 0), ("Merge", 1)]),
-    none("class Newtonsoft.Json.Linq.JsonMergeSettings", &[
-        Get("ctor()", |_| Ok(Value::object(
-            types::registry().type_named("Newtonsoft.Json.Linq.JsonMergeSettings").unwrap_or(Type::OBJECT),
-            Data::Native(Box::new(std::cell::RefCell::new(MergeSettings::default()))),
-        ))),
-        Set("MergeArrayHandling MergeArrayHandling", |_| Ok(Value::Null), |c| {
-            let n = c.enumeration(1)?;
-            merge_settings(c, |s| s.arrays = match n {
-                1 => MergeArrays::Union,
-                2 => MergeArrays::Replace,
-                3 => MergeArrays::Merge,
-                _ => MergeArrays::Concat,
-            })
-        }),
-        Set("MergeNullValueHandling MergeNullValueHandling", |_| Ok(Value::Null), |c| {
-            let n = c.enumeration(1)?;
-            merge_settings(c, |s| s.nulls = n == 1)
-        }),
-    ]),
+    all(
+        "static Newtonsoft.Json.Linq.Extensions",
+        &[
+            Get(
+                "static U Value<U>(this IEnumerable<JToken> value)",
+                extension_value,
+            ),
+            Get("static U Value<T, U>(this IEnumerable<T> value)", extension_value),
+            Get(
+                "static IEnumerable<JToken> Values(this IEnumerable<JToken> source)",
+                extension_values,
+            ),
+            Get(
+                "static IEnumerable<JToken> Values(this IEnumerable<JToken> source, object key)",
+                extension_values,
+            ),
+            Get(
+                "static IEnumerable<U> Values<U>(this IEnumerable<JToken> source)",
+                extension_values,
+            ),
+            Get(
+                "static IEnumerable<U> Values<U>(this IEnumerable<JToken> source, object key)",
+                extension_values,
+            ),
+            Get(
+                "static IEnumerable<JToken> Children<T>(this IEnumerable<T> source)",
+                |c| {
+                    let mut list = Vec::new();
+                    for item in c.sequence(0, "source")? {
+                        if let Value::Json(t) = item {
+                            list.extend(t.children());
+                        }
+                    }
+                    tokens(list)
+                },
+            ),
+            Get(
+                "static IEnumerable<JProperty> Properties(this IEnumerable<JObject> source)",
+                |c| {
+                    let mut list = Vec::new();
+                    for item in c.sequence(0, "source")? {
+                        if let Value::Json(t) = item {
+                            list.extend(t.children());
+                        }
+                    }
+                    tokens(list)
+                },
+            ),
+            Get(
+                "static IEnumerable<JToken> Descendants<T>(this IEnumerable<T> source)",
+                |c| {
+                    let mut list = Vec::new();
+                    for item in c.sequence(0, "source")? {
+                        if let Value::Json(t) = item {
+                            list.extend(t.descendants());
+                        }
+                    }
+                    tokens(list)
+                },
+            ),
+        ],
+    ),
+    values(
+        "enum Newtonsoft.Json.Linq.JTokenType",
+        Verdict::All,
+        &[
+            ("None", 0),
+            ("Object", 1),
+            ("Array", 2),
+            ("Constructor", 3),
+            ("Property", 4),
+            ("Comment", 5),
+            ("Integer", 6),
+            ("Float", 7),
+            ("String", 8),
+            ("Boolean", 9),
+            ("Null", 10),
+            ("Undefined", 11),
+            ("Date", 12),
+            ("Raw", 13),
+            ("Bytes", 14),
+            ("Guid", 15),
+            ("Uri", 16),
+            ("TimeSpan", 17),
+        ],
+    ),
+    values(
+        "enum Newtonsoft.Json.Formatting",
+        Verdict::All,
+        &[("None", 0), ("Indented", 1)],
+    ),
+    values(
+        "enum Newtonsoft.Json.Linq.MergeArrayHandling",
+        Verdict::None,
+        &[("Concat", 0), ("Union", 1), ("Replace", 2), ("Merge", 3)],
+    ),
+    values(
+        "flags enum Newtonsoft.Json.Linq.MergeNullValueHandling",
+        Verdict::None,
+        &[("Ignore", 0), ("Merge", 1)],
+    ),
+    none(
+        "class Newtonsoft.Json.Linq.JsonMergeSettings",
+        &[
+            Get("ctor()", |_| {
+                Ok(Value::object(
+                    types::registry()
+                        .type_named("Newtonsoft.Json.Linq.JsonMergeSettings")
+                        .unwrap_or(Type::OBJECT),
+                    Data::Native(Box::new(std::cell::RefCell::new(MergeSettings::default()))),
+                ))
+            }),
+            Set(
+                "MergeArrayHandling MergeArrayHandling",
+                |_| Ok(Value::Null),
+                |c| {
+                    let n = c.enumeration(1)?;
+                    merge_settings(c, |s| {
+                        s.arrays = match n {
+                            1 => MergeArrays::Union,
+                            2 => MergeArrays::Replace,
+                            3 => MergeArrays::Merge,
+                            _ => MergeArrays::Concat,
+                        }
+                    })
+                },
+            ),
+            Set(
+                "MergeNullValueHandling MergeNullValueHandling",
+                |_| Ok(Value::Null),
+                |c| {
+                    let n = c.enumeration(1)?;
+                    merge_settings(c, |s| s.nulls = n == 1)
+                },
+            ),
+        ],
+    ),
     none("abstract class Newtonsoft.Json.JsonConverter", &[]),
     none("class Newtonsoft.Json.JsonSerializerSettings", &[]),
-    only("static Newtonsoft.Json.JsonConvert", &["SerializeObject", "DeserializeObject"], &[
-        Get("static string SerializeObject(object value)", serialize),
-        Get("static string SerializeObject(object value, Newtonsoft.Json.Formatting formatting)", serialize),
-        Get("static object DeserializeObject(string value)", deserialize),
-        Get("static T DeserializeObject<T>(string value)", deserialize_as),
-        Get("static string ToString(object value)", serialize),
-    ]),
+    only(
+        "static Newtonsoft.Json.JsonConvert",
+        &["SerializeObject", "DeserializeObject"],
+        &[
+            Get("static string SerializeObject(object value)", serialize),
+            Get(
+                "static string SerializeObject(object value, Newtonsoft.Json.Formatting formatting)",
+                serialize,
+            ),
+            Get("static object DeserializeObject(string value)", deserialize),
+            Get("static T DeserializeObject<T>(string value)", deserialize_as),
+            Get("static string ToString(object value)", serialize),
+        ],
+    ),
 ];
-

@@ -60,7 +60,9 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
     let (header, payload) = (part(parts.next()?)?, part(parts.next()?)?);
     let mut claims = Vec::new();
     for property in payload.children() {
-        let (Some(name), Some(value)) = (property.property_name(), property.property_value()) else { continue };
+        let (Some(name), Some(value)) = (property.property_name(), property.property_value()) else {
+            continue;
+        };
         let list = if value.token_type() == TokenType::Array {
             value.children().iter().map(claim).collect()
         } else {
@@ -71,18 +73,31 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
     let ty = Type::generic(types::DICTIONARY, [Type::STRING, Type::array(Type::STRING)]);
     let claims = super::make_table(ty, Comparer::Default, claims);
     let ty = registry().type_named("Jwt")?;
-    Some(Value::object(ty, Data::Native(Box::new(Jwt { header, payload, claims }))))
+    Some(Value::object(
+        ty,
+        Data::Native(Box::new(Jwt {
+            header,
+            payload,
+            claims,
+        })),
+    ))
 }
 
 /// The credentials of a `Basic` authorization header, split at the first colon (RFC 7617).
 pub(crate) fn basic(header: &Str) -> Option<Value> {
     let text = header.to_lossy();
-    let rest = text.get(..6).filter(|h| h.eq_ignore_ascii_case("Basic ")).and_then(|_| text.get(6..))?;
+    let rest = text
+        .get(..6)
+        .filter(|h| h.eq_ignore_ascii_case("Basic "))
+        .and_then(|_| text.get(6..))?;
     let bytes = from_base64(rest.trim()).ok()?;
     let decoded: String = bytes.iter().map(|b| char::from(*b)).collect();
     let (user, password) = decoded.split_once(':')?;
     let ty = registry().type_named("BasicAuthCredentials")?;
-    let data = Basic { user: Str::new(user), password: Str::new(password) };
+    let data = Basic {
+        user: Str::new(user),
+        password: Str::new(password),
+    };
     Some(Value::object(ty, Data::Native(Box::new(data))))
 }
 
@@ -107,11 +122,15 @@ fn time(j: &Jwt, name: &'static str) -> Value {
         _ => return Value::Null,
     };
     let epoch = DateTime::from_ticks_clamped(UNIX_EPOCH_TICKS, DateTimeKind::Utc);
-    epoch.add_units(seconds, 10_000_000).map_or(Value::Null, Value::DateTime)
+    epoch
+        .add_units(seconds, 10_000_000)
+        .map_or(Value::Null, Value::DateTime)
 }
 
 fn audiences(j: &Jwt) -> Value {
-    let Value::Object(o) = &j.claims else { return Value::Null };
+    let Value::Object(o) = &j.claims else {
+        return Value::Null;
+    };
     match &o.data {
         Data::Table(t) => t
             .borrow()
@@ -124,29 +143,41 @@ fn audiences(j: &Jwt) -> Value {
 
 fn basic_part(c: &Call<'_, '_>, f: fn(&Basic) -> &Str) -> Eval {
     let o = c.object(0)?;
-    Ok(o.native::<Basic>().map_or(Value::Null, |b| Value::Str(f(b).clone())))
+    Ok(o.native::<Basic>()
+        .map_or(Value::Null, |b| Value::Str(f(b).clone())))
 }
 
 pub(super) const TYPES: &[Decl] = &[
-    all("class Jwt", &[
-        Get("string Algorithm", |c| with(c, |j| member(&j.header, "alg"))),
-        Get("IEnumerable<string> Audiences", |c| with(c, audiences)),
-        Get("IReadOnlyDictionary<string, string[]> Claims", |c| with(c, |j| j.claims.clone())),
-        Get("DateTime? ExpirationTime", |c| with(c, |j| time(j, "exp"))),
-        Get("string Id", |c| with(c, |j| member(&j.payload, "jti"))),
-        Get("string Issuer", |c| with(c, |j| member(&j.payload, "iss"))),
-        Get("DateTime? IssuedAt", |c| with(c, |j| time(j, "iat"))),
-        Get("DateTime? NotBefore", |c| with(c, |j| time(j, "nbf"))),
-        Get("string Subject", |c| with(c, |j| member(&j.payload, "sub"))),
-        Get("string Type", |c| with(c, |j| member(&j.header, "typ"))),
-    ]),
-    all("class BasicAuthCredentials", &[
-        Get("string UserId", |c| basic_part(c, |b| &b.user)),
-        Get("string Username", |c| basic_part(c, |b| &b.user)),
-        Get("string Password", |c| basic_part(c, |b| &b.password)),
-    ]),
-    all("class Authorization", &[
-        Get("string AccessToken", |_| Ok(Value::Null)),
-        Get("IReadOnlyDictionary<string, object> Claims", |_| Ok(Value::Null)),
-    ]),
+    all(
+        "class Jwt",
+        &[
+            Get("string Algorithm", |c| with(c, |j| member(&j.header, "alg"))),
+            Get("IEnumerable<string> Audiences", |c| with(c, audiences)),
+            Get("IReadOnlyDictionary<string, string[]> Claims", |c| {
+                with(c, |j| j.claims.clone())
+            }),
+            Get("DateTime? ExpirationTime", |c| with(c, |j| time(j, "exp"))),
+            Get("string Id", |c| with(c, |j| member(&j.payload, "jti"))),
+            Get("string Issuer", |c| with(c, |j| member(&j.payload, "iss"))),
+            Get("DateTime? IssuedAt", |c| with(c, |j| time(j, "iat"))),
+            Get("DateTime? NotBefore", |c| with(c, |j| time(j, "nbf"))),
+            Get("string Subject", |c| with(c, |j| member(&j.payload, "sub"))),
+            Get("string Type", |c| with(c, |j| member(&j.header, "typ"))),
+        ],
+    ),
+    all(
+        "class BasicAuthCredentials",
+        &[
+            Get("string UserId", |c| basic_part(c, |b| &b.user)),
+            Get("string Username", |c| basic_part(c, |b| &b.user)),
+            Get("string Password", |c| basic_part(c, |b| &b.password)),
+        ],
+    ),
+    all(
+        "class Authorization",
+        &[
+            Get("string AccessToken", |_| Ok(Value::Null)),
+            Get("IReadOnlyDictionary<string, object> Claims", |_| Ok(Value::Null)),
+        ],
+    ),
 ];

@@ -12,14 +12,22 @@ mod delegates;
 mod enumerable;
 mod exceptions;
 mod json;
+mod jwt;
 mod numbers;
+mod pending;
 mod string;
 mod time;
 
 pub(crate) use call::Call;
-pub(crate) use context::{context_items, fold_part};
+pub(crate) use collections::{make_table, pair};
+pub(crate) use context::{context_items, context_url, fold_part};
 pub(crate) use exceptions::exception_object;
-pub(crate) use json::scalar_value;
+pub(crate) use json::{
+    iterate as json_iter, scalar_value, scalar_value as typed_scalar, target_of as json_target,
+    typed as typed_value,
+};
+pub(crate) use jwt::parse as parse_jwt;
+pub(crate) use pending::{make_certificate, make_uri, parse_xml_body, uri_text};
 
 use std::{cmp::Ordering, rc::Rc};
 
@@ -28,7 +36,7 @@ use gateway_dotnet::{Error, Str};
 use crate::{
     Value,
     ir::Const,
-    iter::{Iter, Ready},
+    iter::Iter,
     object::{Data, Object},
     types::{self, DefId, Type},
     vm::{Eval, Thrown, Vm},
@@ -96,22 +104,42 @@ fn no_function(_: &mut Call<'_, '_>) -> Eval {
 
 /// A type with all members allowed.
 const fn all(ty: &'static str, members: &'static [Entry]) -> Decl {
-    Decl { ty, verdict: Verdict::All, members, values: &[] }
+    Decl {
+        ty,
+        verdict: Verdict::All,
+        members,
+        values: &[],
+    }
 }
 
 /// A type the allow-list does not name.
 const fn none(ty: &'static str, members: &'static [Entry]) -> Decl {
-    Decl { ty, verdict: Verdict::None, members, values: &[] }
+    Decl {
+        ty,
+        verdict: Verdict::None,
+        members,
+        values: &[],
+    }
 }
 
 /// A type of which some members are allowed.
 const fn only(ty: &'static str, names: &'static [&'static str], members: &'static [Entry]) -> Decl {
-    Decl { ty, verdict: Verdict::Only(names), members, values: &[] }
+    Decl {
+        ty,
+        verdict: Verdict::Only(names),
+        members,
+        values: &[],
+    }
 }
 
 /// An enum.
 const fn values(ty: &'static str, verdict: Verdict, values: &'static [(&'static str, i64)]) -> Decl {
-    Decl { ty, verdict, members: &[], values }
+    Decl {
+        ty,
+        verdict,
+        members: &[],
+        values,
+    }
 }
 
 /// Every table.
@@ -128,15 +156,28 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     enumerable::TYPES,
     json::TYPES,
     context::TYPES,
+    jwt::TYPES,
+    pending::TYPES,
 ];
+
+/// Members of a type that macros generate.
+pub(crate) fn generated(full: &str) -> &'static [&'static [Entry]] {
+    match full {
+        "System.Convert" => convert::CONVERSIONS,
+        "System.Linq.Enumerable" => enumerable::NUMERIC,
+        _ => &[],
+    }
+}
 
 /// `default(T)` of a struct.
 pub(crate) fn default_struct(def: DefId) -> Value {
     match def {
         types::DATE_TIME => Value::DateTime(time::MIN_DATE),
         types::TIME_SPAN => Value::TimeSpan(gateway_dotnet::time::TimeSpan::default()),
-        types::DATE_TIME_OFFSET => Value::Offset(gateway_dotnet::time::DateTimeOffset::from_datetime(time::MIN_DATE)),
-        types::GUID => Value::Guid(gateway_dotnet::Guid::default()),
+        types::DATE_TIME_OFFSET => Value::Offset(gateway_dotnet::time::DateTimeOffset::from_datetime(
+            time::MIN_DATE,
+        )),
+        types::GUID => Value::Guid(gateway_dotnet::guid::Guid::default()),
         _ => Value::object(Type::Def(def), Data::Plain),
     }
 }
@@ -174,6 +215,5 @@ pub(crate) fn native_format(_o: &Object, _format: &Str) -> Option<Result<Str, Er
 /// `GetEnumerator()` of such objects.
 pub(crate) fn native_iter(_vm: &mut Vm<'_>, o: &Rc<Object>) -> Result<Box<dyn Iter>, Thrown> {
     let message = format!("'{}' cannot be enumerated.", o.type_name());
-    let _ = Ready(Vec::new().into_iter());
     Err(Error::invalid_operation(message).into())
 }

@@ -78,7 +78,11 @@ pub(crate) struct Arg {
 #[derive(Clone, Debug)]
 pub(crate) enum InterpPart {
     Text(Vec<u16>),
-    Hole { value: Expr, align: Option<Expr>, format: Option<Vec<u16>> },
+    Hole {
+        value: Expr,
+        align: Option<Expr>,
+        format: Option<Vec<u16>>,
+    },
 }
 
 /// What `new T(…) { … }` has in its braces.
@@ -268,15 +272,32 @@ pub(crate) enum StmtKind {
     If(Expr, Box<Stmt>, Option<Box<Stmt>>),
     While(Expr, Box<Stmt>),
     Do(Box<Stmt>, Expr),
-    For { init: Vec<Stmt>, cond: Option<Expr>, step: Vec<Expr>, body: Box<Stmt> },
-    Foreach { target: ForeachTarget, source: Expr, body: Box<Stmt> },
+    For {
+        init: Vec<Stmt>,
+        cond: Option<Expr>,
+        step: Vec<Expr>,
+        body: Box<Stmt>,
+    },
+    Foreach {
+        target: ForeachTarget,
+        source: Expr,
+        body: Box<Stmt>,
+    },
     Switch(Expr, Vec<Section>),
     Break,
     Continue,
     Return(Option<Expr>),
     Throw(Option<Expr>),
-    Try { body: Box<Stmt>, catches: Vec<Catch>, finally: Option<Box<Stmt>> },
-    Using { decl: Option<LocalDecl>, expr: Option<Expr>, body: Box<Stmt> },
+    Try {
+        body: Box<Stmt>,
+        catches: Vec<Catch>,
+        finally: Option<Box<Stmt>>,
+    },
+    Using {
+        decl: Option<LocalDecl>,
+        expr: Option<Expr>,
+        body: Box<Stmt>,
+    },
     Lock(Expr, Box<Stmt>),
     Checked(bool, Box<Stmt>),
     Goto(GotoTarget),

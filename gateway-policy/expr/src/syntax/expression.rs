@@ -2,8 +2,8 @@
 
 use super::{
     ast::{
-        Arg, Body, Designation, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, InterpPart, Literal,
-        MemberInit, Param, PassBy, Pattern, TypeKind, TypeSyn,
+        Arg, Body, Designation, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, InterpPart,
+        Literal, MemberInit, Param, PassBy, Pattern, TypeKind, TypeSyn,
     },
     parser::{MAX_CHAIN, Parse, Parser, Syntax},
     token::{Piece, Tok},
@@ -33,7 +33,10 @@ const RELATIONAL: u8 = 7;
 
 impl Parser<'_> {
     pub(crate) fn make(&self, start: usize, kind: ExprKind) -> Expr {
-        Expr { span: self.span_from(start), kind }
+        Expr {
+            span: self.span_from(start),
+            kind,
+        }
     }
 
     /// Any expression, assignments and lambdas included.
@@ -79,7 +82,10 @@ impl Parser<'_> {
         let yes = self.expression()?;
         self.expect_op(":")?;
         let no = self.expression()?;
-        Ok(self.make(start, ExprKind::Ternary(Box::new(cond), Box::new(yes), Box::new(no))))
+        Ok(self.make(
+            start,
+            ExprKind::Ternary(Box::new(cond), Box::new(yes), Box::new(no)),
+        ))
     }
 
     fn coalesce(&mut self) -> Parse<Expr> {
@@ -89,13 +95,23 @@ impl Parser<'_> {
             if operands.len() >= MAX_CHAIN {
                 return self.fail("CS8078", "An expression is too long or complex to compile");
             }
-            let operand = if self.is_kw("throw") { self.expression()? } else { self.binary(1)? };
+            let operand = if self.is_kw("throw") {
+                self.expression()?
+            } else {
+                self.binary(1)?
+            };
             operands.push(operand);
         }
         let mut right = operands.pop().ok_or(Syntax)?;
         while let Some(left) = operands.pop() {
-            let span = Span { start: left.span.start, end: right.span.end };
-            right = Expr { span, kind: ExprKind::Binary("??", Box::new(left), Box::new(right)) };
+            let span = Span {
+                start: left.span.start,
+                end: right.span.end,
+            };
+            right = Expr {
+                span,
+                kind: ExprKind::Binary("??", Box::new(left), Box::new(right)),
+            };
         }
         right.span.start = start;
         Ok(right)
@@ -110,7 +126,9 @@ impl Parser<'_> {
                 left = self.type_test(start, left)?;
                 continue;
             }
-            let Tok::Op(op) = *self.peek() else { return Ok(left) };
+            let Tok::Op(op) = *self.peek() else {
+                return Ok(left);
+            };
             let strength = precedence(op);
             if strength == 0 || strength < min {
                 return Ok(left);
@@ -143,7 +161,10 @@ impl Parser<'_> {
             || matches!(self.peek_at(1), Tok::End);
         if self.is_op("?") && ends {
             self.advance();
-            return Ok(TypeSyn { span: self.span_from(start), kind: TypeKind::Nullable(Box::new(ty)) });
+            return Ok(TypeSyn {
+                span: self.span_from(start),
+                kind: TypeKind::Nullable(Box::new(ty)),
+            });
         }
         Ok(ty)
     }
@@ -193,9 +214,23 @@ impl Parser<'_> {
     }
 
     fn is_query_word(&self) -> bool {
-        ["select", "where", "orderby", "group", "join", "let", "into", "from", "on", "equals", "by", "ascending", "descending"]
-            .iter()
-            .any(|w| self.is_word(w))
+        [
+            "select",
+            "where",
+            "orderby",
+            "group",
+            "join",
+            "let",
+            "into",
+            "from",
+            "on",
+            "equals",
+            "by",
+            "ascending",
+            "descending",
+        ]
+        .iter()
+        .any(|w| self.is_word(w))
             && self.in_query()
     }
 
@@ -270,7 +305,9 @@ impl Parser<'_> {
             if chain > MAX_CHAIN {
                 return self.fail("CS8078", "An expression is too long or complex to compile");
             }
-            let Tok::Op(op) = *self.peek() else { return Ok(left) };
+            let Tok::Op(op) = *self.peek() else {
+                return Ok(left);
+            };
             match op {
                 "." => {
                     self.advance();
@@ -294,13 +331,19 @@ impl Parser<'_> {
                     self.advance();
                     let name = self.ident()?;
                     let args = self.generic_arguments();
-                    let receiver = Expr { span: left.span, kind: ExprKind::Receiver };
+                    let receiver = Expr {
+                        span: left.span,
+                        kind: ExprKind::Receiver,
+                    };
                     let first = self.make(start, ExprKind::Member(Box::new(receiver), name, args));
                     let access = self.nested(|p| p.suffixes(start, first))?;
                     return Ok(self.make(start, ExprKind::Conditional(Box::new(left), Box::new(access))));
                 }
                 "?" if self.is_op_at(1, "[") => {
-                    let receiver = Expr { span: left.span, kind: ExprKind::Receiver };
+                    let receiver = Expr {
+                        span: left.span,
+                        kind: ExprKind::Receiver,
+                    };
                     let access = self.attempt(|p| {
                         p.advance();
                         let args = p.arguments("[", "]")?;
@@ -311,7 +354,9 @@ impl Parser<'_> {
                     });
                     match access {
                         Some(access) => {
-                            return Ok(self.make(start, ExprKind::Conditional(Box::new(left), Box::new(access))));
+                            return Ok(
+                                self.make(start, ExprKind::Conditional(Box::new(left), Box::new(access)))
+                            );
                         }
                         None => return Ok(left),
                     }
@@ -357,13 +402,20 @@ impl Parser<'_> {
         if by == PassBy::Out {
             if let Some(ty) = self.declaration_type() {
                 let ident = self.ident()?;
-                let designation =
-                    if &*ident.name == "_" { Designation::Discard(ident.span) } else { Designation::Name(ident) };
+                let designation = if &*ident.name == "_" {
+                    Designation::Discard(ident.span)
+                } else {
+                    Designation::Name(ident)
+                };
                 let value = self.make(start, ExprKind::Declare(ty, designation));
                 return Ok(Arg { name, by, value });
             }
         }
-        Ok(Arg { name, by, value: self.expression()? })
+        Ok(Arg {
+            name,
+            by,
+            value: self.expression()?,
+        })
     }
 
     fn primary(&mut self) -> Parse<Expr> {
@@ -393,7 +445,10 @@ impl Parser<'_> {
                 let inner = self.tuple_or_expression(start)?;
                 self.expect_op(")")?;
                 if let ExprKind::Tuple(_) = inner.kind {
-                    return Ok(Expr { span: self.span_from(start), kind: inner.kind });
+                    return Ok(Expr {
+                        span: self.span_from(start),
+                        kind: inner.kind,
+                    });
                 }
                 return Ok(self.make(start, ExprKind::Paren(Box::new(inner))));
             }
@@ -426,9 +481,16 @@ impl Parser<'_> {
                 let span = p.span();
                 let ident = p.ident()?;
                 let designation = p.designation_tuple()?;
-                let part = super::ast::NamePart { ident, args: Vec::new() };
-                let ty = TypeSyn { span, kind: TypeKind::Name(vec![part]) };
-                Ok(p.is_op("=").then(|| p.make(start, ExprKind::Declare(ty, designation))))
+                let part = super::ast::NamePart {
+                    ident,
+                    args: Vec::new(),
+                };
+                let ty = TypeSyn {
+                    span,
+                    kind: TypeKind::Name(vec![part]),
+                };
+                Ok(p.is_op("=")
+                    .then(|| p.make(start, ExprKind::Declare(ty, designation))))
             });
             if let Some(declaration) = found {
                 return Ok(declaration);
@@ -471,7 +533,11 @@ impl Parser<'_> {
                 } else {
                     let name = p.ident()?;
                     let discard = &*name.name == "_";
-                    parts.push(if discard { Designation::Discard(name.span) } else { Designation::Name(name) });
+                    parts.push(if discard {
+                        Designation::Discard(name.span)
+                    } else {
+                        Designation::Name(name)
+                    });
                 }
                 if !p.eat_op(",") {
                     break;
@@ -501,7 +567,11 @@ impl Parser<'_> {
                 self.expect_op("(")?;
                 let ty = self.parse_type()?;
                 self.expect_op(")")?;
-                let kind = if word == "typeof" { ExprKind::Typeof(ty) } else { ExprKind::Sizeof(ty) };
+                let kind = if word == "typeof" {
+                    ExprKind::Typeof(ty)
+                } else {
+                    ExprKind::Sizeof(ty)
+                };
                 Ok(self.make(start, kind))
             }
             "default" => {
@@ -526,7 +596,11 @@ impl Parser<'_> {
             }
             "delegate" => {
                 self.advance();
-                let params = if self.is_op("(") { Some(self.parameters()?) } else { None };
+                let params = if self.is_op("(") {
+                    Some(self.parameters()?)
+                } else {
+                    None
+                };
                 let body = self.block_as_body()?;
                 Ok(self.make(start, ExprKind::AnonymousMethod(params, body)))
             }
@@ -555,7 +629,15 @@ impl Parser<'_> {
         if matches!(self.peek(), Tok::Ident { .. }) && self.is_op_at(1, "=>") {
             let name = self.ident()?;
             self.advance();
-            let param = Param { by: PassBy::Value, ty: None, name, default: None, params: false, this: false, transparent: Vec::new() };
+            let param = Param {
+                by: PassBy::Value,
+                ty: None,
+                name,
+                default: None,
+                params: false,
+                this: false,
+                transparent: Vec::new(),
+            };
             let body = self.lambda_body()?;
             return Ok(Some(self.make(start, ExprKind::Lambda(vec![param], body))));
         }
@@ -590,7 +672,8 @@ impl Parser<'_> {
 
     fn lambda_parameters(&mut self) -> Parse<Vec<Param>> {
         let bare = self.is_op_at(1, ")")
-            || (matches!(self.peek_at(1), Tok::Ident { .. }) && (self.is_op_at(2, ",") || self.is_op_at(2, ")")));
+            || (matches!(self.peek_at(1), Tok::Ident { .. })
+                && (self.is_op_at(2, ",") || self.is_op_at(2, ")")));
         if !bare {
             return self.parameters();
         }
@@ -598,7 +681,15 @@ impl Parser<'_> {
         let mut params = Vec::new();
         while !self.is_op(")") {
             let name = self.ident()?;
-            params.push(Param { by: PassBy::Value, ty: None, name, default: None, params: false, this: false, transparent: Vec::new() });
+            params.push(Param {
+                by: PassBy::Value,
+                ty: None,
+                name,
+                default: None,
+                params: false,
+                this: false,
+                transparent: Vec::new(),
+            });
             if !self.eat_op(",") {
                 break;
             }
@@ -626,8 +717,20 @@ impl Parser<'_> {
             }
             let ty = Some(self.parse_type()?);
             let name = self.ident()?;
-            let default = if self.eat_op("=") { Some(self.expression()?) } else { None };
-            list.push(Param { by, ty, name, default, params, this, transparent: Vec::new() });
+            let default = if self.eat_op("=") {
+                Some(self.expression()?)
+            } else {
+                None
+            };
+            list.push(Param {
+                by,
+                ty,
+                name,
+                default,
+                params,
+                this,
+                transparent: Vec::new(),
+            });
             if !self.eat_op(",") {
                 break;
             }
@@ -692,13 +795,24 @@ impl Parser<'_> {
         let mut ty = self.non_array_type()?;
         if self.is_op("?") && self.is_op_at(1, "[") {
             self.advance();
-            ty = TypeSyn { span: self.span_from(ty_start), kind: TypeKind::Nullable(Box::new(ty)) };
+            ty = TypeSyn {
+                span: self.span_from(ty_start),
+                kind: TypeKind::Nullable(Box::new(ty)),
+            };
         }
         if self.is_op("[") {
             return self.array_creation(start, ty_start, ty);
         }
-        let args = if self.is_op("(") { Some(self.arguments("(", ")")?) } else { None };
-        let init = if self.is_op("{") { Some(self.initializer()?) } else { None };
+        let args = if self.is_op("(") {
+            Some(self.arguments("(", ")")?)
+        } else {
+            None
+        };
+        let init = if self.is_op("{") {
+            Some(self.initializer()?)
+        } else {
+            None
+        };
         if args.is_none() && init.is_none() {
             return self.fail("CS1526", "A new expression requires (), [], or {} after type");
         }
@@ -735,11 +849,21 @@ impl Parser<'_> {
         }
         let mut ty = element;
         for rank in ranks.into_iter().rev() {
-            ty = TypeSyn { span: self.span_from(ty_start), kind: TypeKind::Array(Box::new(ty), rank) };
+            ty = TypeSyn {
+                span: self.span_from(ty_start),
+                kind: TypeKind::Array(Box::new(ty), rank),
+            };
         }
-        let init = if self.is_op("{") { Some(Box::new(self.array_initializer()?)) } else { None };
+        let init = if self.is_op("{") {
+            Some(Box::new(self.array_initializer()?))
+        } else {
+            None
+        };
         if sizes.is_empty() && init.is_none() {
-            return self.fail("CS1586", "Array creation must have array size or array initializer");
+            return self.fail(
+                "CS1586",
+                "Array creation must have array size or array initializer",
+            );
         }
         Ok(self.make(start, ExprKind::NewArray(ty, sizes, init)))
     }
@@ -751,7 +875,11 @@ impl Parser<'_> {
             p.expect_op("{")?;
             let mut items = Vec::new();
             while !p.is_op("}") {
-                items.push(if p.is_op("{") { p.array_initializer()? } else { p.expression()? });
+                items.push(if p.is_op("{") {
+                    p.array_initializer()?
+                } else {
+                    p.expression()?
+                });
                 if !p.eat_op(",") {
                     break;
                 }
@@ -831,7 +959,11 @@ impl Parser<'_> {
             } else {
                 InitValue::Expr(self.expression()?)
             };
-            members.push(MemberInit { target, value, span: self.span_from(start) });
+            members.push(MemberInit {
+                target,
+                value,
+                span: self.span_from(start),
+            });
             if !self.eat_op(",") {
                 break;
             }

@@ -5,17 +5,28 @@ use crate::{Diagnostic, Span};
 
 /// Cuts `range` of `source` into tokens; the last one is always [`Tok::End`].
 pub(crate) fn lex(source: &str, range: Span, errors: &mut Vec<Diagnostic>) -> Vec<Token> {
-    let mut lexer = Lexer { text: source, at: range.start, end: range.end, errors };
+    let mut lexer = Lexer {
+        text: source,
+        at: range.start,
+        end: range.end,
+        errors,
+    };
     let mut tokens = Vec::new();
     loop {
         lexer.skip_trivia();
         let start = lexer.at;
         let Some(c) = lexer.peek() else {
-            tokens.push(Token { kind: Tok::End, span: Span { start, end: start } });
+            tokens.push(Token {
+                kind: Tok::End,
+                span: Span { start, end: start },
+            });
             return tokens;
         };
         if let Some(kind) = lexer.token(c) {
-            tokens.push(Token { kind, span: Span { start, end: lexer.at } });
+            tokens.push(Token {
+                kind,
+                span: Span { start, end: lexer.at },
+            });
         }
     }
 }
@@ -55,13 +66,24 @@ impl Lexer<'_> {
     }
 
     fn error(&mut self, code: &'static str, message: impl Into<String>, start: usize) {
-        self.errors.push(Diagnostic::error(code, message, Span { start, end: self.at.max(start + 1) }));
+        self.errors.push(Diagnostic::error(
+            code,
+            message,
+            Span {
+                start,
+                end: self.at.max(start + 1),
+            },
+        ));
     }
 
     fn skip_trivia(&mut self) {
         loop {
             let rest = self.rest();
-            if let Some(c) = rest.chars().next().filter(|c| c.is_whitespace() || *c == '\u{feff}') {
+            if let Some(c) = rest
+                .chars()
+                .next()
+                .filter(|c| c.is_whitespace() || *c == '\u{feff}')
+            {
                 self.at += c.len_utf8();
             } else if rest.starts_with("//") {
                 self.at += rest.find(['\n', '\r']).unwrap_or(rest.len());
@@ -108,7 +130,10 @@ impl Lexer<'_> {
                 let name = self.word();
                 Some(match KEYWORDS.iter().find(|k| **k == &*name) {
                     Some(k) => Tok::Keyword(k),
-                    None => Tok::Ident { name, verbatim: false },
+                    None => Tok::Ident {
+                        name,
+                        verbatim: false,
+                    },
                 })
             }
             _ => self.operator(c),
@@ -119,7 +144,10 @@ impl Lexer<'_> {
         let rest = self.rest();
         // `?.5` in `a?.5:1` is a conditional with a number.
         let number_follows = rest.starts_with("?.") && rest[2..].starts_with(|d: char| d.is_ascii_digit());
-        if let Some(op) = OPERATORS.iter().find(|o| rest.starts_with(**o) && !(number_follows && **o == "?.")) {
+        if let Some(op) = OPERATORS
+            .iter()
+            .find(|o| rest.starts_with(**o) && !(number_follows && **o == "?."))
+        {
             self.at += op.len();
             return Some(Tok::Op(op));
         }
@@ -203,7 +231,11 @@ impl Lexer<'_> {
                 self.at += 1;
                 let value: f32 = text.parse().unwrap_or(f32::INFINITY);
                 if value.is_infinite() {
-                    self.error("CS0594", "Floating-point constant is outside the range of type 'float'", start);
+                    self.error(
+                        "CS0594",
+                        "Floating-point constant is outside the range of type 'float'",
+                        start,
+                    );
                 }
                 Tok::Float(value)
             }
@@ -223,7 +255,11 @@ impl Lexer<'_> {
     fn double(&mut self, text: &str, start: usize) -> Tok {
         let value: f64 = text.parse().unwrap_or(f64::INFINITY);
         if value.is_infinite() {
-            self.error("CS0594", "Floating-point constant is outside the range of type 'double'", start);
+            self.error(
+                "CS0594",
+                "Floating-point constant is outside the range of type 'double'",
+                start,
+            );
         }
         Tok::Double(value)
     }
@@ -242,12 +278,15 @@ impl Lexer<'_> {
             self.error("CS1021", "Integral constant is too large", start);
             0
         });
-        Tok::Int(value, match (unsigned, long) {
-            (false, false) => NumKind::Natural,
-            (true, false) => NumKind::Unsigned,
-            (false, true) => NumKind::Long,
-            (true, true) => NumKind::UnsignedLong,
-        })
+        Tok::Int(
+            value,
+            match (unsigned, long) {
+                (false, false) => NumKind::Natural,
+                (true, false) => NumKind::Unsigned,
+                (false, true) => NumKind::Long,
+                (true, true) => NumKind::UnsignedLong,
+            },
+        )
     }
 
     // ---- text
@@ -443,7 +482,8 @@ impl Lexer<'_> {
                     let at = self.at;
                     self.at += 1;
                     if !self.eat('}') {
-                        let message = "A '}' character must be escaped (by doubling) in an interpolated string.";
+                        let message =
+                            "A '}' character must be escaped (by doubling) in an interpolated string.";
                         self.error("CS8086", message, at);
                     }
                     text.push(u16::from(b'}'));
@@ -468,7 +508,10 @@ impl Lexer<'_> {
         let mut align = None;
         if self.eat(',') {
             let start = self.at;
-            align = Some(Span { start, end: self.hole_expression(false) });
+            align = Some(Span {
+                start,
+                end: self.hole_expression(false),
+            });
         }
         let mut format = None;
         if self.eat(':') {
@@ -495,7 +538,11 @@ impl Lexer<'_> {
             format = Some(units);
         }
         if !self.eat('}') {
-            self.error("CS8076", "Missing close delimiter '}' for interpolated expression started with '{'.", start);
+            self.error(
+                "CS8076",
+                "Missing close delimiter '}' for interpolated expression started with '{'.",
+                start,
+            );
         }
         Piece::Hole { expr, align, format }
     }
@@ -513,7 +560,11 @@ impl Lexer<'_> {
                 ':' if depth == 0 => self.at += 1,
                 ',' if depth == 0 && comma_ends => break,
                 '"' | '\'' => {
-                    if c == '"' { self.string() } else { self.character() };
+                    if c == '"' {
+                        self.string()
+                    } else {
+                        self.character()
+                    };
                     continue;
                 }
                 '@' if self.peek_at(1) == Some('"') => {

@@ -28,18 +28,34 @@ pub(crate) enum Source {
 pub(crate) fn parse(source: &str) -> Result<Source, Vec<Diagnostic>> {
     let trimmed = source.trim();
     let start = source.len() - source.trim_start().len();
-    let whole = Span { start, end: start + trimmed.len() };
+    let whole = Span {
+        start,
+        end: start + trimmed.len(),
+    };
     let close = match trimmed.as_bytes() {
         [b'@', b'{', ..] => Some('}'),
         [b'@', b'(', ..] => Some(')'),
         _ => None,
     };
     let inner = match close {
-        Some(c) if trimmed.len() > 2 && trimmed.ends_with(c) => Span { start: start + 2, end: whole.end - 1 },
+        Some(c) if trimmed.len() > 2 && trimmed.ends_with(c) => Span {
+            start: start + 2,
+            end: whole.end - 1,
+        },
         Some(c) => {
-            let (code, message) =
-                if c == '}' { ("CS1513", "} expected") } else { ("CS1026", ") expected") };
-            return Err(vec![Diagnostic::error(code, message, Span { start: whole.end, end: whole.end })]);
+            let (code, message) = if c == '}' {
+                ("CS1513", "} expected")
+            } else {
+                ("CS1026", ") expected")
+            };
+            return Err(vec![Diagnostic::error(
+                code,
+                message,
+                Span {
+                    start: whole.end,
+                    end: whole.end,
+                },
+            )]);
         }
         None => whole,
     };
@@ -47,7 +63,9 @@ pub(crate) fn parse(source: &str) -> Result<Source, Vec<Diagnostic>> {
     let tree = if close == Some('}') {
         parser.block_body().map(|body| Source::Block(body, inner))
     } else {
-        parser.parenthesized_content().map(|e| Source::Expression(Box::new(e)))
+        parser
+            .parenthesized_content()
+            .map(|e| Source::Expression(Box::new(e)))
     };
     match tree {
         Ok(tree) if parser.errors.is_empty() => Ok(tree),

@@ -36,7 +36,15 @@ impl<'a> Parser<'a> {
     pub(crate) fn new(source: &'a str, range: Span) -> Self {
         let mut errors = Vec::new();
         let tokens = lexer::lex(source, range, &mut errors);
-        Parser { source, tokens, at: 0, errors, depth: 0, query_depth: 0, query_done: false }
+        Parser {
+            source,
+            tokens,
+            at: 0,
+            errors,
+            depth: 0,
+            query_depth: 0,
+            query_done: false,
+        }
     }
 
     pub(crate) fn into_errors(mut self) -> Vec<Diagnostic> {
@@ -49,20 +57,32 @@ impl<'a> Parser<'a> {
     }
 
     pub(crate) fn peek_at(&self, n: usize) -> &Tok {
-        self.tokens.get(self.at + n).or(self.tokens.last()).map_or(&Tok::End, |t| &t.kind)
+        self.tokens
+            .get(self.at + n)
+            .or(self.tokens.last())
+            .map_or(&Tok::End, |t| &t.kind)
     }
 
     pub(crate) fn span(&self) -> Span {
-        self.tokens.get(self.at).or(self.tokens.last()).map_or(Span::default(), |t| t.span)
+        self.tokens
+            .get(self.at)
+            .or(self.tokens.last())
+            .map_or(Span::default(), |t| t.span)
     }
 
     /// Where the token before the cursor ends.
     pub(crate) fn last_end(&self) -> usize {
-        self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map_or(self.span().start, |t| t.span.end)
+        self.at
+            .checked_sub(1)
+            .and_then(|i| self.tokens.get(i))
+            .map_or(self.span().start, |t| t.span.end)
     }
 
     pub(crate) fn span_from(&self, start: usize) -> Span {
-        Span { start, end: self.last_end().max(start) }
+        Span {
+            start,
+            end: self.last_end().max(start),
+        }
     }
 
     pub(crate) fn advance(&mut self) {
@@ -147,7 +167,10 @@ impl<'a> Parser<'a> {
 
     pub(crate) fn ident(&mut self) -> Parse<Ident> {
         if let Tok::Ident { name, .. } = self.peek() {
-            let ident = Ident { name: name.clone(), span: self.span() };
+            let ident = Ident {
+                name: name.clone(),
+                span: self.span(),
+            };
             self.advance();
             return Ok(ident);
         }
@@ -218,6 +241,9 @@ impl<'a> Parser<'a> {
         if parts.len() == 1 && parts.first().is_some_and(|(name, _)| name.is_none()) {
             return parts.pop().map(|(_, e)| e).ok_or(Syntax);
         }
-        Ok(Expr { span: self.span_from(start), kind: ExprKind::Tuple(parts) })
+        Ok(Expr {
+            span: self.span_from(start),
+            kind: ExprKind::Tuple(parts),
+        })
     }
 }

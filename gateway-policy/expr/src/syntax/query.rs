@@ -19,7 +19,12 @@ struct Range {
 
 impl Range {
     fn new(var: Ident, source: Expr) -> Self {
-        Range { param: var, names: Vec::new(), source, count: 0 }
+        Range {
+            param: var,
+            names: Vec::new(),
+            source,
+            count: 0,
+        }
     }
 
     fn parameter(&self) -> Param {
@@ -38,17 +43,29 @@ impl Range {
         let span = body.span;
         let mut params = vec![self.parameter()];
         params.extend(more.map(|name| plain(name.clone())));
-        Expr { span, kind: ExprKind::Lambda(params, Body::Expr(Box::new(body))) }
+        Expr {
+            span,
+            kind: ExprKind::Lambda(params, Body::Expr(Box::new(body))),
+        }
     }
 
     fn call(&mut self, method: &str, args: Vec<Expr>, span: Span) {
-        let source = std::mem::replace(&mut self.source, Expr { span, kind: ExprKind::Error });
+        let source = std::mem::replace(
+            &mut self.source,
+            Expr {
+                span,
+                kind: ExprKind::Error,
+            },
+        );
         self.source = call(source, method, args, span);
     }
 
     /// The value that carries all variables on: `new { param, var }`, and the state after it.
     fn extend(&mut self, var: &Ident, value: Expr) -> Expr {
-        let carried = Expr { span: self.param.span, kind: ExprKind::Name(self.param.clone(), Vec::new()) };
+        let carried = Expr {
+            span: self.param.span,
+            kind: ExprKind::Name(self.param.clone(), Vec::new()),
+        };
         let span = var.span;
         let old = self.param.clone();
         let next: Box<str> = format!("<>q{}", self.count).into();
@@ -61,7 +78,10 @@ impl Range {
         }
         self.names.push((var.name.clone(), vec![var.name.clone()]));
         self.param = Ident { name: next, span };
-        Expr { span, kind: ExprKind::NewAnonymous(vec![(Some(old), carried), (Some(var.clone()), value)]) }
+        Expr {
+            span,
+            kind: ExprKind::NewAnonymous(vec![(Some(old), carried), (Some(var.clone()), value)]),
+        }
     }
 }
 
@@ -78,23 +98,51 @@ fn plain(name: Ident) -> Param {
 }
 
 fn call(source: Expr, method: &str, args: Vec<Expr>, span: Span) -> Expr {
-    let name = Ident { name: method.into(), span };
-    let args = args.into_iter().map(|value| Arg { name: None, by: PassBy::Value, value }).collect();
-    let target = Expr { span, kind: ExprKind::Member(Box::new(source), name, Vec::new()) };
-    Expr { span, kind: ExprKind::Call(Box::new(target), args) }
+    let name = Ident {
+        name: method.into(),
+        span,
+    };
+    let args = args
+        .into_iter()
+        .map(|value| Arg {
+            name: None,
+            by: PassBy::Value,
+            value,
+        })
+        .collect();
+    let target = Expr {
+        span,
+        kind: ExprKind::Member(Box::new(source), name, Vec::new()),
+    };
+    Expr {
+        span,
+        kind: ExprKind::Call(Box::new(target), args),
+    }
 }
 
 /// `source.Cast<T>()` when the range variable has a type.
 fn typed(source: Expr, ty: Option<TypeSyn>) -> Expr {
     let Some(ty) = ty else { return source };
     let span = source.span;
-    let name = Ident { name: "Cast".into(), span };
-    let target = Expr { span, kind: ExprKind::Member(Box::new(source), name, vec![ty]) };
-    Expr { span, kind: ExprKind::Call(Box::new(target), Vec::new()) }
+    let name = Ident {
+        name: "Cast".into(),
+        span,
+    };
+    let target = Expr {
+        span,
+        kind: ExprKind::Member(Box::new(source), name, vec![ty]),
+    };
+    Expr {
+        span,
+        kind: ExprKind::Call(Box::new(target), Vec::new()),
+    }
 }
 
 fn name_of(ident: &Ident) -> Expr {
-    Expr { span: ident.span, kind: ExprKind::Name(ident.clone(), Vec::new()) }
+    Expr {
+        span: ident.span,
+        kind: ExprKind::Name(ident.clone(), Vec::new()),
+    }
 }
 
 impl Parser<'_> {
@@ -139,7 +187,10 @@ impl Parser<'_> {
             self.query_clauses(&mut range)?;
             let value = self.query_end(&mut range)?;
             if !self.eat_word("into") {
-                return Ok(Expr { span: self.span_from(start), kind: value.kind });
+                return Ok(Expr {
+                    span: self.span_from(start),
+                    kind: value.kind,
+                });
             }
             range = Range::new(self.ident()?, value);
         }
@@ -147,7 +198,11 @@ impl Parser<'_> {
 
     /// The type in `from T x in`, if there is one.
     fn range_type(&mut self) -> Option<TypeSyn> {
-        if matches!(self.peek_at(1), Tok::Keyword("in")) { None } else { self.declaration_type() }
+        if matches!(self.peek_at(1), Tok::Keyword("in")) {
+            None
+        } else {
+            self.declaration_type()
+        }
     }
 
     fn query_clauses(&mut self, range: &mut Range) -> Parse<()> {
@@ -159,7 +214,11 @@ impl Parser<'_> {
                 let var = self.ident()?;
                 self.expect_op("=")?;
                 let value = self.expression()?;
-                let before = Range { param: range.param.clone(), names: range.names.clone(), ..Range::new(var.clone(), name_of(&var)) };
+                let before = Range {
+                    param: range.param.clone(),
+                    names: range.names.clone(),
+                    ..Range::new(var.clone(), name_of(&var))
+                };
                 let carried = range.extend(&var, value);
                 let selector = before.lambda(carried, None);
                 range.call("Select", vec![selector], span);
@@ -205,7 +264,11 @@ impl Parser<'_> {
             self.query_done = true;
             return Ok(());
         }
-        let before = Range { param: range.param.clone(), names: range.names.clone(), ..Range::new(var.clone(), name_of(&var)) };
+        let before = Range {
+            param: range.param.clone(),
+            names: range.names.clone(),
+            ..Range::new(var.clone(), name_of(&var))
+        };
         let carried = range.extend(&var, name_of(&var));
         let result = before.lambda(carried, Some(&var));
         range.call("SelectMany", vec![collection, result], span);
@@ -227,10 +290,16 @@ impl Parser<'_> {
         let right = self.expression()?;
         let outer_key = range.lambda(left, None);
         let inner_key = Range::new(var.clone(), name_of(&var)).lambda(right, None);
-        let (method, result_var) =
-            if self.eat_word("into") { ("GroupJoin", self.ident()?) } else { ("Join", var) };
-        let before =
-            Range { param: range.param.clone(), names: range.names.clone(), ..Range::new(result_var.clone(), name_of(&result_var)) };
+        let (method, result_var) = if self.eat_word("into") {
+            ("GroupJoin", self.ident()?)
+        } else {
+            ("Join", var)
+        };
+        let before = Range {
+            param: range.param.clone(),
+            names: range.names.clone(),
+            ..Range::new(result_var.clone(), name_of(&result_var))
+        };
         let carried = range.extend(&result_var, name_of(&result_var));
         let result = before.lambda(carried, Some(&result_var));
         range.call(method, vec![inner, outer_key, inner_key, result], span);
@@ -240,7 +309,15 @@ impl Parser<'_> {
     /// `select` or `group … by`, which ends a query body.
     fn query_end(&mut self, range: &mut Range) -> Parse<Expr> {
         let span = self.span();
-        let take = |range: &mut Range| std::mem::replace(&mut range.source, Expr { span, kind: ExprKind::Error });
+        let take = |range: &mut Range| {
+            std::mem::replace(
+                &mut range.source,
+                Expr {
+                    span,
+                    kind: ExprKind::Error,
+                },
+            )
+        };
         if std::mem::take(&mut self.query_done) {
             return Ok(take(range));
         }
@@ -269,6 +346,9 @@ impl Parser<'_> {
             range.call("GroupBy", args, span);
             return Ok(take(range));
         }
-        self.fail("CS0742", "A query body must end with a select clause or a group clause")
+        self.fail(
+            "CS0742",
+            "A query body must end with a select clause or a group clause",
+        )
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     ast::{
-        Body, CaseLabel, Catch, Declarator, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn, Section,
-        Stmt, StmtKind, TypeKind, TypeSyn,
+        Body, CaseLabel, Catch, Declarator, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn,
+        Section, Stmt, StmtKind, TypeKind, TypeSyn,
     },
     parser::{Parse, Parser},
     token::Tok,
@@ -32,7 +32,10 @@ impl Parser<'_> {
         self.nested(|p| {
             let start = p.span().start;
             let kind = p.statement_kind()?;
-            Ok(Stmt { span: p.span_from(start), kind })
+            Ok(Stmt {
+                span: p.span_from(start),
+                kind,
+            })
         })
     }
 
@@ -83,7 +86,11 @@ impl Parser<'_> {
                 self.advance();
                 let cond = self.condition()?;
                 let yes = self.boxed()?;
-                let no = if self.eat_kw("else") { Some(self.boxed()?) } else { None };
+                let no = if self.eat_kw("else") {
+                    Some(self.boxed()?)
+                } else {
+                    None
+                };
                 Ok(StmtKind::If(cond, yes, no))
             }
             "while" => {
@@ -105,17 +112,29 @@ impl Parser<'_> {
             "break" | "continue" => {
                 self.advance();
                 self.expect_op(";")?;
-                Ok(if word == "break" { StmtKind::Break } else { StmtKind::Continue })
+                Ok(if word == "break" {
+                    StmtKind::Break
+                } else {
+                    StmtKind::Continue
+                })
             }
             "return" => {
                 self.advance();
-                let value = if self.is_op(";") { None } else { Some(self.expression()?) };
+                let value = if self.is_op(";") {
+                    None
+                } else {
+                    Some(self.expression()?)
+                };
                 self.expect_op(";")?;
                 Ok(StmtKind::Return(value))
             }
             "throw" => {
                 self.advance();
-                let value = if self.is_op(";") { None } else { Some(self.expression()?) };
+                let value = if self.is_op(";") {
+                    None
+                } else {
+                    Some(self.expression()?)
+                };
                 self.expect_op(";")?;
                 Ok(StmtKind::Throw(value))
             }
@@ -166,11 +185,17 @@ impl Parser<'_> {
             let start = self.span().start;
             if let Some(ty) = self.declaration_type() {
                 let decl = self.declarators(ty)?;
-                init.push(Stmt { span: self.span_from(start), kind: StmtKind::Local(decl) });
+                init.push(Stmt {
+                    span: self.span_from(start),
+                    kind: StmtKind::Local(decl),
+                });
             } else {
                 loop {
                     let value = self.expression()?;
-                    init.push(Stmt { span: value.span, kind: StmtKind::Expr(value) });
+                    init.push(Stmt {
+                        span: value.span,
+                        kind: StmtKind::Expr(value),
+                    });
                     if !self.eat_op(",") {
                         break;
                     }
@@ -178,7 +203,11 @@ impl Parser<'_> {
             }
         }
         self.expect_op(";")?;
-        let cond = if self.is_op(";") { None } else { Some(self.expression()?) };
+        let cond = if self.is_op(";") {
+            None
+        } else {
+            Some(self.expression()?)
+        };
         self.expect_op(";")?;
         let mut step = Vec::new();
         while !self.is_op(")") {
@@ -188,7 +217,12 @@ impl Parser<'_> {
             }
         }
         self.expect_op(")")?;
-        Ok(StmtKind::For { init, cond, step, body: self.boxed()? })
+        Ok(StmtKind::For {
+            init,
+            cond,
+            step,
+            body: self.boxed()?,
+        })
     }
 
     fn foreach_statement(&mut self) -> Parse<StmtKind> {
@@ -208,20 +242,33 @@ impl Parser<'_> {
             }
             None => {
                 self.parse_type()?;
-                return self.fail("CS0230", "Type and identifier are both required in a foreach statement");
+                return self.fail(
+                    "CS0230",
+                    "Type and identifier are both required in a foreach statement",
+                );
             }
         };
         self.expect_kw("in")?;
         let source = self.expression()?;
         self.expect_op(")")?;
-        Ok(StmtKind::Foreach { target, source, body: self.boxed()? })
+        Ok(StmtKind::Foreach {
+            target,
+            source,
+            body: self.boxed()?,
+        })
     }
 
     fn foreach_designation(&mut self, start: usize) -> Parse<Expr> {
         let span = self.span();
         let ident = self.ident()?;
-        let part = super::ast::NamePart { ident, args: Vec::new() };
-        let ty = TypeSyn { span, kind: TypeKind::Name(vec![part]) };
+        let part = super::ast::NamePart {
+            ident,
+            args: Vec::new(),
+        };
+        let ty = TypeSyn {
+            span,
+            kind: TypeKind::Name(vec![part]),
+        };
         self.expect_op("(")?;
         let mut names = Vec::new();
         loop {
@@ -237,7 +284,10 @@ impl Parser<'_> {
             }
         }
         self.expect_op(")")?;
-        Ok(self.make(start, ExprKind::Declare(ty, super::ast::Designation::Tuple(names))))
+        Ok(self.make(
+            start,
+            ExprKind::Declare(ty, super::ast::Designation::Tuple(names)),
+        ))
     }
 
     fn switch_statement(&mut self) -> Parse<StmtKind> {
@@ -258,7 +308,11 @@ impl Parser<'_> {
                 } else {
                     self.advance();
                     let pattern = self.pattern()?;
-                    let guard = if self.eat_word("when") { Some(self.expression()?) } else { None };
+                    let guard = if self.eat_word("when") {
+                        Some(self.expression()?)
+                    } else {
+                        None
+                    };
                     CaseLabel::Case(pattern, guard)
                 };
                 self.expect_op(":")?;
@@ -275,7 +329,11 @@ impl Parser<'_> {
             {
                 body.push(self.statement()?);
             }
-            sections.push(Section { labels, body, span: self.span_from(start) });
+            sections.push(Section {
+                labels,
+                body,
+                span: self.span_from(start),
+            });
         }
         self.expect_op("}")?;
         Ok(StmtKind::Switch(value, sections))
@@ -301,13 +359,27 @@ impl Parser<'_> {
             }
             let span = self.span_from(start);
             let body = *self.block()?;
-            catches.push(Catch { ty, name, when, body, span });
+            catches.push(Catch {
+                ty,
+                name,
+                when,
+                body,
+                span,
+            });
         }
-        let finally = if self.eat_kw("finally") { Some(self.block()?) } else { None };
+        let finally = if self.eat_kw("finally") {
+            Some(self.block()?)
+        } else {
+            None
+        };
         if catches.is_empty() && finally.is_none() {
             return self.fail("CS1524", "Expected catch or finally");
         }
-        Ok(StmtKind::Try { body, catches, finally })
+        Ok(StmtKind::Try {
+            body,
+            catches,
+            finally,
+        })
     }
 
     fn using_statement(&mut self) -> Parse<StmtKind> {
@@ -319,7 +391,11 @@ impl Parser<'_> {
             None => expr = Some(self.expression()?),
         }
         self.expect_op(")")?;
-        Ok(StmtKind::Using { decl, expr, body: self.boxed()? })
+        Ok(StmtKind::Using {
+            decl,
+            expr,
+            body: self.boxed()?,
+        })
     }
 
     fn declarators(&mut self, ty: TypeSyn) -> Parse<LocalDecl> {
@@ -327,7 +403,11 @@ impl Parser<'_> {
         loop {
             let name = self.ident()?;
             let init = if self.eat_op("=") {
-                Some(if self.is_op("{") { self.array_initializer()? } else { self.expression()? })
+                Some(if self.is_op("{") {
+                    self.array_initializer()?
+                } else {
+                    self.expression()?
+                })
             } else {
                 None
             };
@@ -336,7 +416,11 @@ impl Parser<'_> {
                 break;
             }
         }
-        Ok(LocalDecl { ty, constant: false, vars })
+        Ok(LocalDecl {
+            ty,
+            constant: false,
+            vars,
+        })
     }
 
     /// A declaration, a local function or an expression statement.
@@ -374,6 +458,12 @@ impl Parser<'_> {
             self.expect_op("}")?;
             Body::Block(statements, self.span_from(start))
         };
-        Ok(Some(LocalFn { ret: ret.clone(), name, type_params, params, body }))
+        Ok(Some(LocalFn {
+            ret: ret.clone(),
+            name,
+            type_params,
+            params,
+            body,
+        }))
     }
 }

@@ -8,8 +8,8 @@ use super::{
 
 /// Names of the predefined types.
 pub(crate) const PREDEFINED: &[&str] = &[
-    "bool", "byte", "char", "decimal", "double", "float", "int", "long", "object", "sbyte", "short", "string",
-    "uint", "ulong", "ushort", "void",
+    "bool", "byte", "char", "decimal", "double", "float", "int", "long", "object", "sbyte", "short",
+    "string", "uint", "ulong", "ushort", "void",
 ];
 
 impl Parser<'_> {
@@ -34,7 +34,10 @@ impl Parser<'_> {
                 if nullable && p.is_op("?") {
                     p.advance();
                     let kind = TypeKind::Nullable(Box::new(ty));
-                    ty = TypeSyn { span: p.span_from(start), kind };
+                    ty = TypeSyn {
+                        span: p.span_from(start),
+                        kind,
+                    };
                 } else if p.is_op("[") && (p.is_op_at(1, "]") || p.is_op_at(1, ",")) {
                     // `int[][,]` is an array of two-dimensional arrays: ranks read left to right.
                     let mut ranks = Vec::new();
@@ -49,7 +52,10 @@ impl Parser<'_> {
                     }
                     for rank in ranks.into_iter().rev() {
                         let kind = TypeKind::Array(Box::new(ty), rank);
-                        ty = TypeSyn { span: p.span_from(start), kind };
+                        ty = TypeSyn {
+                            span: p.span_from(start),
+                            kind,
+                        };
                     }
                 } else {
                     return Ok(ty);
@@ -62,14 +68,21 @@ impl Parser<'_> {
         let start = self.span().start;
         if let Some(name) = self.is_predefined() {
             self.advance();
-            return Ok(TypeSyn { span: self.span_from(start), kind: TypeKind::Predefined(name) });
+            return Ok(TypeSyn {
+                span: self.span_from(start),
+                kind: TypeKind::Predefined(name),
+            });
         }
         if self.is_op("(") {
             self.advance();
             let mut parts = Vec::new();
             loop {
                 let ty = self.parse_type()?;
-                let name = if matches!(self.peek(), Tok::Ident { .. }) { Some(self.ident()?) } else { None };
+                let name = if matches!(self.peek(), Tok::Ident { .. }) {
+                    Some(self.ident()?)
+                } else {
+                    None
+                };
                 parts.push((ty, name));
                 if !self.eat_op(",") {
                     break;
@@ -79,7 +92,10 @@ impl Parser<'_> {
             if parts.len() < 2 {
                 return self.fail("CS8124", "Tuple must contain at least two elements.");
             }
-            return Ok(TypeSyn { span: self.span_from(start), kind: TypeKind::Tuple(parts) });
+            return Ok(TypeSyn {
+                span: self.span_from(start),
+                kind: TypeKind::Tuple(parts),
+            });
         }
         if !matches!(self.peek(), Tok::Ident { .. }) {
             return self.fail("CS1031", "Type expected");
@@ -91,14 +107,21 @@ impl Parser<'_> {
         let mut parts = Vec::new();
         loop {
             let ident = self.ident()?;
-            let args = if self.is_op("<") { self.type_arguments()? } else { Vec::new() };
+            let args = if self.is_op("<") {
+                self.type_arguments()?
+            } else {
+                Vec::new()
+            };
             parts.push(NamePart { ident, args });
             if !(self.is_op(".") && matches!(self.peek_at(1), Tok::Ident { .. })) {
                 break;
             }
             self.advance();
         }
-        Ok(TypeSyn { span: self.span_from(start), kind: TypeKind::Name(parts) })
+        Ok(TypeSyn {
+            span: self.span_from(start),
+            kind: TypeKind::Name(parts),
+        })
     }
 
     /// `<A, B>`; splits `>>` when types nest.
@@ -108,7 +131,10 @@ impl Parser<'_> {
         loop {
             if self.is_op(",") || self.is_op(">") {
                 let span = self.span();
-                args.push(TypeSyn { span, kind: TypeKind::Omitted });
+                args.push(TypeSyn {
+                    span,
+                    kind: TypeKind::Omitted,
+                });
             } else {
                 args.push(self.parse_type()?);
             }
@@ -145,8 +171,23 @@ impl Parser<'_> {
             let decides = match p.peek() {
                 Tok::Op(o) => matches!(
                     *o,
-                    "(" | ")" | "]" | "}" | ":" | ";" | "," | "." | "?" | "?." | "==" | "!=" | "|" | "^" | "&&"
-                        | "||" | "&" | "["
+                    "(" | ")"
+                        | "]"
+                        | "}"
+                        | ":"
+                        | ";"
+                        | ","
+                        | "."
+                        | "?"
+                        | "?."
+                        | "=="
+                        | "!="
+                        | "|"
+                        | "^"
+                        | "&&"
+                        | "||"
+                        | "&"
+                        | "["
                 ),
                 Tok::End => true,
                 _ => false,

@@ -35,7 +35,9 @@ impl fmt::Display for Type {
             Type::Error => f.write_str("?"),
             Type::Dynamic => f.write_str("dynamic"),
             Type::Def(d) => f.write_str(keyword(*d).unwrap_or(&registry().def(*d).name)),
-            Type::Gen(d, args) if *d == known::NULLABLE => write!(f, "{}?", args.first().unwrap_or(&Type::Error)),
+            Type::Gen(d, args) if *d == known::NULLABLE => {
+                write!(f, "{}?", args.first().unwrap_or(&Type::Error))
+            }
             Type::Gen(d, args) => {
                 f.write_str(&registry().def(*d).name)?;
                 list(f, '<', args, '>')

@@ -11,7 +11,9 @@ use std::{hash, sync::Arc};
 
 pub(crate) use known::*;
 pub(crate) use registry::{Member, MemberKind, ParamDef, TypeDef, TypeKind, registry};
-pub(crate) use relation::{base_of, element_of, enumerable_element, interfaces_of, is_subtype, runtime_is, subst};
+pub(crate) use relation::{
+    base_of, element_of, enumerable_element, interfaces_of, is_subtype, runtime_is, subst,
+};
 
 /// A type definition in the registry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -202,8 +204,18 @@ pub enum Num {
 
 impl Num {
     pub(crate) const ALL: [Num; 12] = [
-        Num::SByte, Num::Byte, Num::Short, Num::UShort, Num::Int, Num::UInt, Num::Long, Num::ULong, Num::Char,
-        Num::Float, Num::Double, Num::Decimal,
+        Num::SByte,
+        Num::Byte,
+        Num::Short,
+        Num::UShort,
+        Num::Int,
+        Num::UInt,
+        Num::Long,
+        Num::ULong,
+        Num::Char,
+        Num::Float,
+        Num::Double,
+        Num::Decimal,
     ];
 
     pub(crate) fn of(def: DefId) -> Option<Num> {
@@ -255,7 +267,10 @@ impl Num {
         use Num::*;
         match self {
             SByte => matches!(to, Short | Int | Long | Float | Double | Decimal),
-            Byte => matches!(to, Short | UShort | Int | UInt | Long | ULong | Float | Double | Decimal),
+            Byte => matches!(
+                to,
+                Short | UShort | Int | UInt | Long | ULong | Float | Double | Decimal
+            ),
             Short => matches!(to, Int | Long | Float | Double | Decimal),
             UShort => matches!(to, Int | UInt | Long | ULong | Float | Double | Decimal),
             Int => matches!(to, Long | Float | Double | Decimal),

@@ -4,16 +4,30 @@ use super::{DefId, registry};
 
 /// Namespaces that every expression sees (`expressions.md` §1).
 pub(crate) const USINGS: &[&str] = &[
-    "", "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Security.Cryptography",
-    "System.Security.Cryptography.X509Certificates", "System.Text", "System.Text.RegularExpressions",
-    "System.Threading", "System.Threading.Tasks", "System.Xml", "System.Xml.Linq", "Newtonsoft.Json",
+    "",
+    "System",
+    "System.Collections.Generic",
+    "System.IO",
+    "System.Linq",
+    "System.Security.Cryptography",
+    "System.Security.Cryptography.X509Certificates",
+    "System.Text",
+    "System.Text.RegularExpressions",
+    "System.Threading",
+    "System.Threading.Tasks",
+    "System.Xml",
+    "System.Xml.Linq",
+    "Newtonsoft.Json",
     "Newtonsoft.Json.Linq",
 ];
 
 impl super::registry::Registry {
     /// Types called `name` with `arity` type parameters that the usings bring in.
     pub(crate) fn visible(&self, name: &str, arity: usize) -> Vec<DefId> {
-        USINGS.iter().filter_map(|ns| self.in_namespace(ns, name, arity)).collect()
+        USINGS
+            .iter()
+            .filter_map(|ns| self.in_namespace(ns, name, arity))
+            .collect()
     }
 
     /// The type `name` of namespace `ns`.
@@ -43,12 +57,19 @@ impl super::registry::Registry {
 
 /// The registry's answer for a name as library declarations write it: usings first, then any namespace.
 pub(crate) fn resolve_library(reg: &registry::Registry, name: &str, arity: usize) -> Option<DefId> {
-    let full = if arity > 0 { format!("{name}`{arity}") } else { name.to_owned() };
+    let full = if arity > 0 {
+        format!("{name}`{arity}")
+    } else {
+        name.to_owned()
+    };
     if let Some(id) = reg.by_full_name(&full) {
         return Some(id);
     }
     if let Some(id) = USINGS.iter().find_map(|ns| reg.in_namespace(ns, name, arity)) {
         return Some(id);
     }
-    reg.defs.iter().position(|d| &*d.name == name && d.params.len() == arity).map(|i| DefId(i as u16))
+    reg.defs
+        .iter()
+        .position(|d| &*d.name == name && d.params.len() == arity)
+        .map(|i| DefId(i as u16))
 }

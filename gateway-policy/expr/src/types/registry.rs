@@ -93,7 +93,11 @@ pub(crate) struct Member {
 impl TypeDef {
     /// Members of this name declared here.
     pub(crate) fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Member> {
-        self.by_name.get(name).into_iter().flatten().filter_map(|i| self.members.get(*i))
+        self.by_name
+            .get(name)
+            .into_iter()
+            .flatten()
+            .filter_map(|i| self.members.get(*i))
     }
 
     pub(crate) fn of_kind(&self, kind: MemberKind) -> impl Iterator<Item = &Member> {
@@ -128,7 +132,11 @@ impl Registry {
     }
 
     pub(crate) fn extensions(&self, name: &str) -> impl Iterator<Item = &Member> {
-        self.extensions.get(name).into_iter().flatten().map(|(d, i)| &self.def(*d).members[*i])
+        self.extensions
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|(d, i)| &self.def(*d).members[*i])
     }
 
     /// Type by full name without arguments, for run-time names.
@@ -157,7 +165,13 @@ impl Registry {
             let (base, interfaces) = signature::bases(&reg, n, head);
             reg.defs[n].base = base;
             reg.defs[n].interfaces = interfaces;
-            let members = decl.members.iter().map(|e| signature::member(&reg, n, e)).collect::<Vec<_>>();
+            let generated = lib::generated(&head.full).iter().flat_map(|list| list.iter());
+            let members = decl
+                .members
+                .iter()
+                .chain(generated)
+                .map(|e| signature::member(&reg, n, e))
+                .collect::<Vec<_>>();
             reg.set_members(n, decl, members);
         }
         reg
@@ -192,7 +206,10 @@ impl Registry {
     fn set_members(&mut self, n: usize, decl: &Decl, mut members: Vec<Member>) {
         for m in &mut members {
             m.allowed = match decl.verdict {
-                Verdict::All => !decl.members.iter().any(|e| matches!(e, Entry::Denied(t, _) if *t == m.text)),
+                Verdict::All => !decl
+                    .members
+                    .iter()
+                    .any(|e| matches!(e, Entry::Denied(t, _) if *t == m.text)),
                 Verdict::None => false,
                 Verdict::Only(names) => names.contains(&&*m.name),
             };
@@ -200,7 +217,10 @@ impl Registry {
         for (i, m) in members.iter().enumerate() {
             self.defs[n].by_name.entry(m.name.clone()).or_default().push(i);
             if m.extension {
-                self.extensions.entry(m.name.clone()).or_default().push((DefId(n as u16), i));
+                self.extensions
+                    .entry(m.name.clone())
+                    .or_default()
+                    .push((DefId(n as u16), i));
             }
         }
         self.defs[n].members = members;

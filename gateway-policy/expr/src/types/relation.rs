@@ -14,12 +14,16 @@ pub(crate) fn subst(ty: &Type, class: &[Type], method: &[Type]) -> Type {
         Type::MethodParam(n) => method.get(usize::from(*n)).unwrap_or(ty).clone(),
         Type::Gen(d, args) => Type::Gen(*d, args.iter().map(|a| subst(a, class, method)).collect()),
         Type::Array(of, rank) => Type::Array(Arc::new(subst(of, class, method)), *rank),
-        Type::Tuple(items, names) => {
-            Type::Tuple(items.iter().map(|a| subst(a, class, method)).collect(), names.clone())
-        }
-        Type::Anon(members) => {
-            Type::Anon(members.iter().map(|(n, t)| (n.clone(), subst(t, class, method))).collect())
-        }
+        Type::Tuple(items, names) => Type::Tuple(
+            items.iter().map(|a| subst(a, class, method)).collect(),
+            names.clone(),
+        ),
+        Type::Anon(members) => Type::Anon(
+            members
+                .iter()
+                .map(|(n, t)| (n.clone(), subst(t, class, method)))
+                .collect(),
+        ),
         _ => ty.clone(),
     }
 }
@@ -63,7 +67,13 @@ fn collect_interfaces(ty: &Type, all: &mut Vec<Type>) {
     };
     if let Type::Array(of, 1) = ty {
         let of = || -> Arc<[Type]> { Arc::from([(**of).clone()]) };
-        for d in [ILIST_T, IREADONLY_LIST, ICOLLECTION_T, IREADONLY_COLLECTION, IENUMERABLE_T] {
+        for d in [
+            ILIST_T,
+            IREADONLY_LIST,
+            ICOLLECTION_T,
+            IREADONLY_COLLECTION,
+            IENUMERABLE_T,
+        ] {
             add(Type::Gen(d, of()));
         }
     }
@@ -99,20 +109,30 @@ pub(crate) fn is_subtype(from: &Type, to: &Type) -> bool {
         if let Type::Array(of, 1) = from {
             // Array covariance carries over to the interfaces of arrays.
             if let Type::Gen(d, args) = to {
-                let list = [ILIST_T, IREADONLY_LIST, ICOLLECTION_T, IREADONLY_COLLECTION, IENUMERABLE_T];
+                let list = [
+                    ILIST_T,
+                    IREADONLY_LIST,
+                    ICOLLECTION_T,
+                    IREADONLY_COLLECTION,
+                    IENUMERABLE_T,
+                ];
                 if let (true, Some(arg)) = (list.contains(d), args.first()) {
                     return &**of == arg || (of.is_reference() && arg.is_reference() && is_subtype(of, arg));
                 }
             }
         }
-        return interfaces_of(from).iter().any(|i| i == to || same_with_variance(i, to));
+        return interfaces_of(from)
+            .iter()
+            .any(|i| i == to || same_with_variance(i, to));
     }
     false
 }
 
 /// Same generic definition, arguments equal or convertible as the parameters' variance allows.
 fn same_with_variance(from: &Type, to: &Type) -> bool {
-    let (Type::Gen(a, x), Type::Gen(b, y)) = (from, to) else { return false };
+    let (Type::Gen(a, x), Type::Gen(b, y)) = (from, to) else {
+        return false;
+    };
     if a != b || x.len() != y.len() {
         return false;
     }

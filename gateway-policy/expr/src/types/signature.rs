@@ -1,9 +1,15 @@
 //! Library declarations, written as C#, to definitions.
 //!
 //! A mistake in a table is a mistake of this crate: it shows as a panic in the test that builds the registry.
-#![expect(clippy::panic, reason = "the tables are program text; a wrong one must fail the first test that runs")]
+#![expect(
+    clippy::panic,
+    reason = "the tables are program text; a wrong one must fail the first test that runs"
+)]
 
-use super::{DefId, Num, Type, names, registry::{Member, MemberKind, ParamDef, Registry, TypeKind}};
+use super::{
+    DefId, Num, Type, names,
+    registry::{Member, MemberKind, ParamDef, Registry, TypeKind},
+};
 use crate::{
     Span,
     ir::Const,
@@ -62,13 +68,26 @@ pub(super) fn head(text: &'static str) -> Head {
         })
         .collect();
     let name = dotted.rsplit(['.', '+']).next().unwrap_or(&dotted).to_owned();
-    let full = if params.is_empty() { dotted } else { format!("{dotted}`{}", params.len()) };
+    let full = if params.is_empty() {
+        dotted
+    } else {
+        format!("{dotted}`{}", params.len())
+    };
     let underlying = match (kind, bases) {
         (TypeKind::Enum, "byte") => Num::Byte,
         (TypeKind::Enum, "long") => Num::Long,
         _ => Num::Int,
     };
-    Head { full, name, kind, is_abstract, flags, underlying, params, bases }
+    Head {
+        full,
+        name,
+        kind,
+        is_abstract,
+        flags,
+        underlying,
+        params,
+        bases,
+    }
 }
 
 /// Names in scope while a declaration is read.
@@ -83,11 +102,18 @@ pub(super) fn bases(reg: &Registry, n: usize, head: &Head) -> (Option<Type>, Vec
     if head.bases.is_empty() || head.kind == TypeKind::Enum {
         return (None, Vec::new());
     }
-    let scope = Scope { reg, class: &reg.defs[n].params, method: &[], text: head.bases };
+    let scope = Scope {
+        reg,
+        class: &reg.defs[n].params,
+        method: &[],
+        text: head.bases,
+    };
     let mut parser = parser(head.bases);
     let (mut base, mut interfaces) = (None, Vec::new());
     loop {
-        let Ok(syn) = parser.parse_type() else { panic!("library bases {:?}", head.bases) };
+        let Ok(syn) = parser.parse_type() else {
+            panic!("library bases {:?}", head.bases)
+        };
         let ty = scope.resolve(&syn);
         let interface = ty.def().is_some_and(|d| reg.def(d).kind == TypeKind::Interface);
         if interface || head.kind == TypeKind::Interface {
@@ -102,7 +128,13 @@ pub(super) fn bases(reg: &Registry, n: usize, head: &Head) -> (Option<Type>, Vec
 }
 
 fn parser(text: &'static str) -> Parser<'static> {
-    Parser::new(text, Span { start: 0, end: text.len() })
+    Parser::new(
+        text,
+        Span {
+            start: 0,
+            end: text.len(),
+        },
+    )
 }
 
 /// Reads one member line.
@@ -130,54 +162,156 @@ fn read(reg: &Registry, n: usize, entry: &Entry) -> Member {
     let class = &reg.defs[n].params;
     if p.is_word("ctor") {
         p.advance();
-        let scope = Scope { reg, class, method: &[], text };
+        let scope = Scope {
+            reg,
+            class,
+            method: &[],
+            text,
+        };
         let params = scope.params(p.parameters().unwrap_or_else(|_| bad()));
         let args: Vec<Type> = (0..class.len()).map(|i| Type::TypeParam(i as u16)).collect();
         let id = DefId(n as u16);
-        let ret = if args.is_empty() { Type::Def(id) } else { Type::generic(id, args) };
-        return build(n, ".ctor".into(), MemberKind::Constructor, true, vec![], params, ret, text, get, set);
+        let ret = if args.is_empty() {
+            Type::Def(id)
+        } else {
+            Type::generic(id, args)
+        };
+        return build(
+            n,
+            ".ctor".into(),
+            MemberKind::Constructor,
+            true,
+            vec![],
+            params,
+            ret,
+            text,
+            get,
+            set,
+        );
     }
     if kind != MemberKind::Property {
         p.advance(); // `operator`
-        let scope = Scope { reg, class, method: &[], text };
+        let scope = Scope {
+            reg,
+            class,
+            method: &[],
+            text,
+        };
         let ret = scope.resolve(&p.parse_type().unwrap_or_else(|_| bad()));
         let params = scope.params(p.parameters().unwrap_or_else(|_| bad()));
-        return build(n, "op_Conversion".into(), kind, true, vec![], params, ret, text, get, set);
+        return build(
+            n,
+            "op_Conversion".into(),
+            kind,
+            true,
+            vec![],
+            params,
+            ret,
+            text,
+            get,
+            set,
+        );
     }
     let ret_syn = p.parse_type().unwrap_or_else(|_| bad());
     if p.is_kw("operator") {
         p.advance();
         let Tok::Op(op) = *p.peek() else { bad() };
         p.advance();
-        let scope = Scope { reg, class, method: &[], text };
+        let scope = Scope {
+            reg,
+            class,
+            method: &[],
+            text,
+        };
         let params = scope.params(p.parameters().unwrap_or_else(|_| bad()));
-        return build(n, op.into(), MemberKind::Operator, true, vec![], params, scope.resolve(&ret_syn), text, get, set);
+        return build(
+            n,
+            op.into(),
+            MemberKind::Operator,
+            true,
+            vec![],
+            params,
+            scope.resolve(&ret_syn),
+            text,
+            get,
+            set,
+        );
     }
     if p.eat_kw("this") {
-        let scope = Scope { reg, class, method: &[], text };
+        let scope = Scope {
+            reg,
+            class,
+            method: &[],
+            text,
+        };
         let inner = text.find('[').zip(text.rfind(']')).unwrap_or_else(|| bad());
         let list: &'static str = Box::leak(format!("({})", &text[inner.0 + 1..inner.1]).into_boxed_str());
         let params = scope.params(parser(list).parameters().unwrap_or_else(|_| bad()));
         let ret = scope.resolve(&ret_syn);
-        return build(n, "Item".into(), MemberKind::Indexer, is_static, vec![], params, ret, text, get, set);
+        return build(
+            n,
+            "Item".into(),
+            MemberKind::Indexer,
+            is_static,
+            vec![],
+            params,
+            ret,
+            text,
+            get,
+            set,
+        );
     }
     let name = p.ident().unwrap_or_else(|_| bad()).name;
-    let tparams: Vec<Box<str>> =
-        p.type_parameters().unwrap_or_else(|_| bad()).into_iter().map(|i| i.name).collect();
-    let scope = Scope { reg, class, method: &tparams, text };
+    let tparams: Vec<Box<str>> = p
+        .type_parameters()
+        .unwrap_or_else(|_| bad())
+        .into_iter()
+        .map(|i| i.name)
+        .collect();
+    let scope = Scope {
+        reg,
+        class,
+        method: &tparams,
+        text,
+    };
     let ret = scope.resolve(&ret_syn);
     if !p.is_op("(") {
-        return build(n, name, MemberKind::Property, is_static, vec![], vec![], ret, text, get, set);
+        return build(
+            n,
+            name,
+            MemberKind::Property,
+            is_static,
+            vec![],
+            vec![],
+            ret,
+            text,
+            get,
+            set,
+        );
     }
     let syn = p.parameters().unwrap_or_else(|_| bad());
     let extension = syn.first().is_some_and(|p| p.this);
     let params = scope.params(syn);
-    let mut m = build(n, name, MemberKind::Method, is_static, tparams, params, ret, text, get, set);
+    let mut m = build(
+        n,
+        name,
+        MemberKind::Method,
+        is_static,
+        tparams,
+        params,
+        ret,
+        text,
+        get,
+        set,
+    );
     m.extension = extension;
     m
 }
 
-#[expect(clippy::too_many_arguments, reason = "a constructor for a plain record, used only above")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a constructor for a plain record, used only above"
+)]
 fn build(
     n: usize,
     name: Box<str>,
@@ -218,7 +352,13 @@ impl Scope<'_> {
                     ExprKind::Literal(Literal::Str(s)) => Const::Str(Str::from_utf16(s)),
                     _ => Const::Null,
                 });
-                ParamDef { name: p.name.name, ty, by: p.by, default, params: p.params }
+                ParamDef {
+                    name: p.name.name,
+                    ty,
+                    by: p.by,
+                    default,
+                    params: p.params,
+                }
             })
             .collect()
     }
@@ -229,13 +369,16 @@ impl Scope<'_> {
             SynKind::Predefined(name) => Type::Def(predefined(name)),
             SynKind::Array(of, rank) => Type::Array(self.resolve(of).into(), *rank),
             SynKind::Nullable(of) => Type::nullable(self.resolve(of)),
-            SynKind::Tuple(parts) => {
-                Type::Tuple(parts.iter().map(|(t, _)| self.resolve(t)).collect(), super::TupleNames::default())
-            }
+            SynKind::Tuple(parts) => Type::Tuple(
+                parts.iter().map(|(t, _)| self.resolve(t)).collect(),
+                super::TupleNames::default(),
+            ),
             SynKind::Omitted => Type::Error,
             SynKind::Name(parts) => {
-                let args: Vec<Type> =
-                    parts.last().map(|l| l.args.iter().map(|a| self.resolve(a)).collect()).unwrap_or_default();
+                let args: Vec<Type> = parts
+                    .last()
+                    .map(|l| l.args.iter().map(|a| self.resolve(a)).collect())
+                    .unwrap_or_default();
                 let dotted = parts.iter().map(|p| &*p.ident.name).collect::<Vec<_>>().join(".");
                 if args.is_empty() {
                     if let Some(i) = self.method.iter().position(|m| **m == *dotted) {
@@ -249,9 +392,17 @@ impl Scope<'_> {
                     }
                 }
                 let Some(id) = names::resolve_library(self.reg, &dotted, args.len()) else {
-                    panic!("library signature {:?}: unknown type {dotted}`{}", self.text, args.len())
+                    panic!(
+                        "library signature {:?}: unknown type {dotted}`{}",
+                        self.text,
+                        args.len()
+                    )
                 };
-                if args.is_empty() { Type::Def(id) } else { Type::generic(id, args) }
+                if args.is_empty() {
+                    Type::Def(id)
+                } else {
+                    Type::generic(id, args)
+                }
             }
         }
     }

@@ -1,0 +1,613 @@
+//! `object`, the interfaces everything builds on, arrays, enums, `Nullable<T>`, `Tuple`, `Type`.
+
+use std::cell::RefCell;
+
+use gateway_dotnet::{Error, ExceptionKind, Str, text::StringComparison};
+
+use super::{
+    Call, Decl,
+    Entry::{Denied, Get},
+    Verdict, all,
+    call::{string, text},
+    none, only, values,
+};
+use crate::{
+    Value, array, cast,
+    equality::{self, Comparer},
+    object::{Data, Object},
+    text as texts,
+    types::{Type, TypeKind, registry},
+    vm::{Eval, Thrown},
+};
+
+pub(crate) fn to_string(c: &mut Call<'_, '_>) -> Eval {
+    let value = c.take(0);
+    Ok(Value::Str(c.vm.to_str(&value)?))
+}
+
+pub(crate) fn equals(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Bool(equality::object_equals(c.arg(0), c.arg(1))))
+}
+
+/// `GetHashCode`: stable within a process, no more is promised by .NET either.
+pub(crate) fn hash_code(c: &mut Call<'_, '_>) -> Eval {
+    use std::hash::Hasher;
+    let value = match c.arg(0) {
+        Value::Bool(b) => i32::from(*b),
+        Value::Int(i) => *i,
+        Value::Byte(v) => i32::from(*v),
+        Value::SByte(v) => i32::from(*v),
+        Value::Short(v) => i32::from(*v),
+        Value::UShort(v) => i32::from(*v),
+        Value::Char(v) => i32::from(*v) | (i32::from(*v) << 16),
+        Value::UInt(v) => *v as i32,
+        Value::Long(v) => (*v as i32) ^ ((*v >> 32) as i32),
+        Value::ULong(v) => (*v as i32) ^ ((*v >> 32) as i32),
+        Value::DateTime(d) => d.hash_code(),
+        other => {
+            let mut state = std::hash::DefaultHasher::new();
+            equality::hash(other, Comparer::Default, &mut state);
+            state.finish() as i32
+        }
+    };
+    Ok(Value::Int(value))
+}
+
+pub(crate) fn compare_to(c: &mut Call<'_, '_>) -> Eval {
+    let (a, b) = (c.arg(0), c.arg(1));
+    if !b.is_null() && a.runtime_type() != b.runtime_type() {
+        let name = a.runtime_type();
+        let name = name.def().map(|d| registry().def(d).name.to_string()).unwrap_or_default();
+        return Err(Error::new(ExceptionKind::ArgumentException, format!("Object must be of type {name}.")).into());
+    }
+    Ok(Value::Int(equality::compare(a, b)? as i32))
+}
+
+/// `ToString(format)` and `ToString(format, provider)`.
+pub(crate) fn format(c: &mut Call<'_, '_>) -> Eval {
+    let format = c.opt_str(1);
+    text(texts::format_value(c.arg(0), format.as_ref())?)
+}
+
+fn get_type(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Type(std::sync::Arc::new(c.arg(0).runtime_type())))
+}
+
+fn yes(_: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Null)
+}
+
+// ---- enums
+
+fn enum_parse_value(ty: &Type, input: &Str, ignore_case: bool) -> Result<Option<Value>, Thrown> {
+    let Some(d) = ty.def().filter(|_| ty.is_enum()) else {
+        let message = "Type provided must be an Enum. (Parameter 'enumType')";
+        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
+    };
+    let def = registry().def(d);
+    let lossy = input.to_lossy();
+    let trimmed = lossy.trim();
+    if trimmed.is_empty() {
+        return Ok(None);
+    }
+    if trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+') {
+        return Ok(trimmed.parse::<i32>().ok().map(|v| Value::Enum(d, i64::from(v))));
+    }
+    let mut total = 0;
+    for part in trimmed.split(',') {
+        let part = part.trim();
+        let found = def.values.iter().find(|(n, _)| if ignore_case { n.eq_ignore_ascii_case(part) } else { *n == part });
+        match found {
+            Some((_, v)) => total |= v,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(Value::Enum(d, total)))
+}
+
+fn enum_parse(c: &mut Call<'_, '_>, ty: &Type, at: usize) -> Eval {
+    let input = c.text(at, "value")?;
+    let ignore_case = matches!(c.arg(at + 1), Value::Bool(true));
+    match enum_parse_value(ty, &input, ignore_case)? {
+        Some(v) => Ok(v),
+        None if input.is_white_space() => Err(Error::new(
+            ExceptionKind::ArgumentException,
+            "Must specify valid information for parsing in the string. (Parameter 'value')",
+        )
+        .into()),
+        None => {
+            let message = format!("Requested value '{}' was not found.", input.to_lossy());
+            Err(Error::new(ExceptionKind::ArgumentException, message).into())
+        }
+    }
+}
+
+fn enum_parse_typed(c: &mut Call<'_, '_>) -> Eval {
+    let Value::Type(ty) = c.arg(0).clone() else { return Err(Error::null("enumType").into()) };
+    enum_parse(c, &ty, 1)
+}
+
+fn enum_parse_generic(c: &mut Call<'_, '_>) -> Eval {
+    let ty = c.ty(0);
+    enum_parse(c, &ty, 0)
+}
+
+fn enum_try_parse(c: &mut Call<'_, '_>) -> Eval {
+    let ty = c.ty(0);
+    let last = c.args.len() - 1;
+    let ignore_case = last == 2 && matches!(c.arg(1), Value::Bool(true));
+    let found = match c.opt_str(0) {
+        Some(s) => enum_parse_value(&ty, &s, ignore_case)?,
+        None => None,
+    };
+    let ok = found.is_some();
+    c.out(last, found.unwrap_or_else(|| cast::default_value(&ty)));
+    Ok(Value::Bool(ok))
+}
+
+fn enum_type(c: &Call<'_, '_>, i: usize) -> Result<&'static crate::types::TypeDef, Thrown> {
+    match c.arg(i) {
+        Value::Type(t) => match t.def() {
+            Some(d) => Ok(registry().def(d)),
+            None => Err(Error::null("enumType").into()),
+        },
+        _ => Err(Error::null("enumType").into()),
+    }
+}
+
+fn enum_names(c: &mut Call<'_, '_>) -> Eval {
+    let def = enum_type(c, 0)?;
+    Ok(Value::strings(def.values.iter().map(|(n, _)| *n)))
+}
+
+fn enum_is_defined(c: &mut Call<'_, '_>) -> Eval {
+    let def = enum_type(c, 0)?;
+    Ok(Value::Bool(match c.arg(1) {
+        Value::Str(s) => def.values.iter().any(|(n, _)| s.as_str() == Some(n)),
+        Value::Enum(_, v) => def.values.iter().any(|(_, x)| x == v),
+        Value::Int(v) => def.values.iter().any(|(_, x)| *x == i64::from(*v)),
+        _ => false,
+    }))
+}
+
+fn has_flag(c: &mut Call<'_, '_>) -> Eval {
+    match (c.arg(0), c.arg(1)) {
+        (Value::Enum(_, a), Value::Enum(_, b)) => Ok(Value::Bool(a & b == *b)),
+        _ => Err(Error::null("flag").into()),
+    }
+}
+
+// ---- arrays
+
+fn array_of(c: &Call<'_, '_>, i: usize, name: &str) -> Result<std::rc::Rc<Object>, Thrown> {
+    match c.arg(i) {
+        Value::Object(o) => Ok(o.clone()),
+        _ => Err(Error::null(name).into()),
+    }
+}
+
+fn length(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Int(c.array_len(0).unwrap_or(0) as i32))
+}
+
+fn get_length(c: &mut Call<'_, '_>) -> Eval {
+    let o = array_of(c, 0, "array")?;
+    let dimension = c.int(1)?;
+    let found = match &o.data {
+        Data::Matrix(_, lengths) => usize::try_from(dimension).ok().and_then(|d| lengths.get(d).copied()),
+        _ if dimension == 0 => c.array_len(0),
+        _ => None,
+    };
+    match found {
+        Some(n) => Ok(Value::Int(n as i32)),
+        None => Err(Error::of(ExceptionKind::IndexOutOfRangeException).into()),
+    }
+}
+
+/// Replaces the contents of a one-dimensional array.
+fn write_back(o: &Object, items: Vec<Value>) {
+    match &o.data {
+        Data::Array(place) => *place.borrow_mut() = items,
+        Data::Bytes(place) => {
+            *place.borrow_mut() = items.iter().map(|v| if let Value::Byte(b) = v { *b } else { 0 }).collect();
+        }
+        _ => {}
+    }
+}
+
+fn copy(c: &mut Call<'_, '_>) -> Eval {
+    let (source, target, from, to, count) = match c.args.len() {
+        3 => (0, 1, 0, 0, c.long(2)?),
+        _ => (0, 2, c.long(1)?, c.long(3)?, c.long(4)?),
+    };
+    let items = { array_of(c, source, "sourceArray")?; c.items(source) };
+    let destination = array_of(c, target, "destinationArray")?;
+    let mut out = c.items(target);
+    if from < 0 || to < 0 || count < 0 {
+        let name = if count < 0 { "length" } else if from < 0 { "sourceIndex" } else { "destinationIndex" };
+        return Err(Error::out_of_range(name, "Non-negative number required.").into());
+    }
+    let (from, to, count) = (from as usize, to as usize, count as usize);
+    if from + count > items.len() {
+        let message = "Source array was not long enough. Check the source index, length, and the array's lower bounds. (Parameter 'sourceArray')";
+        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
+    }
+    if to + count > out.len() {
+        let message = "Destination array was not long enough. Check the destination index, length, and the array's lower bounds. (Parameter 'destinationArray')";
+        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
+    }
+    out[to..to + count].clone_from_slice(&items[from..from + count]);
+    write_back(&destination, out);
+    Ok(Value::Null)
+}
+
+fn copy_to(c: &mut Call<'_, '_>) -> Eval {
+    let (items, at) = (c.items(0), c.long(2)?);
+    let destination = array_of(c, 1, "array")?;
+    let mut out = c.items(1);
+    let end = usize::try_from(at).ok().map(|a| (a, a + items.len())).filter(|(_, e)| *e <= out.len());
+    let Some((start, end)) = end else {
+        let message = "Destination array was not long enough. Check the destination index, length, and the array's lower bounds. (Parameter 'destinationArray')";
+        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
+    };
+    out[start..end].clone_from_slice(&items);
+    write_back(&destination, out);
+    Ok(Value::Null)
+}
+
+fn find(c: &mut Call<'_, '_>, from_end: bool) -> Result<Option<usize>, Thrown> {
+    array_of(c, 0, "array")?;
+    let (items, test) = (c.items(0), c.arg(1).clone());
+    if test.is_null() {
+        return Err(Error::null("match").into());
+    }
+    let order: Vec<usize> = if from_end { (0..items.len()).rev().collect() } else { (0..items.len()).collect() };
+    for i in order {
+        c.vm.step()?;
+        if c.vm.test(&test, std::slice::from_ref(&items[i]))? {
+            return Ok(Some(i));
+        }
+    }
+    Ok(None)
+}
+
+fn found_value(c: &mut Call<'_, '_>, from_end: bool) -> Eval {
+    let items = c.items(0);
+    Ok(match find(c, from_end)? {
+        Some(i) => items[i].clone(),
+        None => cast::default_value(&c.ty(0)),
+    })
+}
+
+fn find_all(c: &mut Call<'_, '_>) -> Eval {
+    array_of(c, 0, "array")?;
+    let (items, test) = (c.items(0), c.arg(1).clone());
+    let mut kept = Vec::new();
+    for item in items {
+        c.vm.step()?;
+        if c.vm.test(&test, std::slice::from_ref(&item))? {
+            kept.push(item);
+        }
+    }
+    Ok(Value::array(c.ty(0), kept))
+}
+
+fn for_each(c: &mut Call<'_, '_>) -> Eval {
+    array_of(c, 0, "array")?;
+    let (items, action) = (c.items(0), c.arg(1).clone());
+    for item in items {
+        c.vm.step()?;
+        c.vm.invoke(&action, &[item])?;
+    }
+    Ok(Value::Null)
+}
+
+fn true_for_all(c: &mut Call<'_, '_>) -> Eval {
+    array_of(c, 0, "array")?;
+    let (items, test) = (c.items(0), c.arg(1).clone());
+    for item in items {
+        c.vm.step()?;
+        if !c.vm.test(&test, &[item])? {
+            return Ok(Value::Bool(false));
+        }
+    }
+    Ok(Value::Bool(true))
+}
+
+fn index_of(c: &mut Call<'_, '_>) -> Eval {
+    array_of(c, 0, "array")?;
+    let items = c.items(0);
+    let start = if c.args.len() > 2 { c.int(2)?.max(0) as usize } else { 0 };
+    let at = items.iter().enumerate().skip(start).find(|(_, v)| equality::object_equals(v, c.arg(1)));
+    Ok(Value::Int(at.map_or(-1, |(i, _)| i as i32)))
+}
+
+fn last_index_of(c: &mut Call<'_, '_>) -> Eval {
+    array_of(c, 0, "array")?;
+    let items = c.items(0);
+    let at = items.iter().rposition(|v| equality::object_equals(v, c.arg(1)));
+    Ok(Value::Int(at.map_or(-1, |i| i as i32)))
+}
+
+fn reverse(c: &mut Call<'_, '_>) -> Eval {
+    let o = array_of(c, 0, "array")?;
+    let mut items = c.items(0);
+    if c.args.len() == 3 {
+        let (start, count) = (c.int(1)?.max(0) as usize, c.int(2)?.max(0) as usize);
+        match items.get_mut(start..start + count) {
+            Some(part) => part.reverse(),
+            None => return Err(Error::of(ExceptionKind::ArgumentException).into()),
+        }
+    } else {
+        items.reverse();
+    }
+    write_back(&o, items);
+    Ok(Value::Null)
+}
+
+fn sort(c: &mut Call<'_, '_>) -> Eval {
+    let o = array_of(c, 0, "array")?;
+    let items = c.items(0);
+    let by = c.arg(1).clone();
+    let sorted = super::collections::sorted(c.vm, items, &by)?;
+    write_back(&o, sorted);
+    Ok(Value::Null)
+}
+
+fn resize(c: &mut Call<'_, '_>) -> Eval {
+    let size = usize::try_from(c.int(1)?).map_err(|_| Thrown::from(Error::out_of_range("newSize", "Non-negative number required.")))?;
+    c.vm.charge(size * size_of::<Value>())?;
+    let mut items = c.items(0);
+    let element = c.ty(0);
+    items.resize(size, cast::default_value(&element));
+    c.out(0, Value::array(element, items));
+    Ok(Value::Null)
+}
+
+fn clear(c: &mut Call<'_, '_>) -> Eval {
+    let o = array_of(c, 0, "array")?;
+    let mut items = c.items(0);
+    let Type::Array(element, _) = &o.ty else { return Ok(Value::Null) };
+    let (start, count) = (c.int(1)?.max(0) as usize, c.int(2)?.max(0) as usize);
+    match items.get_mut(start..start.saturating_add(count)) {
+        Some(part) => part.fill(cast::default_value(element)),
+        None => return Err(Error::of(ExceptionKind::IndexOutOfRangeException).into()),
+    }
+    write_back(&o, items);
+    Ok(Value::Null)
+}
+
+fn empty(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::array(c.ty(0), Vec::new()))
+}
+
+fn convert_all(c: &mut Call<'_, '_>) -> Eval {
+    array_of(c, 0, "array")?;
+    let (items, convert) = (c.items(0), c.arg(1).clone());
+    let mut out = Vec::with_capacity(items.len());
+    for item in items {
+        c.vm.step()?;
+        out.push(c.vm.invoke(&convert, &[item])?);
+    }
+    Ok(Value::array(c.ty(1), out))
+}
+
+fn clone_array(c: &mut Call<'_, '_>) -> Eval {
+    let o = array_of(c, 0, "array")?;
+    let items = c.items(0);
+    c.vm.charge(items.len() * size_of::<Value>())?;
+    Ok(match &o.ty {
+        Type::Array(element, 1) => Value::array((**element).clone(), items),
+        _ => c.arg(0).clone(),
+    })
+}
+
+fn get_value(c: &mut Call<'_, '_>) -> Eval {
+    let array = c.arg(0).clone();
+    array::get(&array, &c.args[1..])
+}
+
+fn set_value(c: &mut Call<'_, '_>) -> Eval {
+    let (array, value) = (c.arg(0).clone(), c.arg(1).clone());
+    array::set(&array, &c.args[2..], value)?;
+    Ok(Value::Null)
+}
+
+// ---- tuples
+
+/// `Tuple.Create(…)` and `new Tuple<…>(…)`
+pub(crate) fn new_tuple(c: &mut Call<'_, '_>) -> Eval {
+    let name = format!("System.Tuple`{}", c.types.len());
+    let def = registry().by_full_name(&name).unwrap_or(crate::types::OBJECT);
+    Ok(Value::object(Type::generic(def, c.types.to_vec()), Data::Tuple(RefCell::new(c.args.to_vec()))))
+}
+
+fn value_tuple(c: &mut Call<'_, '_>) -> Eval {
+    let ty = Type::Tuple(c.types.into(), crate::types::TupleNames::default());
+    Ok(Value::object(ty, Data::Tuple(RefCell::new(c.args.to_vec()))))
+}
+
+pub(crate) fn item(c: &Call<'_, '_>, n: usize) -> Eval {
+    match c.arg(0) {
+        Value::Object(o) => match &o.data {
+            Data::Tuple(items) => Ok(items.borrow().get(n).cloned().unwrap_or(Value::Null)),
+            _ => Ok(Value::Null),
+        },
+        _ => Err(Error::null_reference().into()),
+    }
+}
+
+// ---- nullable
+
+fn nullable_value(c: &mut Call<'_, '_>) -> Eval {
+    cast::nullable_value(c.take(0))
+}
+
+fn nullable_or_default(c: &mut Call<'_, '_>) -> Eval {
+    Ok(match c.take(0) {
+        Value::Null if c.args.len() > 1 => c.take(1),
+        Value::Null => cast::default_value(&c.ty(0)),
+        v => v,
+    })
+}
+
+pub(super) const TYPES: &[Decl] = &[
+    only("class System.Object", &[], &[
+        Get("ctor()", |_| Ok(Value::object(Type::OBJECT, Data::Plain))),
+        Get("string ToString()", to_string),
+        Get("bool Equals(object obj)", equals),
+        Get("static bool Equals(object objA, object objB)", equals),
+        Get("static bool ReferenceEquals(object objA, object objB)", |c| {
+            Ok(Value::Bool(equality::reference_equals(c.arg(0), c.arg(1))))
+        }),
+        Get("int GetHashCode()", hash_code),
+        Get("Type GetType()", get_type),
+    ]),
+    all("class System.ValueType", &[
+        Get("bool Equals(object obj)", equals),
+        Get("int GetHashCode()", hash_code),
+        Get("string ToString()", to_string),
+    ]),
+    only("class System.Enum : ValueType, IComparable, IFormattable", &["Parse", "TryParse", "ToString"], &[
+        Get("static object Parse(Type enumType, string value)", enum_parse_typed),
+        Get("static object Parse(Type enumType, string value, bool ignoreCase)", enum_parse_typed),
+        Get("static TEnum Parse<TEnum>(string value)", enum_parse_generic),
+        Get("static TEnum Parse<TEnum>(string value, bool ignoreCase)", enum_parse_generic),
+        Get("static bool TryParse<TEnum>(string value, out TEnum result)", enum_try_parse),
+        Get("static bool TryParse<TEnum>(string value, bool ignoreCase, out TEnum result)", enum_try_parse),
+        Get("static string[] GetNames(Type enumType)", enum_names),
+        Get("static bool IsDefined(Type enumType, object value)", enum_is_defined),
+        Get("string ToString()", to_string),
+        Get("string ToString(string format)", format),
+        Get("bool HasFlag(Enum flag)", has_flag),
+        Get("bool Equals(object obj)", equals),
+        Get("int CompareTo(object target)", compare_to),
+        Get("int GetHashCode()", hash_code),
+    ]),
+    none("class System.Type", &[
+        Get("string Name", |c| {
+            let Value::Type(t) = c.arg(0) else { return Err(Error::null_reference().into()) };
+            let full = t.net_name();
+            let head = full.split('[').next().unwrap_or(&full);
+            let name = head.rsplit(['.', '+']).next().unwrap_or(head);
+            string(if matches!(**t, Type::Array(..)) { full.rsplit('.').next().unwrap_or(&full) } else { name })
+        }),
+        Get("string FullName", |c| to_string(c)),
+        Get("string ToString()", to_string),
+        Get("bool Equals(object o)", equals),
+        Get("static bool operator ==(Type left, Type right)", |c| Ok(Value::Bool(equality::reference_equals(c.arg(0), c.arg(1))))),
+        Get("static bool operator !=(Type left, Type right)", |c| Ok(Value::Bool(!equality::reference_equals(c.arg(0), c.arg(1))))),
+    ]),
+    all("abstract class System.Array : IEnumerable", &[
+        Get("int Length", length),
+        Get("long LongLength", |c| Ok(Value::Long(c.array_len(0).unwrap_or(0) as i64))),
+        Get("int Rank", |c| {
+            Ok(Value::Int(match &array_of(c, 0, "array")?.ty { Type::Array(_, r) => i32::from(*r), _ => 1 }))
+        }),
+        Get("int GetLength(int dimension)", get_length),
+        Get("int GetUpperBound(int dimension)", |c| match get_length(c)? { Value::Int(n) => Ok(Value::Int(n - 1)), v => Ok(v) }),
+        Get("int GetLowerBound(int dimension)", |_| Ok(Value::Int(0))),
+        Get("object GetValue(int index)", get_value),
+        Get("object GetValue(params int[] indices)", |c| { let at = c.items(1); array::get(c.arg(0), &at) }),
+        Get("void SetValue(object value, int index)", set_value),
+        Get("object Clone()", clone_array),
+        Get("void CopyTo(Array array, int index)", copy_to),
+        Get("static void Copy(Array sourceArray, Array destinationArray, int length)", copy),
+        Get("static void Copy(Array sourceArray, Array destinationArray, long length)", copy),
+        Get("static void Copy(Array sourceArray, int sourceIndex, Array destinationArray, int destinationIndex, int length)", copy),
+        Get("static void Copy(Array sourceArray, long sourceIndex, Array destinationArray, long destinationIndex, long length)", copy),
+        Get("static bool Exists<T>(T[] array, Predicate<T> match)", |c| Ok(Value::Bool(find(c, false)?.is_some()))),
+        Get("static T Find<T>(T[] array, Predicate<T> match)", |c| found_value(c, false)),
+        Get("static T FindLast<T>(T[] array, Predicate<T> match)", |c| found_value(c, true)),
+        Get("static int FindIndex<T>(T[] array, Predicate<T> match)", |c| Ok(Value::Int(find(c, false)?.map_or(-1, |i| i as i32)))),
+        Get("static int FindLastIndex<T>(T[] array, Predicate<T> match)", |c| Ok(Value::Int(find(c, true)?.map_or(-1, |i| i as i32)))),
+        Get("static T[] FindAll<T>(T[] array, Predicate<T> match)", find_all),
+        Get("static void ForEach<T>(T[] array, Action<T> action)", for_each),
+        Get("static bool TrueForAll<T>(T[] array, Predicate<T> match)", true_for_all),
+        Get("static int IndexOf<T>(T[] array, T value)", index_of),
+        Get("static int IndexOf<T>(T[] array, T value, int startIndex)", index_of),
+        Get("static int IndexOf(Array array, object value)", index_of),
+        Get("static int LastIndexOf<T>(T[] array, T value)", last_index_of),
+        Get("static int LastIndexOf(Array array, object value)", last_index_of),
+        Get("static void Reverse(Array array)", reverse),
+        Get("static void Reverse(Array array, int index, int length)", reverse),
+        Get("static void Reverse<T>(T[] array)", reverse),
+        Get("static void Sort(Array array)", sort),
+        Get("static void Sort<T>(T[] array)", sort),
+        Get("static void Sort<T>(T[] array, Comparison<T> comparison)", sort),
+        Get("static void Sort<T>(T[] array, IComparer<T> comparer)", sort),
+        Get("static void Resize<T>(ref T[] array, int newSize)", resize),
+        Get("static void Clear(Array array, int index, int length)", clear),
+        Get("static T[] Empty<T>()", empty),
+        Get("static TOutput[] ConvertAll<TInput, TOutput>(TInput[] array, Converter<TInput, TOutput> converter)", convert_all),
+    ]),
+    none("abstract class System.Delegate", &[]),
+    all("struct System.Nullable<T>", &[
+        Get("bool HasValue", |c| Ok(Value::Bool(!c.arg(0).is_null()))),
+        Get("T Value", nullable_value),
+        Get("T GetValueOrDefault()", nullable_or_default),
+        Get("T GetValueOrDefault(T defaultValue)", nullable_or_default),
+        Get("string ToString()", to_string),
+        Get("bool Equals(object other)", equals),
+        Get("int GetHashCode()", |c| if c.arg(0).is_null() { Ok(Value::Int(0)) } else { hash_code(c) }),
+    ]),
+    all("interface System.IDisposable", &[Get("void Dispose()", yes)]),
+    none("interface System.IComparable", &[Get("int CompareTo(object obj)", compare_to)]),
+    none("interface System.IComparable<in T>", &[Get("int CompareTo(T other)", compare_to)]),
+    none("interface System.IEquatable<T>", &[Get("bool Equals(T other)", equals)]),
+    none("interface System.IFormattable", &[Get("string ToString(string format, IFormatProvider formatProvider)", format)]),
+    none("interface System.IFormatProvider", &[]),
+    none("interface System.ICloneable", &[]),
+    none("class System.Globalization.CultureInfo : IFormatProvider", &[
+        Get("static CultureInfo InvariantCulture", culture),
+        Get("static CultureInfo CurrentCulture", culture),
+        Get("static CultureInfo CurrentUICulture", culture),
+        Get("ctor(string name)", culture),
+        Get("static CultureInfo GetCultureInfo(string name)", culture),
+        Get("string Name", |_| string("")),
+        Get("string ToString()", |_| string("")),
+    ]),
+    values("flags enum System.Globalization.DateTimeStyles", Verdict::None, &[
+        ("None", 0), ("AllowLeadingWhite", 1), ("AllowTrailingWhite", 2), ("AllowInnerWhite", 4),
+        ("AllowWhiteSpaces", 7), ("NoCurrentDateDefault", 8), ("AdjustToUniversal", 16), ("AssumeLocal", 32),
+        ("AssumeUniversal", 64), ("RoundtripKind", 128),
+    ]),
+    values("flags enum System.Globalization.NumberStyles", Verdict::None, &[
+        ("None", 0), ("AllowLeadingWhite", 1), ("AllowTrailingWhite", 2), ("AllowLeadingSign", 4), ("Integer", 7),
+        ("AllowTrailingSign", 8), ("AllowParentheses", 16), ("AllowDecimalPoint", 32), ("AllowThousands", 64),
+        ("Number", 111), ("AllowExponent", 128), ("Float", 167), ("AllowCurrencySymbol", 256), ("Currency", 383),
+        ("Any", 511), ("AllowHexSpecifier", 512), ("HexNumber", 515),
+    ]),
+    all("static System.Tuple", &[
+        Get("static Tuple<T1> Create<T1>(T1 item1)", new_tuple),
+        Get("static Tuple<T1, T2> Create<T1, T2>(T1 item1, T2 item2)", new_tuple),
+        Get("static Tuple<T1, T2, T3> Create<T1, T2, T3>(T1 item1, T2 item2, T3 item3)", new_tuple),
+        Get("static Tuple<T1, T2, T3, T4> Create<T1, T2, T3, T4>(T1 item1, T2 item2, T3 item3, T4 item4)", new_tuple),
+        Get("static Tuple<T1, T2, T3, T4, T5> Create<T1, T2, T3, T4, T5>(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5)", new_tuple),
+    ]),
+    all("class System.Tuple<T1>", &[Get("ctor(T1 item1)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
+    all("class System.Tuple<T1, T2>", &[Get("ctor(T1 item1, T2 item2)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
+    all("class System.Tuple<T1, T2, T3>", &[Get("ctor(T1 item1, T2 item2, T3 item3)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("T3 Item3", |c| item(c, 2)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
+    all("class System.Tuple<T1, T2, T3, T4>", &[Get("ctor(T1 item1, T2 item2, T3 item3, T4 item4)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("T3 Item3", |c| item(c, 2)), Get("T4 Item4", |c| item(c, 3)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
+    all("class System.Tuple<T1, T2, T3, T4, T5>", &[Get("ctor(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5)", new_tuple), Get("T1 Item1", |c| item(c, 0)), Get("T2 Item2", |c| item(c, 1)), Get("T3 Item3", |c| item(c, 2)), Get("T4 Item4", |c| item(c, 3)), Get("T5 Item5", |c| item(c, 4)), Get("string ToString()", to_string), Get("bool Equals(object obj)", equals), Get("int GetHashCode()", hash_code)]),
+    all("static System.ValueTuple", &[
+        Get("static (T1, T2) Create<T1, T2>(T1 item1, T2 item2)", value_tuple),
+        Get("static (T1, T2, T3) Create<T1, T2, T3>(T1 item1, T2 item2, T3 item3)", value_tuple),
+    ]),
+    none("class System.Threading.CancellationToken", &[Denied("string ToString()", to_string)]),
+];
+
+fn culture(_: &mut Call<'_, '_>) -> Eval {
+    let ty = registry().type_named("System.Globalization.CultureInfo").unwrap_or(Type::OBJECT);
+    Ok(Value::object(ty, Data::Plain))
+}
+
+/// The comparison behind a `StringComparison` argument.
+pub(crate) fn comparison(c: &Call<'_, '_>, i: usize) -> Result<StringComparison, Thrown> {
+    Ok(StringComparison::from_value(c.enumeration(i)?)?)
+}
+
+/// Whether a type is a delegate, for families that take either a delegate or a comparer.
+pub(crate) fn is_delegate(v: &Value) -> bool {
+    matches!(v, Value::Object(o) if o.ty.kind() == Some(TypeKind::Delegate))
+}

@@ -1,0 +1,26 @@
+//! Delegate types: their `Invoke` gives the signature that lambdas are checked against.
+
+use super::{Decl, Entry::Get, all, no_function};
+
+macro_rules! delegates {
+    ($($decl:literal => $invoke:literal;)*) => {
+        &[$(all(concat!("delegate ", $decl), &[Get($invoke, no_function)])),*]
+    };
+}
+
+pub(super) const TYPES: &[Decl] = delegates! {
+    "System.Action" => "void Invoke()";
+    "System.Action<in T>" => "void Invoke(T obj)";
+    "System.Action<in T1, in T2>" => "void Invoke(T1 arg1, T2 arg2)";
+    "System.Action<in T1, in T2, in T3>" => "void Invoke(T1 arg1, T2 arg2, T3 arg3)";
+    "System.Action<in T1, in T2, in T3, in T4>" => "void Invoke(T1 arg1, T2 arg2, T3 arg3, T4 arg4)";
+    "System.Func<out TResult>" => "TResult Invoke()";
+    "System.Func<in T, out TResult>" => "TResult Invoke(T arg)";
+    "System.Func<in T1, in T2, out TResult>" => "TResult Invoke(T1 arg1, T2 arg2)";
+    "System.Func<in T1, in T2, in T3, out TResult>" => "TResult Invoke(T1 arg1, T2 arg2, T3 arg3)";
+    "System.Func<in T1, in T2, in T3, in T4, out TResult>" => "TResult Invoke(T1 arg1, T2 arg2, T3 arg3, T4 arg4)";
+    "System.Func<in T1, in T2, in T3, in T4, in T5, out TResult>" => "TResult Invoke(T1 arg1, T2 arg2, T3 arg3, T4 arg4, T5 arg5)";
+    "System.Predicate<in T>" => "bool Invoke(T obj)";
+    "System.Comparison<in T>" => "int Invoke(T x, T y)";
+    "System.Converter<in TInput, out TOutput>" => "TOutput Invoke(TInput input)";
+};

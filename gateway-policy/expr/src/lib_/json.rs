@@ -1,0 +1,943 @@
+//! Newtonsoft.Json: LINQ to JSON and `JsonConvert`.
+
+use gateway_dotnet::{
+    Error, ExceptionKind, Str,
+    json::{
+        self, Formatting, MergeArrays, MergeSettings, Scalar, Target, Token, TokenType, select_token, select_tokens,
+    },
+    number::IntType,
+};
+
+use super::{
+    Call, Decl,
+    Entry::{Get, Set},
+    Verdict, all,
+    base::{self, comparison},
+    call::text,
+    none, only, values,
+};
+use crate::{
+    Value,
+    cast::{self, default_value},
+    object::Data,
+    serialize::{from_token, scalar_of, to_token},
+    types::{self, Num, Type},
+    vm::{Eval, Thrown, Vm},
+};
+
+/// The value of a scalar as .NET boxes it.
+pub(crate) fn scalar_value(s: &Scalar) -> Value {
+    match s {
+        Scalar::Null | Scalar::Undefined => Value::Null,
+        Scalar::Bool(b) => Value::Bool(*b),
+        Scalar::Integer(i) => Value::Long(*i),
+        Scalar::Big(b) => match u64::try_from(&**b) {
+            Ok(u) => Value::ULong(u),
+            Err(_) => Value::string(&b.to_string()),
+        },
+        Scalar::Float(f) => Value::Double(*f),
+        Scalar::Single(f) => Value::Float(*f),
+        Scalar::Decimal(d) => Value::Decimal(*d),
+        Scalar::String(t) | Scalar::Comment(t) | Scalar::Raw(t) | Scalar::Uri(t) => Value::Str(t.clone()),
+        Scalar::Date(d) => Value::DateTime(*d),
+        Scalar::DateOffset(d) => Value::Offset(*d),
+        Scalar::Bytes(b) => Value::bytes(b.to_vec()),
+        Scalar::Guid(g) => Value::Guid(*g),
+        Scalar::TimeSpan(t) => Value::TimeSpan(*t),
+    }
+}
+
+/// A token or null.
+fn token(t: Option<Token>) -> Eval {
+    Ok(t.map_or(Value::Null, Value::Json))
+}
+
+fn opt_json(c: &Call<'_, '_>, i: usize) -> Option<Token> {
+    match c.arg(i) {
+        Value::Json(t) => Some(t.clone()),
+        _ => None,
+    }
+}
+
+/// Tokens as an `IEnumerable<JToken>`.
+fn tokens(list: Vec<Token>) -> Eval {
+    Ok(Value::object(
+        Type::generic(types::LIST, [Type::Def(types::JTOKEN)]),
+        Data::List(std::cell::RefCell::new(list.into_iter().map(Value::Json).collect::<Vec<_>>().into())),
+    ))
+}
+
+/// What a token enumerates: properties of an object, items of an array, nothing of a value.
+pub(crate) fn iterate(t: &Token) -> Box<dyn crate::iter::Iter> {
+    Box::new(Live { token: t.clone(), at: 0 })
+}
+
+/// Children read one by one, so that removing while enumerating behaves like the linked list it is.
+struct Live {
+    token: Token,
+    at: usize,
+}
+
+impl crate::iter::Iter for Live {
+    fn next(&mut self, _vm: &mut Vm<'_>) -> Result<Option<Value>, Thrown> {
+        let next = self.token.child(self.at);
+        self.at += 1;
+        Ok(next.map(Value::Json))
+    }
+}
+
+// ---- indexers
+
+fn index_get(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    match c.arg(1) {
+        Value::Str(name) => token(t.index_name(name)?),
+        Value::Int(i) => Ok(Value::Json(t.index_number(*i)?)),
+        Value::Null => Err(Error::null("key").into()),
+        other => Err(t.bad_key(&crate::text::to_text(other).to_lossy()).into()),
+    }
+}
+
+fn index_set(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let value = opt_json(c, 2);
+    match c.arg(1) {
+        Value::Str(name) => t.set(name, value.as_ref())?,
+        Value::Int(i) => t.set_at(*i, value.as_ref())?,
+        Value::Null => return Err(Error::null("key").into()),
+        other => return Err(t.bad_key(&crate::text::to_text(other).to_lossy()).into()),
+    }
+    Ok(Value::Null)
+}
+
+// ---- casts
+
+/// The cast target of a type, with whether null is one of its values.
+pub(crate) fn target_of(ty: &Type) -> Option<(Target, bool)> {
+    let inner = ty.nullable_of().unwrap_or(ty);
+    let nullable = ty.nullable_of().is_some();
+    let target = match inner {
+        Type::Def(types::BOOL) => Target::Boolean,
+        Type::Def(types::STRING) => return Some((Target::String, true)),
+        Type::Def(types::DATE_TIME) => Target::DateTime,
+        Type::Def(types::DATE_TIME_OFFSET) => Target::DateTimeOffset,
+        Type::Def(types::GUID) => Target::Guid,
+        Type::Def(types::TIME_SPAN) => Target::TimeSpan,
+        Type::Def(types::URI) => return Some((Target::Uri, true)),
+        Type::Array(of, 1) if of.is_def(types::BYTE) => return Some((Target::Bytes, true)),
+        other => match other.num()? {
+            Num::Float => Target::Single,
+            Num::Double => Target::Double,
+            Num::Decimal => Target::Decimal,
+            n => Target::Integer(int_type(n)?),
+        },
+    };
+    Some((target, nullable))
+}
+
+fn int_type(n: Num) -> Option<IntType> {
+    Some(match n {
+        Num::SByte => IntType::SByte,
+        Num::Byte => IntType::Byte,
+        Num::Short => IntType::Int16,
+        Num::UShort => IntType::UInt16,
+        Num::Int => IntType::Int32,
+        Num::UInt => IntType::UInt32,
+        Num::Long => IntType::Int64,
+        Num::ULong => IntType::UInt64,
+        Num::Char => IntType::Char,
+        _ => return None,
+    })
+}
+
+/// A converted scalar as a value of the target type.
+pub(crate) fn typed(s: &Scalar, target: Target) -> Value {
+    match (target, s) {
+        (_, Scalar::Null | Scalar::Undefined) => Value::Null,
+        (Target::Integer(kind), Scalar::Integer(i)) => super::numbers::wrap_integer(kind, i128::from(*i)),
+        (Target::Integer(kind), Scalar::Big(b)) => {
+            super::numbers::wrap_integer(kind, i128::try_from(&**b).unwrap_or(0))
+        }
+        (Target::Uri, Scalar::Uri(s) | Scalar::String(s)) => crate::lib::make_uri(s),
+        _ => scalar_value(s),
+    }
+}
+
+fn explicit(c: &mut Call<'_, '_>, target: Target, nullable: bool) -> Eval {
+    let today = super::time::today(c);
+    let Value::Json(t) = c.arg(0) else {
+        return if nullable { Ok(Value::Null) } else { Err(Error::null("value").into()) };
+    };
+    if nullable {
+        return Ok(json::cast_nullable(t, target, today)?.map_or(Value::Null, |s| typed(&s, target)));
+    }
+    Ok(typed(&json::cast(t, target, today)?, target))
+}
+
+/// The conversion of a value to `T`, as `Value<T>` does it.
+fn convert_to(c: &mut Call<'_, '_>, t: Option<Token>, ty: &Type) -> Eval {
+    let today = super::time::today(c);
+    let Some(t) = t else { return Ok(default_value(ty)) };
+    let value = Value::Json(t.clone());
+    if cast::is(&value, ty) && !ty.is_object() || ty.is_object() && t.scalar().is_none() {
+        return Ok(value);
+    }
+    let Some(scalar) = t.scalar() else {
+        let message = format!("Cannot cast {} to Newtonsoft.Json.Linq.JToken.", t.type_name());
+        let message = if ty.def() == Some(types::JVALUE) { message } else { format!("Cannot cast {} to {}.", t.type_name(), ty.net_name()) };
+        return Err(Error::new(ExceptionKind::InvalidCastException, message).into());
+    };
+    if ty.is_object() {
+        return Ok(scalar_value(&scalar));
+    }
+    match target_of(ty) {
+        Some((target, nullable)) => {
+            if scalar.is_null() {
+                let keeps = nullable || ty.takes_null();
+                if keeps {
+                    return Ok(Value::Null);
+                }
+            }
+            Ok(typed(&json::change_type(&scalar, target, today)?, target))
+        }
+        None => cast::cast(scalar_value(&scalar), ty),
+    }
+}
+
+fn value_of_key(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let found = match c.arg(1) {
+        Value::Str(name) => t.index_name(name)?,
+        Value::Int(i) => Some(t.index_number(*i)?),
+        Value::Null => return Err(Error::null("key").into()),
+        other => return Err(t.bad_key(&crate::text::to_text(other).to_lossy()).into()),
+    };
+    let ty = c.ty(0);
+    convert_to(c, found, &ty)
+}
+
+/// `Extensions.Value<U>(this IEnumerable<JToken>)`: the source must be a token.
+fn extension_value(c: &mut Call<'_, '_>) -> Eval {
+    let Value::Json(t) = c.arg(0).clone() else {
+        if c.arg(0).is_null() {
+            return Err(Error::null("value").into());
+        }
+        return Err(Error::argument("source", "Source value must be a JToken.").into());
+    };
+    let ty = c.types.last().cloned().unwrap_or(Type::OBJECT);
+    convert_to(c, Some(t), &ty)
+}
+
+/// `Extensions.Values(…)`
+fn extension_values(c: &mut Call<'_, '_>) -> Eval {
+    let key = if c.args.len() > 1 { Some(c.arg(1).clone()) } else { None };
+    let ty = c.types.last().cloned().unwrap_or(Type::Def(types::JTOKEN));
+    let mut out = Vec::new();
+    for item in c.sequence(0, "source")? {
+        let Value::Json(t) = item else { continue };
+        match &key {
+            Some(Value::Str(name)) => {
+                if let Some(found) = t.index_name(name)? {
+                    out.push(convert_to(c, Some(found), &ty)?);
+                }
+            }
+            Some(Value::Int(i)) => {
+                let found = t.index_number(*i)?;
+                out.push(convert_to(c, Some(found), &ty)?);
+            }
+            _ if t.scalar().is_some() => out.push(convert_to(c, Some(t), &ty)?),
+            _ => {
+                let children = t.property_value().filter(|v| v.scalar().is_some()).map_or_else(|| t.children(), |v| vec![v]);
+                for child in children {
+                    let child = child.property_value().unwrap_or(child);
+                    out.push(convert_to(c, Some(child), &ty)?);
+                }
+            }
+        }
+    }
+    Ok(Value::list(ty, out))
+}
+
+fn children_values(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let ty = c.types.last().cloned().unwrap_or(Type::OBJECT);
+    let mut out = Vec::new();
+    for child in t.children() {
+        out.push(convert_to(c, Some(child), &ty)?);
+    }
+    Ok(Value::list(ty, out))
+}
+
+// ---- tree walking
+
+fn property_name(c: &mut Call<'_, '_>) -> Eval {
+    Ok(c.json(0)?.property_name().map_or(Value::Null, Value::Str))
+}
+
+fn type_of(c: &mut Call<'_, '_>) -> Eval {
+    let def = types::registry().by_full_name("Newtonsoft.Json.Linq.JTokenType").unwrap_or(types::OBJECT);
+    let n = match c.json(0)?.token_type() {
+        TokenType::None => 0,
+        TokenType::Object => 1,
+        TokenType::Array => 2,
+        TokenType::Constructor => 3,
+        TokenType::Property => 4,
+        TokenType::Comment => 5,
+        TokenType::Integer => 6,
+        TokenType::Float => 7,
+        TokenType::String => 8,
+        TokenType::Boolean => 9,
+        TokenType::Null => 10,
+        TokenType::Undefined => 11,
+        TokenType::Date => 12,
+        TokenType::Raw => 13,
+        TokenType::Bytes => 14,
+        TokenType::Guid => 15,
+        TokenType::Uri => 16,
+        TokenType::TimeSpan => 17,
+    };
+    Ok(Value::Enum(def, n))
+}
+
+fn formatting(c: &Call<'_, '_>, i: usize) -> Formatting {
+    match c.arg(i) {
+        Value::Enum(_, 0) => Formatting::None,
+        _ => Formatting::Indented,
+    }
+}
+
+fn token_text(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let s = if c.args.len() > 1 { t.to_json(formatting(c, 1))? } else { t.to_text()? };
+    c.vm.charge(s.len())?;
+    text(s)
+}
+
+fn select(c: &mut Call<'_, '_>) -> Eval {
+    let strict = matches!(c.arg(2), Value::Bool(true));
+    token(select_token(&c.json(0)?, &c.text(1, "path")?, strict)?)
+}
+
+fn select_all(c: &mut Call<'_, '_>) -> Eval {
+    let strict = matches!(c.arg(2), Value::Bool(true));
+    tokens(select_tokens(&c.json(0)?, &c.text(1, "path")?, strict)?)
+}
+
+fn siblings(c: &mut Call<'_, '_>, after: bool) -> Eval {
+    let mut at = c.json(0)?;
+    let mut list = Vec::new();
+    while let Some(next) = if after { at.next() } else { at.previous() } {
+        list.push(next.clone());
+        at = next;
+    }
+    if !after {
+        list.reverse();
+    }
+    tokens(list)
+}
+
+fn descendants(c: &mut Call<'_, '_>, with_self: bool) -> Eval {
+    let t = c.json(0)?;
+    let mut list = t.descendants();
+    c.vm.charge(list.len() * size_of::<Value>())?;
+    if with_self {
+        list.insert(0, t);
+    }
+    tokens(list)
+}
+
+fn ancestors(c: &mut Call<'_, '_>, with_self: bool) -> Eval {
+    let t = c.json(0)?;
+    let mut list = t.ancestors();
+    if with_self {
+        list.insert(0, t);
+    }
+    tokens(list)
+}
+
+/// `Children<T>()`, `OfType`-like.
+fn children_of(c: &mut Call<'_, '_>) -> Eval {
+    let ty = c.ty(0);
+    let list = c.json(0)?.children().into_iter().map(Value::Json).filter(|v| cast::is(v, &ty)).collect();
+    Ok(Value::list(ty, list))
+}
+
+// ---- building
+
+/// The tokens that content given to a constructor or `Add` stands for.
+fn content(c: &mut Call<'_, '_>, v: &Value, out: &mut Vec<Option<Token>>) -> Result<(), Thrown> {
+    let many = match v {
+        Value::Object(o) => {
+            matches!(o.data, Data::Array(_) | Data::List(_) | Data::Sequence(_) | Data::Table(_) | Data::Group(..))
+        }
+        _ => false,
+    };
+    if many {
+        let items = c.vm.collect(v)?;
+        for item in items {
+            content(c, &item, out)?;
+        }
+        return Ok(());
+    }
+    out.push(match v {
+        Value::Null => None,
+        Value::Json(t) => Some(t.clone()),
+        other => match scalar_of(other) {
+            Some(s) => Some(Token::value(s)),
+            None => {
+                let name = other.type_name().unwrap_or_default();
+                let message = format!("Could not determine JSON object type for type {name}.");
+                return Err(Error::new(ExceptionKind::ArgumentException, message).into());
+            }
+        },
+    });
+    Ok(())
+}
+
+fn add_content(c: &mut Call<'_, '_>, target: &Token, from: usize) -> Result<(), Thrown> {
+    let values: Vec<Value> = c.args[from.min(c.args.len())..].to_vec();
+    let mut list = Vec::new();
+    for v in &values {
+        // `params object[]`: one array is the list of contents.
+        content(c, v, &mut list)?;
+    }
+    c.vm.charge(list.len() * 64)?;
+    for t in list {
+        target.add(t.as_ref())?;
+    }
+    Ok(())
+}
+
+fn new_object(c: &mut Call<'_, '_>) -> Eval {
+    let t = Token::object();
+    c.vm.charge(64)?;
+    if let Value::Json(other) = c.arg(0) {
+        if other.token_type() == TokenType::Object {
+            return Ok(Value::Json(other.deep_clone()?));
+        }
+    }
+    add_content(c, &t, 0)?;
+    Ok(Value::Json(t))
+}
+
+fn new_array(c: &mut Call<'_, '_>) -> Eval {
+    let t = Token::array();
+    c.vm.charge(64)?;
+    add_content(c, &t, 0)?;
+    Ok(Value::Json(t))
+}
+
+/// `new JArray(JArray other)` copies.
+fn copy(c: &mut Call<'_, '_>) -> Eval {
+    match c.arg(0) {
+        Value::Json(t) => Ok(Value::Json(t.deep_clone()?)),
+        _ => Err(Error::null("other").into()),
+    }
+}
+
+fn new_property(c: &mut Call<'_, '_>) -> Eval {
+    let name = c.text(0, "name")?;
+    c.vm.charge(64)?;
+    let v = c.arg(1).clone();
+    let mut list = Vec::new();
+    content(c, &v, &mut list)?;
+    let many = matches!(&v, Value::Object(o) if !matches!(o.data, Data::Native(_) | Data::Bytes(_)));
+    let value = if many {
+        let array = Token::array();
+        for t in list {
+            array.add(t.as_ref())?;
+        }
+        Some(array)
+    } else {
+        list.pop().flatten()
+    };
+    Ok(Value::Json(Token::property(name, value.as_ref())))
+}
+
+fn new_value(c: &mut Call<'_, '_>) -> Eval {
+    let s = match c.arg(0) {
+        Value::Json(t) => t.scalar(),
+        v => scalar_of(v),
+    };
+    match s {
+        Some(s) => Ok(Value::Json(Token::value(s))),
+        None => {
+            let name = c.arg(0).type_name().unwrap_or_default();
+            let message = format!("Could not determine JSON object type for type {name}.");
+            Err(Error::new(ExceptionKind::ArgumentException, message).into())
+        }
+    }
+}
+
+fn add(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    add_content(c, &t, 1)?;
+    Ok(Value::Null)
+}
+
+fn add_named(c: &mut Call<'_, '_>) -> Eval {
+    let (t, name, value) = (c.json(0)?, c.text(1, "propertyName")?, opt_json(c, 2));
+    c.vm.charge(64)?;
+    t.add_property(&name, value.as_ref())?;
+    Ok(Value::Null)
+}
+
+fn add_first(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let v = c.arg(1).clone();
+    let mut list = Vec::new();
+    content(c, &v, &mut list)?;
+    for (i, item) in list.into_iter().enumerate() {
+        t.insert(i, item.as_ref())?;
+    }
+    Ok(Value::Null)
+}
+
+fn one_content(c: &mut Call<'_, '_>, i: usize) -> Result<Vec<Option<Token>>, Thrown> {
+    let v = c.arg(i).clone();
+    let mut list = Vec::new();
+    content(c, &v, &mut list)?;
+    Ok(list)
+}
+
+fn remove_named(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Bool(c.json(0)?.remove_property(&c.text(1, "propertyName")?)?))
+}
+
+fn get_value(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let Some(name) = c.opt_str(1) else { return Ok(Value::Null) };
+    token(match c.args.len() {
+        2 => t.get(&name),
+        _ => t.get_with(&name, comparison(c, 2)?),
+    })
+}
+
+fn try_get_value(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let last = c.args.len() - 1;
+    let found = match c.opt_str(1) {
+        Some(name) if last == 3 => t.get_with(&name, comparison(c, 2)?),
+        Some(name) => t.get(&name),
+        None => None,
+    };
+    let ok = found.is_some();
+    c.out(last, found.map_or(Value::Null, Value::Json));
+    Ok(Value::Bool(ok))
+}
+
+fn contains_key(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Bool(c.json(0)?.find_property(&c.text(1, "propertyName")?).is_some()))
+}
+
+fn properties(c: &mut Call<'_, '_>) -> Eval {
+    let list = c.json(0)?.children().into_iter().map(Value::Json).collect();
+    Ok(Value::list(Type::Def(types::JPROPERTY), list))
+}
+
+fn merge(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let settings = match c.arg(2) {
+        Value::Object(o) => o.native::<std::cell::RefCell<MergeSettings>>().map(|s| *s.borrow()).unwrap_or_default(),
+        _ => MergeSettings::default(),
+    };
+    let other = to_token(c.vm, &c.args[1].clone())?;
+    t.merge(&other, settings)?;
+    Ok(Value::Null)
+}
+
+fn item_arg(c: &mut Call<'_, '_>, i: usize) -> Token {
+    opt_json(c, i).unwrap_or_else(Token::null)
+}
+
+// ---- parse and serialize
+
+fn charge_text(c: &mut Call<'_, '_>, s: &Str) -> Result<(), Thrown> {
+    c.vm.charge(s.len().saturating_mul(4))
+}
+
+fn parse(c: &mut Call<'_, '_>, f: fn(&Str) -> Result<Token, Error>) -> Eval {
+    let s = c.text(0, "s")?;
+    charge_text(c, &s)?;
+    Ok(Value::Json(f(&s)?))
+}
+
+fn from_object(c: &mut Call<'_, '_>, wanted: Option<TokenType>) -> Eval {
+    let v = c.take(0);
+    if v.is_null() {
+        return Err(Error::null("o").into());
+    }
+    let t = to_token(c.vm, &v)?;
+    match wanted {
+        Some(kind) if t.token_type() != kind => {
+            let message = match kind {
+                TokenType::Object => format!("Object serialized to {}. JObject instance expected.", t.token_type().name()),
+                _ => format!("Object serialized to {}. JArray instance expected.", t.token_type().name()),
+            };
+            Err(Error::new(ExceptionKind::ArgumentException, message).into())
+        }
+        _ => Ok(Value::Json(t)),
+    }
+}
+
+fn to_object(c: &mut Call<'_, '_>) -> Eval {
+    let (t, ty) = (c.json(0)?, c.ty(0));
+    let today = super::time::today(c);
+    from_token(c.vm, &t, &ty, today)
+}
+
+fn to_object_typed(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    let Value::Type(ty) = c.arg(1).clone() else { return Err(Error::null("objectType").into()) };
+    let today = super::time::today(c);
+    from_token(c.vm, &t, &ty, today)
+}
+
+fn serialize(c: &mut Call<'_, '_>) -> Eval {
+    let v = c.take(0);
+    let how = match c.args.get(1) {
+        Some(Value::Enum(_, 1)) => Formatting::Indented,
+        _ => Formatting::None,
+    };
+    let s = crate::serialize::to_json(c.vm, &v, how)?;
+    c.vm.charge(s.len())?;
+    text(s)
+}
+
+fn deserialize(c: &mut Call<'_, '_>) -> Eval {
+    let s = c.text(0, "value")?;
+    charge_text(c, &s)?;
+    match json::deserialize(&s)? {
+        None => Ok(Value::Null),
+        Some(t) => Ok(match t.scalar() {
+            Some(s) => scalar_value(&s),
+            None => Value::Json(t),
+        }),
+    }
+}
+
+fn deserialize_as(c: &mut Call<'_, '_>) -> Eval {
+    let s = c.text(0, "value")?;
+    charge_text(c, &s)?;
+    let ty = c.ty(0);
+    let today = super::time::today(c);
+    match json::deserialize(&s)? {
+        None => Ok(default_value(&ty)),
+        Some(t) => from_token(c.vm, &t, &ty, today),
+    }
+}
+
+// ---- values
+
+fn jvalue_value(c: &mut Call<'_, '_>) -> Eval {
+    Ok(c.json(0)?.scalar().map_or(Value::Null, |s| scalar_value(&s)))
+}
+
+fn jvalue_set(c: &mut Call<'_, '_>) -> Eval {
+    let t = c.json(0)?;
+    if let Some(s) = scalar_of(c.arg(1)) {
+        t.set_scalar(s);
+    }
+    Ok(Value::Null)
+}
+
+fn json_equals(c: &mut Call<'_, '_>) -> Eval {
+    base::equals(c)
+}
+
+fn merge_settings(c: &Call<'_, '_>, f: impl FnOnce(&mut MergeSettings)) -> Eval {
+    if let Value::Object(o) = c.arg(0) {
+        if let Some(s) = o.native::<std::cell::RefCell<MergeSettings>>() {
+            f(&mut s.borrow_mut());
+        }
+    }
+    Ok(Value::Null)
+}
+
+macro_rules! jtoken_members {
+    ($($to:literal => $target:expr;)* | $($from:literal,)*) => {
+        &[
+            $(Get(concat!("static explicit operator ", $to, "(JToken value)"), |c| explicit(c, $target, false)),)*
+            $(Get(concat!("static explicit operator ", $to, "?(JToken value)"), |c| explicit(c, $target, true)),)*
+            Get("static explicit operator string(JToken value)", |c| explicit(c, Target::String, true)),
+            Get("static explicit operator byte[](JToken value)", |c| explicit(c, Target::Bytes, true)),
+            Get("static explicit operator Uri(JToken value)", |c| explicit(c, Target::Uri, true)),
+            $(Get(concat!("static implicit operator JToken(", $from, " value)"), new_value),)*
+            Get("JTokenType Type", type_of),
+            Get("bool HasValues", |c| Ok(Value::Bool(c.json(0)?.count() > 0))),
+            Get("JContainer Parent", |c| token(c.json(0)?.parent())),
+            Get("JToken Root", |c| Ok(Value::Json(c.json(0)?.root()))),
+            Get("JToken Next", |c| token(c.json(0)?.next())),
+            Get("JToken Previous", |c| token(c.json(0)?.previous())),
+            Get("JToken First", |c| { let t = c.json(0)?; access_child(&t)?; token(t.first()) }),
+            Get("JToken Last", |c| { let t = c.json(0)?; access_child(&t)?; token(t.last()) }),
+            Get("string Path", |c| text(c.json(0)?.path())),
+            Set("JToken this[object key]", index_get, index_set),
+            Get("static JToken Parse(string json)", |c| parse(c, json::parse_token)),
+            Get("static JToken FromObject(object o)", |c| from_object(c, None)),
+            Get("static bool DeepEquals(JToken t1, JToken t2)", deep_equals),
+            Get("JToken DeepClone()", |c| Ok(Value::Json(c.json(0)?.deep_clone()?))),
+            Get("T ToObject<T>()", to_object),
+            Get("object ToObject(Type objectType)", to_object_typed),
+            Get("T Value<T>(object key)", value_of_key),
+            Get("IEnumerable<T> Values<T>()", children_values),
+            Get("JEnumerable<JToken> Children()", |c| tokens(c.json(0)?.children())),
+            Get("JEnumerable<T> Children<T>()", children_of),
+            Get("JToken SelectToken(string path)", select),
+            Get("JToken SelectToken(string path, bool errorWhenNoMatch)", select),
+            Get("IEnumerable<JToken> SelectTokens(string path)", select_all),
+            Get("IEnumerable<JToken> SelectTokens(string path, bool errorWhenNoMatch)", select_all),
+            Get("void Remove()", |c| { c.json(0)?.remove()?; Ok(Value::Null) }),
+            Get("void Replace(JToken value)", |c| { let v = opt_json(c, 1); c.json(0)?.replace(v.as_ref())?; Ok(Value::Null) }),
+            Get("void AddAfterSelf(object content)", |c| {
+                let mut at = c.json(0)?;
+                for item in one_content(c, 1)? {
+                    at.add_after_self(item.as_ref())?;
+                    if let Some(next) = at.next() { at = next; }
+                }
+                Ok(Value::Null)
+            }),
+            Get("void AddBeforeSelf(object content)", |c| {
+                for item in one_content(c, 1)? { c.json(0)?.add_before_self(item.as_ref())?; }
+                Ok(Value::Null)
+            }),
+            Get("IEnumerable<JToken> Ancestors()", |c| ancestors(c, false)),
+            Get("IEnumerable<JToken> AncestorsAndSelf()", |c| ancestors(c, true)),
+            Get("IEnumerable<JToken> AfterSelf()", |c| siblings(c, true)),
+            Get("IEnumerable<JToken> BeforeSelf()", |c| siblings(c, false)),
+            Get("string ToString()", token_text),
+            Get("string ToString(Newtonsoft.Json.Formatting formatting, params Newtonsoft.Json.JsonConverter[] converters)", token_text),
+        ]
+    };
+}
+
+/// `First` and `Last` do not exist on values.
+fn access_child(t: &Token) -> Result<(), Thrown> {
+    if t.is_container() {
+        return Ok(());
+    }
+    Err(Error::invalid_operation(format!("Cannot access child value on {}.", t.type_name())).into())
+}
+
+fn deep_equals(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Bool(match (c.arg(0), c.arg(1)) {
+        (Value::Json(a), Value::Json(b)) => a.deep_equals(b)?,
+        (a, b) => a.is_null() && b.is_null(),
+    }))
+}
+
+const JTOKEN: &[super::Entry] = jtoken_members! {
+    "bool" => Target::Boolean;
+    "char" => Target::Integer(IntType::Char);
+    "sbyte" => Target::Integer(IntType::SByte);
+    "byte" => Target::Integer(IntType::Byte);
+    "short" => Target::Integer(IntType::Int16);
+    "ushort" => Target::Integer(IntType::UInt16);
+    "int" => Target::Integer(IntType::Int32);
+    "uint" => Target::Integer(IntType::UInt32);
+    "long" => Target::Integer(IntType::Int64);
+    "ulong" => Target::Integer(IntType::UInt64);
+    "float" => Target::Single;
+    "double" => Target::Double;
+    "decimal" => Target::Decimal;
+    "DateTime" => Target::DateTime;
+    "DateTimeOffset" => Target::DateTimeOffset;
+    "Guid" => Target::Guid;
+    "TimeSpan" => Target::TimeSpan;
+    | "bool", "bool?", "sbyte", "sbyte?", "byte", "byte?", "short", "short?", "ushort", "ushort?", "int", "int?",
+    "uint", "uint?", "long", "long?", "ulong", "ulong?", "float", "float?", "double", "double?", "decimal", "decimal?",
+    "DateTime", "DateTime?", "DateTimeOffset", "DateTimeOffset?", "Guid", "Guid?", "TimeSpan", "TimeSpan?", "string",
+    "byte[]", "Uri",
+};
+
+const JVALUE: &[super::Entry] = &[
+    Get("ctor(JValue other)", new_value),
+    Get("ctor(object value)", new_value),
+    Get("ctor(string value)", new_value),
+    Get("ctor(long value)", new_value),
+    Get("ctor(ulong value)", new_value),
+    Get("ctor(double value)", new_value),
+    Get("ctor(float value)", new_value),
+    Get("ctor(decimal value)", new_value),
+    Get("ctor(bool value)", new_value),
+    Get("ctor(char value)", new_value),
+    Get("ctor(DateTime value)", new_value),
+    Get("ctor(DateTimeOffset value)", new_value),
+    Get("ctor(Guid value)", new_value),
+    Get("ctor(TimeSpan value)", new_value),
+    Set("object Value", jvalue_value, jvalue_set),
+    Get("static JValue CreateNull()", |_| Ok(Value::Json(Token::null()))),
+    Get("static JValue CreateString(string value)", new_value),
+    Get("string ToString()", base::to_string),
+    Get("string ToString(string format)", base::format),
+    Get("string ToString(IFormatProvider formatProvider)", base::to_string),
+    Get("string ToString(string format, IFormatProvider formatProvider)", base::format),
+    Get("bool Equals(JValue other)", json_equals),
+    Get("bool Equals(object obj)", json_equals),
+    Get("int CompareTo(JValue obj)", |c| Ok(Value::Int(crate::equality::compare(c.arg(0), c.arg(1))? as i32))),
+    Get("int GetHashCode()", base::hash_code),
+];
+
+const JOBJECT: &[super::Entry] = &[
+    Get("ctor()", new_object),
+    Get("ctor(JObject other)", new_object),
+    Get("ctor(params object[] content)", new_object),
+    Get("ctor(object content)", new_object),
+    Set("JToken this[string propertyName]", index_get, index_set),
+    Get("static JObject Parse(string json)", |c| parse(c, json::parse_object)),
+    Get("static JObject FromObject(object o)", |c| from_object(c, Some(TokenType::Object))),
+    Get("void Add(string propertyName, JToken value)", add_named),
+    Get("bool Remove(string propertyName)", remove_named),
+    Get("JToken GetValue(string propertyName)", get_value),
+    Get("JToken GetValue(string propertyName, StringComparison comparison)", get_value),
+    Get("bool TryGetValue(string propertyName, out JToken value)", try_get_value),
+    Get("bool TryGetValue(string propertyName, StringComparison comparison, out JToken value)", try_get_value),
+    Get("bool ContainsKey(string propertyName)", contains_key),
+    Get("JProperty Property(string name)", |c| Ok(match c.opt_str(1) {
+        Some(name) => c.json(0)?.find_property(&name).map_or(Value::Null, Value::Json),
+        None => Value::Null,
+    })),
+    Get("IEnumerable<JProperty> Properties()", properties),
+    Get("JEnumerable<JToken> PropertyValues()", |c| {
+        tokens(c.json(0)?.children().iter().filter_map(Token::property_value).collect())
+    }),
+];
+
+const JARRAY: &[super::Entry] = &[
+    Get("ctor()", new_array),
+    Get("ctor(JArray other)", copy),
+    Get("ctor(params object[] content)", new_array),
+    Get("ctor(object content)", new_array),
+    Set("JToken this[int index]", index_get, index_set),
+    Get("static JArray Parse(string json)", |c| parse(c, json::parse_array)),
+    Get("static JArray FromObject(object o)", |c| from_object(c, Some(TokenType::Array))),
+    Get("void Add(JToken item)", |c| {
+        let (t, item) = (c.json(0)?, opt_json(c, 1));
+        c.vm.charge(64)?;
+        t.add(item.as_ref())?;
+        Ok(Value::Null)
+    }),
+    Get("void Insert(int index, JToken item)", |c| {
+        let (t, i, item) = (c.json(0)?, c.int(1)?, opt_json(c, 2));
+        let at = usize::try_from(i).map_err(|_| super::collections::out_of_range())?;
+        t.insert(at, item.as_ref())?;
+        Ok(Value::Null)
+    }),
+    Get("bool Remove(JToken item)", |c| { let item = item_arg(c, 1); Ok(Value::Bool(c.json(0)?.remove_item(&item)?)) }),
+    Get("void RemoveAt(int index)", |c| { c.json(0)?.remove_at(c.int(1)?)?; Ok(Value::Null) }),
+    Get("void Clear()", |c| { c.json(0)?.clear()?; Ok(Value::Null) }),
+    Get("bool Contains(JToken item)", |c| { let item = item_arg(c, 1); Ok(Value::Bool(c.json(0)?.index_of_item(&item) >= 0)) }),
+    Get("int IndexOf(JToken item)", |c| { let item = item_arg(c, 1); Ok(Value::Int(c.json(0)?.index_of_item(&item))) }),
+    Get("bool IsReadOnly", |_| Ok(Value::Bool(false))),
+    Get("IEnumerator<JToken> GetEnumerator()", |c| {
+        let iter = iterate(&c.json(0)?);
+        let ty = Type::generic(types::IENUMERATOR_T, [Type::Def(types::JTOKEN)]);
+        Ok(Value::object(ty, Data::Enumerator(std::cell::RefCell::new((iter, Value::Null)))))
+    }),
+];
+
+pub(super) const TYPES: &[Decl] = &[
+    all("abstract class Newtonsoft.Json.Linq.JToken : IEnumerable<JToken>, ICloneable", JTOKEN),
+    all("abstract class Newtonsoft.Json.Linq.JContainer : JToken", &[
+        Get("int Count", |c| Ok(Value::Int(c.json(0)?.count() as i32))),
+        Get("void Add(object content)", add),
+        Get("void AddFirst(object content)", add_first),
+        Get("void RemoveAll()", |c| { c.json(0)?.clear()?; Ok(Value::Null) }),
+        Get("void ReplaceAll(object content)", |c| { c.json(0)?.clear()?; add(c) }),
+        Get("void Merge(object content)", merge),
+        Get("void Merge(object content, JsonMergeSettings settings)", merge),
+        Get("IEnumerable<JToken> Descendants()", |c| descendants(c, false)),
+        Get("IEnumerable<JToken> DescendantsAndSelf()", |c| descendants(c, true)),
+    ]),
+    all("class Newtonsoft.Json.Linq.JObject : JContainer, IDictionary<string, JToken>", JOBJECT),
+    all("class Newtonsoft.Json.Linq.JArray : JContainer, IList<JToken>", JARRAY),
+    all("class Newtonsoft.Json.Linq.JValue : JToken, IEquatable<JValue>, IFormattable, IComparable", JVALUE),
+    all("class Newtonsoft.Json.Linq.JProperty : JContainer", &[
+        Get("ctor(JProperty other)", copy),
+        Get("ctor(string name, object content)", new_property),
+        Get("ctor(string name, params object[] content)", new_property),
+        Get("string Name", property_name),
+        Set("JToken Value", |c| token(c.json(0)?.property_value()), |c| {
+            let v = opt_json(c, 1);
+            c.json(0)?.set_property_value(v.as_ref())?;
+            Ok(Value::Null)
+        }),
+    ]),
+    all("class Newtonsoft.Json.Linq.JRaw : JValue", &[
+        Get("ctor(object rawJson)", |c| {
+            let s = crate::text::to_text(c.arg(0));
+            Ok(Value::Json(Token::value(Scalar::Raw(s))))
+        }),
+    ]),
+    all("class Newtonsoft.Json.Linq.JConstructor : JContainer", &[
+        Get("ctor(string name)", |c| Ok(Value::Json(Token::constructor(c.text(0, "name")?)))),
+        Get("string Name", |c| Ok(c.json(0)?.constructor_name().map_or(Value::Null, Value::Str))),
+    ]),
+    all("struct Newtonsoft.Json.Linq.JEnumerable<T> : IEnumerable<T>", &[]),
+    all("static Newtonsoft.Json.Linq.Extensions", &[
+        Get("static U Value<U>(this IEnumerable<JToken> value)", extension_value),
+        Get("static U Value<T, U>(this IEnumerable<T> value)", extension_value),
+        Get("static IEnumerable<JToken> Values(this IEnumerable<JToken> source)", extension_values),
+        Get("static IEnumerable<JToken> Values(this IEnumerable<JToken> source, object key)", extension_values),
+        Get("static IEnumerable<U> Values<U>(this IEnumerable<JToken> source)", extension_values),
+        Get("static IEnumerable<U> Values<U>(this IEnumerable<JToken> source, object key)", extension_values),
+        Get("static IEnumerable<JToken> Children<T>(this IEnumerable<T> source)", |c| {
+            let mut list = Vec::new();
+            for item in c.sequence(0, "source")? {
+                if let Value::Json(t) = item { list.extend(t.children()); }
+            }
+            tokens(list)
+        }),
+        Get("static IEnumerable<JProperty> Properties(this IEnumerable<JObject> source)", |c| {
+            let mut list = Vec::new();
+            for item in c.sequence(0, "source")? {
+                if let Value::Json(t) = item { list.extend(t.children()); }
+            }
+            tokens(list)
+        }),
+        Get("static IEnumerable<JToken> Descendants<T>(this IEnumerable<T> source)", |c| {
+            let mut list = Vec::new();
+            for item in c.sequence(0, "source")? {
+                if let Value::Json(t) = item { list.extend(t.descendants()); }
+            }
+            tokens(list)
+        }),
+    ]),
+    values("enum Newtonsoft.Json.Linq.JTokenType", Verdict::All, &[
+        ("None", 0), ("Object", 1), ("Array", 2), ("Constructor", 3), ("Property", 4), ("Comment", 5), ("Integer", 6),
+        ("Float", 7), ("String", 8), ("Boolean", 9), ("Null", 10), ("Undefined", 11), ("Date", 12), ("Raw", 13),
+        ("Bytes", 14), ("Guid", 15), ("Uri", 16), ("TimeSpan", 17),
+    ]),
+    values("enum Newtonsoft.Json.Formatting", Verdict::All, &[("None", 0), ("Indented", 1)]),
+    values("enum Newtonsoft.Json.Linq.MergeArrayHandling", Verdict::None, &[("Concat", 0), ("Union", 1), ("Replace", 2), ("Merge", 3)]),
+    values("flags enum Newtonsoft.Json.Linq.MergeNullValueHandling", Verdict::None, &[("Ignore", 0), ("Merge", 1)]),
+    none("class Newtonsoft.Json.Linq.JsonMergeSettings", &[
+        Get("ctor()", |_| Ok(Value::object(
+            types::registry().type_named("Newtonsoft.Json.Linq.JsonMergeSettings").unwrap_or(Type::OBJECT),
+            Data::Native(Box::new(std::cell::RefCell::new(MergeSettings::default()))),
+        ))),
+        Set("MergeArrayHandling MergeArrayHandling", |_| Ok(Value::Null), |c| {
+            let n = c.enumeration(1)?;
+            merge_settings(c, |s| s.arrays = match n {
+                1 => MergeArrays::Union,
+                2 => MergeArrays::Replace,
+                3 => MergeArrays::Merge,
+                _ => MergeArrays::Concat,
+            })
+        }),
+        Set("MergeNullValueHandling MergeNullValueHandling", |_| Ok(Value::Null), |c| {
+            let n = c.enumeration(1)?;
+            merge_settings(c, |s| s.nulls = n == 1)
+        }),
+    ]),
+    none("abstract class Newtonsoft.Json.JsonConverter", &[]),
+    none("class Newtonsoft.Json.JsonSerializerSettings", &[]),
+    only("static Newtonsoft.Json.JsonConvert", &["SerializeObject", "DeserializeObject"], &[
+        Get("static string SerializeObject(object value)", serialize),
+        Get("static string SerializeObject(object value, Newtonsoft.Json.Formatting formatting)", serialize),
+        Get("static object DeserializeObject(string value)", deserialize),
+        Get("static T DeserializeObject<T>(string value)", deserialize_as),
+        Get("static string ToString(object value)", serialize),
+    ]),
+];
+

@@ -1,0 +1,179 @@
+//! The class library and the `context` model as expressions see them.
+//!
+//! One file per family of types. A member is one line: its signature as C# writes it, and the function
+//! that does it. The tables drive overload resolution, diagnostics, the allow-list and the documentation.
+
+mod base;
+mod call;
+mod collections;
+mod context;
+mod convert;
+mod delegates;
+mod enumerable;
+mod exceptions;
+mod json;
+mod numbers;
+mod string;
+mod time;
+
+pub(crate) use call::Call;
+pub(crate) use context::{context_items, fold_part};
+pub(crate) use exceptions::exception_object;
+pub(crate) use json::scalar_value;
+
+use std::{cmp::Ordering, rc::Rc};
+
+use gateway_dotnet::{Error, Str};
+
+use crate::{
+    Value,
+    ir::Const,
+    iter::{Iter, Ready},
+    object::{Data, Object},
+    types::{self, DefId, Type},
+    vm::{Eval, Thrown, Vm},
+};
+
+/// A library function.
+pub(crate) type Native = fn(&mut Call<'_, '_>) -> Eval;
+
+/// What the vendor's allow-list says of a type (`expressions.md` §2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verdict {
+    /// Every member may be used.
+    All,
+    /// The type may not be used.
+    None,
+    /// These members may be used.
+    Only(&'static [&'static str]),
+}
+
+/// A type in a table.
+#[derive(Debug)]
+pub(crate) struct Decl {
+    /// `class Namespace.Name<T> : Base, Interface`
+    pub ty: &'static str,
+    pub verdict: Verdict,
+    pub members: &'static [Entry],
+    /// Names and values of an enum.
+    pub values: &'static [(&'static str, i64)],
+}
+
+/// A member in a table.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// A method, a constructor or a read-only property.
+    Get(&'static str, Native),
+    /// A property or indexer that can be set: the new value is the last argument.
+    Set(&'static str, Native, Native),
+    /// A constant.
+    Const(&'static str, Const),
+    /// A member that the allow-list refuses although its type is listed.
+    Denied(&'static str, Native),
+}
+
+impl Entry {
+    pub(crate) fn parts(&self) -> (&'static str, Native, Option<Native>) {
+        match self {
+            Entry::Get(text, f) | Entry::Denied(text, f) => (text, *f, None),
+            Entry::Set(text, get, set) => (text, *get, Some(*set)),
+            Entry::Const(text, _) => (text, no_function, None),
+        }
+    }
+
+    pub(crate) fn constant(&self) -> Option<&Const> {
+        match self {
+            Entry::Const(_, c) => Some(c),
+            _ => None,
+        }
+    }
+}
+
+/// Stands behind constants and declarations without a body.
+fn no_function(_: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Null)
+}
+
+/// A type with all members allowed.
+const fn all(ty: &'static str, members: &'static [Entry]) -> Decl {
+    Decl { ty, verdict: Verdict::All, members, values: &[] }
+}
+
+/// A type the allow-list does not name.
+const fn none(ty: &'static str, members: &'static [Entry]) -> Decl {
+    Decl { ty, verdict: Verdict::None, members, values: &[] }
+}
+
+/// A type of which some members are allowed.
+const fn only(ty: &'static str, names: &'static [&'static str], members: &'static [Entry]) -> Decl {
+    Decl { ty, verdict: Verdict::Only(names), members, values: &[] }
+}
+
+/// An enum.
+const fn values(ty: &'static str, verdict: Verdict, values: &'static [(&'static str, i64)]) -> Decl {
+    Decl { ty, verdict, members: &[], values }
+}
+
+/// Every table.
+pub(crate) const TABLES: &[&[Decl]] = &[
+    base::TYPES,
+    numbers::TYPES,
+    string::TYPES,
+    convert::TYPES,
+    time::TYPES,
+    delegates::TYPES,
+    exceptions::TYPES,
+    exceptions::MORE,
+    collections::TYPES,
+    enumerable::TYPES,
+    json::TYPES,
+    context::TYPES,
+];
+
+/// `default(T)` of a struct.
+pub(crate) fn default_struct(def: DefId) -> Value {
+    match def {
+        types::DATE_TIME => Value::DateTime(time::MIN_DATE),
+        types::TIME_SPAN => Value::TimeSpan(gateway_dotnet::time::TimeSpan::default()),
+        types::DATE_TIME_OFFSET => Value::Offset(gateway_dotnet::time::DateTimeOffset::from_datetime(time::MIN_DATE)),
+        types::GUID => Value::Guid(gateway_dotnet::Guid::default()),
+        _ => Value::object(Type::Def(def), Data::Plain),
+    }
+}
+
+/// The element type of types whose `GetEnumerator` differs from their `IEnumerable<T>`.
+pub(crate) fn foreach_element(_ty: &Type) -> Option<Type> {
+    None
+}
+
+/// `Equals` of objects that a library family keeps to itself.
+pub(crate) fn native_equals(_a: &Object, _b: &Object) -> bool {
+    false
+}
+
+/// What goes with [`native_equals`].
+pub(crate) fn native_hash(o: &Rc<Object>) -> u64 {
+    Rc::as_ptr(o) as usize as u64
+}
+
+/// `IComparable` of such objects.
+pub(crate) fn native_compare(_a: &Object, _b: &Object) -> Option<Ordering> {
+    None
+}
+
+/// `ToString()` of such objects, if they override it.
+pub(crate) fn native_text(_o: &Object) -> Option<Str> {
+    None
+}
+
+/// `IFormattable` of such objects.
+pub(crate) fn native_format(_o: &Object, _format: &Str) -> Option<Result<Str, Error>> {
+    None
+}
+
+/// `GetEnumerator()` of such objects.
+pub(crate) fn native_iter(_vm: &mut Vm<'_>, o: &Rc<Object>) -> Result<Box<dyn Iter>, Thrown> {
+    let message = format!("'{}' cannot be enumerated.", o.type_name());
+    let _ = Ready(Vec::new().into_iter());
+    Err(Error::invalid_operation(message).into())
+}
