@@ -160,10 +160,7 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Result<Ordering, Error> {
         (Value::Guid(a), Value::Guid(b)) => a.text_order().cmp(&b.text_order()),
         (Value::Enum(_, a), Value::Enum(_, b)) => a.cmp(b),
         (Value::Json(a), Value::Json(b)) => match (a.scalar(), b.scalar()) {
-            (Some(x), Some(y)) => match x.compare(&y) {
-                Some(order) => order,
-                None => return Err(not_comparable()),
-            },
+            (Some(x), Some(y)) => x.compare_to(&y, gateway_dotnet::time::DateTime::MIN)?.cmp(&0),
             _ => return Err(not_comparable()),
         },
         (Value::Object(x), Value::Object(y)) => match (&x.data, &y.data) {

@@ -29,7 +29,7 @@ use crate::{
 /// The value of a scalar as .NET boxes it.
 pub(crate) fn scalar_value(s: &Scalar) -> Value {
     match s {
-        Scalar::Null | Scalar::Undefined => Value::Null,
+        Scalar::Null | Scalar::NullString | Scalar::Undefined => Value::Null,
         Scalar::Bool(b) => Value::Bool(*b),
         Scalar::Integer(i) => Value::Long(*i),
         Scalar::Big(b) => match u64::try_from(&**b) {
@@ -159,7 +159,7 @@ fn int_type(n: Num) -> Option<IntType> {
 /// A converted scalar as a value of the target type.
 pub(crate) fn typed(s: &Scalar, target: Target) -> Value {
     match (target, s) {
-        (_, Scalar::Null | Scalar::Undefined) => Value::Null,
+        (_, Scalar::Null | Scalar::NullString | Scalar::Undefined) => Value::Null,
         (Target::Integer(kind), Scalar::Integer(i)) => super::numbers::wrap_integer(kind, i128::from(*i)),
         (Target::Integer(kind), Scalar::Big(b)) => {
             super::numbers::wrap_integer(kind, i128::try_from(&**b).unwrap_or(0))
@@ -505,6 +505,14 @@ fn new_value(c: &mut Call<'_, '_>) -> Eval {
     }
 }
 
+/// From a string: a null one keeps the type String.
+fn new_text(c: &mut Call<'_, '_>) -> Eval {
+    Ok(Value::Json(Token::value(match c.arg(0) {
+        Value::Str(s) => Scalar::String(s.clone()),
+        _ => Scalar::NullString,
+    })))
+}
+
 fn add(c: &mut Call<'_, '_>) -> Eval {
     let t = c.json(0)?;
     add_content(c, &t, 1)?;
@@ -716,6 +724,7 @@ macro_rules! jtoken_members {
             Get("static explicit operator byte[](JToken value)", |c| explicit(c, Target::Bytes, true)),
             Get("static explicit operator Uri(JToken value)", |c| explicit(c, Target::Uri, true)),
             $(Get(concat!("static implicit operator JToken(", $from, " value)"), new_value),)*
+            Get("static implicit operator JToken(string value)", new_text),
             Get("JTokenType Type", type_of),
             Get("bool HasValues", |c| Ok(Value::Bool(c.json(0)?.count() > 0))),
             Get("JContainer Parent", |c| token(c.json(0)?.parent())),
@@ -799,14 +808,14 @@ const JTOKEN: &[super::Entry] = jtoken_members! {
     "TimeSpan" => Target::TimeSpan;
     | "bool", "bool?", "sbyte", "sbyte?", "byte", "byte?", "short", "short?", "ushort", "ushort?", "int", "int?",
     "uint", "uint?", "long", "long?", "ulong", "ulong?", "float", "float?", "double", "double?", "decimal", "decimal?",
-    "DateTime", "DateTime?", "DateTimeOffset", "DateTimeOffset?", "Guid", "Guid?", "TimeSpan", "TimeSpan?", "string",
+    "DateTime", "DateTime?", "DateTimeOffset", "DateTimeOffset?", "Guid", "Guid?", "TimeSpan", "TimeSpan?",
     "byte[]", "Uri",
 };
 
 const JVALUE: &[super::Entry] = &[
     Get("ctor(JValue other)", new_value),
     Get("ctor(object value)", new_value),
-    Get("ctor(string value)", new_value),
+    Get("ctor(string value)", new_text),
     Get("ctor(long value)", new_value),
     Get("ctor(ulong value)", new_value),
     Get("ctor(double value)", new_value),
@@ -820,7 +829,7 @@ const JVALUE: &[super::Entry] = &[
     Get("ctor(TimeSpan value)", new_value),
     Set("object Value", jvalue_value, jvalue_set),
     Get("static JValue CreateNull()", |_| Ok(Value::Json(Token::null()))),
-    Get("static JValue CreateString(string value)", new_value),
+    Get("static JValue CreateString(string value)", new_text),
     Get("string ToString()", base::to_string),
     Get("string ToString(string format)", base::format),
     Get("string ToString(IFormatProvider formatProvider)", base::to_string),
