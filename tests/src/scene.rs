@@ -220,7 +220,7 @@ fn changes(lab: &Lab, upstream: &Upstream, plain: u16, tls: u16) -> Result<Vec<(
     changes.push(("192.0.2.66".to_owned(), lab.denied_client.to_string()));
     if lab.mode == Mode::Loopback {
         changes.push(("0.0.0.0".to_owned(), "127.0.0.1".to_owned()));
-        changes.push(("[down0]".to_owned(), "[]".to_owned()));
+        changes.push(("[down0]".to_owned(), "[lo]".to_owned()));
     }
     Ok(changes)
 }

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Bpf { step } => kernel_programs(step),
-        Task::Docs(options) => docs::run(&options),
+        Task::Docs(options) => docs::run_all(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -91,7 +91,8 @@ pub(super) fn print(report: &Report, differences: &[String]) {
     }
     print_connections(&report.connections);
     say("\nPrometheus\n");
-    for (sample, value) in &report.metrics {
+    // A series of zeros exists for every operation; people want to see what moved. `--json` has them all.
+    for (sample, value) in report.metrics.iter().filter(|(_, value)| **value != 0.0) {
         say(&format!("  {sample} {value}"));
     }
     say("");
