@@ -1,17 +1,13 @@
 //! Reading certificates, keys and authorities from files.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use gateway_config::{Problem, Settings, Snapshot, settings::ClientSettings};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::expiry;
 use crate::{
-    sync::tree::{self, Bounds},
+    sync::tree::{self, Bounds, Looked},
     telemetry::Metrics,
     tls::HostCertificate,
 };
@@ -28,7 +24,7 @@ pub(super) struct Certificates {
     /// Chains and keys by host name.
     pub(super) hosts: Vec<HostCertificate>,
     /// Every file looked at: a change of one is a reason to load again.
-    pub(super) files: BTreeSet<PathBuf>,
+    pub(super) files: Looked,
     /// What could not be read.
     pub(super) problems: Vec<Problem>,
 }
@@ -71,7 +67,7 @@ impl Certificates {
     fn add(&mut self, name: &str, chain: &Arc<str>, key: &Arc<str>) {
         let mut pem = |path: &Arc<str>| {
             let file = Path::new(&**path);
-            self.files.insert(file.to_owned());
+            tree::look(&mut self.files, file);
             tree::read_file(file, PEM_BYTES).map_err(|error| {
                 let message = format!("host name {name}: {error}");
                 Problem::scope("unreadable-certificate", path, message).on(name.to_owned())
@@ -218,7 +214,7 @@ mod tests {
             "{:?}",
             read.problems
         );
-        assert!(read.files.contains(&scratch.path().join("absent.pem")));
+        assert_eq!(read.files[&scratch.path().join("absent.pem")], None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From what was read to what serves: the configuration crate checks, the node takes over.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use gateway_config::{
     FileTree, Problem, SecretRef, Settings, Severity, Snapshot, load, network, overlay::OverlayFile,
@@ -14,7 +14,10 @@ use crate::{
     listen::{Bound, Listener},
     node::Node,
     settings,
-    sync::{Load, Loaded, Rejected, tree},
+    sync::{
+        Load, Loaded, Rejected,
+        tree::{self, Looked},
+    },
     tls::ClientCertificates,
 };
 
@@ -45,13 +48,13 @@ impl Load for FolderLoad {
     fn load(&self, tree: FileTree) -> Result<Loaded, Rejected> {
         let overlay = read_overlay(&self.settings)?;
         let previous = self.node.snapshot();
-        let files = std::sync::Mutex::new(BTreeSet::new());
+        let files = std::sync::Mutex::new(Looked::new());
         let secrets = |reference: &SecretRef| {
             let reference = beside_overlay(&self.settings, reference);
             if let SecretRef::File(path) = &reference
                 && let Ok(mut files) = files.lock()
             {
-                files.insert(PathBuf::from(&**path));
+                tree::look(&mut files, Path::new(&**path));
             }
             settings::secret(&reference)
         };
@@ -222,13 +225,13 @@ fn read_overlay(settings: &Settings) -> Result<Option<Overlay>, Rejected> {
     let Some(path) = &settings.config.overlay_path else {
         return Ok(None);
     };
-    match tree::read_file(&PathBuf::from(&**path), OVERLAY_BYTES) {
+    match tree::read_file(Path::new(&**path), OVERLAY_BYTES) {
         Ok(bytes) => Ok(Some((path.to_string(), bytes))),
         Err(error) => {
             let problem = Problem::new(Severity::Fatal, "unreadable-overlay", path, error.to_string());
             Err(Rejected {
                 problems: vec![problem],
-                files: BTreeSet::new(),
+                files: Looked::new(),
             })
         }
     }

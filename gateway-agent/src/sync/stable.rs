@@ -55,7 +55,7 @@ impl std::fmt::Display for StableError {
             StableError::Tree(error) => error.fmt(f),
             StableError::Changing { watched } => write!(
                 f,
-                "the folder kept changing for {} ms; write into a new folder and swap a symbolic link",
+                "the files kept changing for {} ms; write beside them and rename, or swap a symbolic link",
                 watched.as_millis()
             ),
         }

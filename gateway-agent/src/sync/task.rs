@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     stable::{self, Patience},
     status::{Active, Attempt, Problems, Status},
-    tree::{Bounds, Stamps},
+    tree::{Bounds, Looked, Stamps},
     watch::{Notifications, Targets},
 };
 use crate::telemetry::{Metrics, clock::Timestamp};
@@ -45,7 +45,7 @@ pub struct Loaded {
     /// Entities by kind.
     pub entities: Vec<(&'static str, usize)>,
     /// Files outside the folder that were read for it.
-    pub files: BTreeSet<PathBuf>,
+    pub files: Looked,
 }
 
 /// Why nothing can serve.
@@ -54,7 +54,7 @@ pub struct Rejected {
     /// All mistakes.
     pub problems: Vec<Problem>,
     /// Files outside the folder that were read or looked for: their change is a reason to try again.
-    pub files: BTreeSet<PathBuf>,
+    pub files: Looked,
 }
 
 /// What to synchronise from, and how.
@@ -121,7 +121,7 @@ pub struct Task {
     handle: Handle,
     notifications: Notifications,
     /// Files outside the folder that the last load read.
-    extra: BTreeSet<PathBuf>,
+    extra: Looked,
     /// Stamps before the last reading; `None` asks for another at the next tick.
     seen: Option<Stamps>,
     /// Digest of the folder at the last verdict, and stamps of the single files.
@@ -143,10 +143,15 @@ impl Task {
             metrics,
             handle,
             notifications,
-            extra: BTreeSet::new(),
+            extra: Looked::new(),
             seen: None,
             judged: None,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn source_mut(&mut self) -> &mut Source {
+        &mut self.source
     }
 
     /// Runs until `stop` completes. The first attempt is made at once.
@@ -180,7 +185,13 @@ impl Task {
 
     /// Everything watched at this moment.
     fn targets(&self) -> Targets {
-        let files = self.source.files.union(&self.extra).cloned().collect();
+        let files = self
+            .source
+            .files
+            .iter()
+            .chain(self.extra.keys())
+            .cloned()
+            .collect();
         Targets {
             folder: self.source.folder.clone(),
             files,
@@ -206,14 +217,10 @@ impl Task {
                 }
                 let files = tree.len();
                 self.judge(tree, files, at, began).await;
-                // Taken after the load, which may have found more files; a change in between shows at the
-                // next tick, because `seen` is from before.
-                self.judged = Some((
-                    verdict_key.0,
-                    single_stamps(self.targets(), self.source.bounds).await,
-                ));
+                let (digest, single) = verdict_key;
+                self.judged = Some((digest, self.as_read(single)));
+                self.seen = self.seen.take().map(|seen| self.as_read(seen));
                 self.notifications.follow(&self.targets());
-                self.seen = self.seen.take().map(|seen| self.with_new_files(seen));
             }
             Err(error) => {
                 self.seen = None;
@@ -223,30 +230,46 @@ impl Task {
         }
     }
 
-    /// Adds the stamps of files that became known by the load, so that the next tick does not take them
-    /// for a change.
-    fn with_new_files(&self, mut seen: Stamps) -> Stamps {
-        let known = Targets {
-            folder: None,
-            files: self.targets().files,
+    /// The stamps from before the load, with those of the files that it looked at. Never stamps from after it:
+    /// a change that came in between would be taken for read.
+    fn as_read(&self, mut before: Stamps) -> Stamps {
+        for (path, stamp) in &self.extra {
+            match stamp {
+                Some(stamp) => before.insert(path.clone(), stamp.clone()),
+                None => before.remove(path),
+            };
         }
-        .stamps(&self.source.bounds);
-        for (path, stamp) in known {
-            seen.entry(path).or_insert(stamp);
-        }
-        seen
+        before
     }
 
-    /// The folder's content, with what decides whether it is news.
+    /// The folder's content, with what decides whether it is news. Folder and single files must stand still
+    /// together: half an overlay can be valid and lack its denied addresses.
     async fn read(&self) -> Result<(FileTree, ([u8; 32], Stamps)), stable::StableError> {
-        let single = single_stamps(self.targets(), self.source.bounds).await;
-        match &self.source.folder {
-            Some(folder) => {
-                let tree = stable::read(folder, self.source.bounds, self.source.patience).await?;
-                Ok((tree.files, (tree.digest, single)))
+        let Source {
+            bounds,
+            patience,
+            folder,
+            ..
+        } = &self.source;
+        for _ in 0..patience.tries {
+            let before = single_stamps(self.targets(), *bounds).await;
+            let (files, digest) = match folder {
+                Some(folder) => {
+                    let tree = stable::read(folder, *bounds, *patience).await?;
+                    (tree.files, tree.digest)
+                }
+                None => {
+                    tokio::time::sleep(patience.pause).await;
+                    (FileTree::new(), [0; 32])
+                }
+            };
+            if before == single_stamps(self.targets(), *bounds).await {
+                return Ok((files, (digest, before)));
             }
-            None => Ok((FileTree::new(), ([0; 32], single))),
         }
+        Err(stable::StableError::Changing {
+            watched: patience.pause * patience.tries as u32,
+        })
     }
 
     /// Checks and activates what was read.

@@ -24,11 +24,16 @@ struct Checker {
     secret: Option<PathBuf>,
     active: Mutex<Vec<String>>,
     refuse_activation: bool,
+    /// Written into the secret after it was read, once: a change that comes in the middle of a load.
+    change: Mutex<Option<String>>,
 }
 
 impl Load for Checker {
     fn load(&self, tree: FileTree) -> Result<Loaded, Rejected> {
-        let files: BTreeSet<PathBuf> = self.secret.iter().cloned().collect();
+        let mut files = tree::Looked::new();
+        if let Some(secret) = &self.secret {
+            tree::look(&mut files, secret);
+        }
         let text = |name: &str| tree.get(name).map(|b| String::from_utf8_lossy(b).into_owned());
         if text("good").as_deref() != Some("yes") {
             let problem = Problem {
@@ -50,6 +55,9 @@ impl Load for Checker {
             .as_ref()
             .and_then(|path| fs::read_to_string(path).ok())
             .unwrap_or_default();
+        if let (Some(text), Some(path)) = (self.change.lock().unwrap().take(), &self.secret) {
+            fs::write(path, text).unwrap();
+        }
         let revision = text("revision").unwrap_or_default() + &secret;
         let mut snapshot = Snapshot::default();
         snapshot.revision = revision.into();
@@ -303,6 +311,63 @@ async fn a_changed_secret_is_loaded_again() {
     bench.scratch.write("secret", "-s2!");
     bench.task.attempt().await;
     assert_eq!(bench.activated(), ["r1-s1", "r1-s2!"]);
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_during_the_load_is_not_taken_for_read() {
+    for changes_at_first_load in [true, false] {
+        let scratch = Scratch::new();
+        scratch.write("secret", "-s1");
+        let secret = Some(scratch.path().join("secret"));
+        let change = Mutex::new(changes_at_first_load.then(|| "-second".to_owned()));
+        let mut bench = Bench::at(
+            scratch,
+            "tree",
+            Checker {
+                secret,
+                change,
+                ..Checker::default()
+            },
+        );
+        bench.write(&[("good", "yes"), ("revision", "r1")]);
+        bench.task.attempt().await;
+        if !changes_at_first_load {
+            *bench.checker.change.lock().unwrap() = Some("-second".to_owned());
+            bench.write(&[("revision", "r2")]);
+            bench.task.attempt().await;
+        }
+        bench.task.attempt().await;
+        let last = bench.activated().pop().unwrap();
+        assert!(last.ends_with("-second"), "{:?}", bench.activated());
+        let loads = bench.activated().len();
+        bench.task.attempt().await;
+        assert_eq!(bench.activated().len(), loads, "and then it is quiet");
+    }
+}
+
+#[tokio::test]
+async fn a_single_file_that_is_being_written_is_waited_for() {
+    let scratch = Scratch::new();
+    let overlay = scratch.path().join("overlay");
+    let mut bench = Bench::at(scratch, "tree", Checker::default());
+    bench.write(&[("good", "yes"), ("revision", "r1")]);
+    bench.task.source_mut().files.insert(overlay.clone());
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    let mut text = String::new();
+    let writing = async {
+        loop {
+            tick.tick().await;
+            text.push('x');
+            fs::write(&overlay, &text).unwrap();
+        }
+    };
+    tokio::select! {
+        () = bench.task.attempt() => {}
+        () = writing => unreachable!("writes for ever"),
+    }
+    assert_eq!((bench.cause(), bench.activated().len()), (Some("unstable"), 0));
+    bench.task.attempt().await;
+    assert_eq!(bench.activated(), ["r1"]);
 }
 
 #[tokio::test]

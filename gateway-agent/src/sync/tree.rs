@@ -60,6 +60,20 @@ impl Stamp {
     }
 }
 
+/// Files outside a folder that were looked at, each with its stamp from just before it was read; `None` for
+/// one that was not there. A change after that moment shows as another stamp, however soon it came.
+pub type Looked = BTreeMap<PathBuf, Option<Stamp>>;
+
+/// Notes a file that is about to be read. The first look counts.
+pub fn look(looked: &mut Looked, path: &Path) {
+    if !looked.contains_key(path) {
+        looked.insert(
+            path.to_owned(),
+            fs::metadata(path).ok().map(|meta| Stamp::of(&meta)),
+        );
+    }
+}
+
 /// The stamps of every file of a folder: equal before and after means that nobody wrote.
 pub type Stamps = BTreeMap<PathBuf, Stamp>;
 
