@@ -12,6 +12,7 @@ mod gateway;
 mod identities;
 mod operations;
 mod policies;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use crate::{
     network::{HttpVersions, Listener, ListenerLimits},
     overlay::{self, OverlayFile},
     problem::{Problem, Severity},
-    secret::SecretLookup,
+    secret::{SecretLookup, SecretRef},
     settings::Settings,
     snapshot::{FileTree, Snapshot},
 };
@@ -99,10 +100,12 @@ pub fn load(input: &Input<'_>) -> Loaded {
     overlay.apply(&mut artifacts, &mut problems);
 
     let previous = input.previous.map(|p| &**p);
-    let named_values = identities::named_values(&artifacts, input.secrets, &mut problems);
+    let secrets = secrets::Secrets::new(input.secrets, previous.map(|p| &p.cache.secrets));
+    let lookup = |reference: &SecretRef| secrets.get(reference);
+    let named_values = identities::named_values(&artifacts, &lookup, &mut problems);
     let gateway = gateway::select(&artifacts, &overlay, input.settings, &mut problems);
     let products = identities::products(&artifacts, &mut problems);
-    let subscriptions = identities::subscriptions(&artifacts, &overlay, input.secrets, &mut problems);
+    let subscriptions = identities::subscriptions(&artifacts, &overlay, &lookup, &mut problems);
     let backends = identities::backends(&artifacts, &named_values, &mut problems);
     let mut apis = apis::build(&artifacts, &overlay, &gateway, previous, &mut problems);
     identities::check_links(&products, &subscriptions, &artifacts, &mut problems);
@@ -124,6 +127,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
         ));
     }
 
+    let secrets = secrets.finish(&overlay.path, &mut problems);
     let digests = digest::of(input.tree, input.overlay);
     let summary = Summary {
         apis: apis.entries.len(),
@@ -158,6 +162,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
         cache: Cache {
             operations: apis.cache,
             documents: document_cache,
+            secrets,
         },
     };
     finish(snapshot, problems, summary)

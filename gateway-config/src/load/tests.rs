@@ -63,6 +63,8 @@ struct World {
     files: BTreeMap<String, String>,
     overlay: String,
     settings: Vec<(&'static str, &'static str)>,
+    /// The environment is empty.
+    no_secrets: bool,
 }
 
 impl World {
@@ -71,6 +73,7 @@ impl World {
             files: base(),
             overlay: OVERLAY.into(),
             settings: Vec::new(),
+            no_secrets: false,
         }
     }
 
@@ -97,7 +100,7 @@ impl World {
             .collect();
         let (settings, _) = settings::parse(&raw);
         let secrets = |r: &SecretRef| match r {
-            SecretRef::Env(name) if &**name == "KEY" => Ok(Secret::new("k1")),
+            SecretRef::Env(name) if &**name == "KEY" && !self.no_secrets => Ok(Secret::new("k1")),
             _ => Err("not set".to_owned()),
         };
         let overlay = OverlayFile {
@@ -549,6 +552,23 @@ fn keys_that_cannot_be_read_open_nothing() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_fetched_keeps_its_last_value() {
+    let mut world = World::new();
+    let first = world.snapshot();
+    world.no_secrets = true;
+    let loaded = world.load(Some(&first));
+    assert_eq!(codes(&loaded), [("overlay.yaml", "secret-kept")]);
+    assert_eq!(loaded.summary.subscriptions, 1);
+    let again = world.load(loaded.snapshot.as_ref());
+    assert_eq!(again.summary.subscriptions, 1, "kept over several loads");
+    assert_eq!(
+        world.load(None).summary.subscriptions,
+        0,
+        "without a past there is no value"
+    );
+}
+
+#[test]
 fn what_did_not_change_is_taken_over() {
     let world = World::new();
     let first = world.snapshot();
@@ -667,7 +687,7 @@ mod garbage {
         /// No panic, every mistake named, and a second load of the same bytes says the same.
         #[test]
         fn any_damage_is_survived_and_told(files in mutilated()) {
-            let world = World { files, overlay: OVERLAY.into(), settings: Vec::new() };
+            let world = World { files, overlay: OVERLAY.into(), settings: Vec::new(), no_secrets: false };
             let first = world.load(None);
             for p in &first.problems {
                 prop_assert!(!p.message.is_empty() && !p.code.is_empty());

@@ -15,7 +15,7 @@ pub fn markdown() -> String {
          into the folder's properties: objects member by member, lists and scalars replaced. Every member is\n\
          optional. An unknown key, a wrong type or a missing needed key is refused with line and column, and the last\n\
          good configuration goes on serving. `{env: NAME}` and `{file: PATH}` are read by the agent; a value that\n\
-         cannot be read refuses only the entity it belongs to.\n\n```yaml\n",
+         cannot be read keeps its last value, and without one refuses only the entity it belongs to.\n\n```yaml\n",
     );
     out += &example();
     out += "```\n";
