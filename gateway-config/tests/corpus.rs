@@ -22,7 +22,7 @@ fn folder(name: &str) -> Option<PathBuf> {
         .map(|a| a.join("shared/corpus/apiops").join(name).join("apimartifacts"))
         .find(|p| p.is_dir());
     if found.is_none() {
-        println!("SKIPPED: ../shared/corpus/apiops/{name} is not on this machine");
+        println!("SKIP: ../shared/corpus/apiops/{name} is not on this machine");
     }
     found
 }

@@ -30,7 +30,7 @@ fn corpus() -> Option<Vec<CorpusDocument>> {
         .iter()
         .map(|s| PathBuf::from(format!("{}{s}", env!("CARGO_MANIFEST_DIR"))));
     let Some(root) = root.into_iter().find(|r| r.join("index.tsv").is_file()) else {
-        println!("SKIPPED: ../shared/corpus is not there");
+        println!("SKIP: ../shared/corpus is not there");
         return None;
     };
     let index = fs::read_to_string(root.join("index.tsv")).unwrap();

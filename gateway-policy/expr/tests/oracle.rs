@@ -40,7 +40,7 @@ fn rows(name: &str) -> Option<Vec<Json>> {
                 .collect(),
         ),
         Err(e) => {
-            eprintln!("SKIPPED {name}: {}: {e}", alternative.display());
+            println!("SKIP: {name}: {}: {e}", alternative.display());
             None
         }
     }
