@@ -96,74 +96,90 @@ impl Guid {
     /// `FormatException`.
     pub fn parse(text: &str) -> Result<Guid, Error> {
         let text = text.trim();
-        let fault = |m: &'static str| Err(Error::format(m));
-        const DASHES: &str =
-            "Guid should contain 32 digits with 4 dashes (xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx).";
-        const BARE: &str = "Guid string should only contain hexadecimal characters.";
-        let inner = match text.as_bytes().first() {
-            None => return fault("Unrecognized Guid format."),
-            Some(b'{') if text.contains("0x") || text.contains("0X") => {
-                return parse_hex_fields(text).map_or_else(|| fault("Could not find a brace, or the length between the previous token and the brace was zero (i.e., '0x,'etc.)."), Ok);
-            }
-            Some(b'{') => match text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
-                Some(inner) if inner.len() == 36 => inner,
-                _ => {
-                    return fault(
-                        "Guid should contain 32 digits with 4 dashes (xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx).",
-                    );
-                }
-            },
-            Some(b'(') => match text.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
-                Some(inner) if inner.len() == 36 => inner,
-                _ => {
-                    return fault(
-                        "Guid should contain 32 digits with 4 dashes (xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx).",
-                    );
-                }
-            },
-            Some(_) if text.contains('-') => text,
-            Some(_) if text.len() == 32 => {
-                return hex128(text).map_or_else(|| fault(BARE), Ok);
-            }
-            Some(_) => return fault(DASHES),
+        let dashed = text.contains('-');
+        let between = |open: char, close: char| {
+            let inner = text.strip_prefix(open).and_then(|t| t.strip_suffix(close));
+            inner
+                .filter(|i| i.len() == DASHED_LEN)
+                .ok_or(INVALID_LEN)
+                .and_then(dashed_digits)
         };
-        let b = inner.as_bytes();
-        let dashes = b.len() == 36 && [8, 13, 18, 23].iter().all(|i| b[*i] == b'-');
-        if !dashes {
-            return fault(DASHES);
-        }
-        hex128(&inner.replace('-', "")).map_or_else(|| fault(BARE), Ok)
+        let parsed = match text.as_bytes().first() {
+            None => Err("Unrecognized Guid format."),
+            Some(b'{') if dashed => between('{', '}'),
+            Some(b'{') => fields(text),
+            Some(b'(') => between('(', ')'),
+            Some(_) if dashed => dashed_digits(text),
+            Some(_) if text.len() != 32 => Err(INVALID_LEN),
+            Some(_) => hex128(text),
+        };
+        parsed.map_err(Error::format)
     }
 }
 
-fn hex128(text: &str) -> Option<Guid> {
-    let valid = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    valid
-        .then(|| u128::from_str_radix(text, 16).ok())
-        .flatten()
+/// Length of the dashed form.
+const DASHED_LEN: usize = 36;
+const INVALID_LEN: &str =
+    "Guid should contain 32 digits with 4 dashes (xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx).";
+const INVALID_CHAR: &str = "Guid string should only contain hexadecimal characters.";
+const COMMA: &str = "Could not find a comma, or the length between the previous token and the comma was zero (i.e., '0x,'etc.).";
+const BRACE: &str = "Could not find a brace, or the length between the previous token and the brace was zero (i.e., '0x,'etc.).";
+
+fn dashed_digits(text: &str) -> Result<Guid, &'static str> {
+    let b = text.as_bytes();
+    if b.len() != DASHED_LEN {
+        return Err(INVALID_LEN);
+    }
+    if [8, 13, 18, 23].iter().any(|i| b[*i] != b'-') {
+        return Err("Dashes are in the wrong position for GUID parsing.");
+    }
+    hex128(&text.replace('-', ""))
+}
+
+fn hex128(text: &str) -> Result<Guid, &'static str> {
+    if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(INVALID_CHAR);
+    }
+    u128::from_str_radix(text, 16)
         .map(|v| Guid(v.to_be_bytes()))
+        .map_err(|_| INVALID_CHAR)
 }
 
-/// Format X: `{0x…,0x…,0x…,{0x…,…}}`.
-fn parse_hex_fields(text: &str) -> Option<Guid> {
-    let flat: String = text
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '{' | '}'))
-        .collect();
-    let widths = [8, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2];
-    let parts: Vec<&str> = flat.split(',').collect();
-    if parts.len() != widths.len() {
-        return None;
-    }
+/// Format X: `{0x…,0x…,0x…,{0x…,…}}`, with the original's order of complaints.
+fn fields(text: &str) -> Result<Guid, &'static str> {
+    let flat: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let mut rest = flat.strip_prefix('{').ok_or("Expected {0xdddddddd, etc}.")?;
     let mut hex = String::with_capacity(32);
-    for (part, width) in parts.iter().zip(widths) {
-        let digits = part.strip_prefix("0x").or(part.strip_prefix("0X"))?;
-        if digits.is_empty() || digits.len() > width {
-            return None;
+    for (i, width) in [8, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2].into_iter().enumerate() {
+        if i == 3 {
+            rest = rest.strip_prefix('{').ok_or("Expected {0xdddddddd, etc}.")?;
         }
-        hex.push_str(&format!("{digits:0>width$}"));
+        let digits = rest
+            .strip_prefix("0x")
+            .or(rest.strip_prefix("0X"))
+            .ok_or("Expected 0x prefix.")?;
+        let (stop, complaint) = if i < 10 { (',', COMMA) } else { ('}', BRACE) };
+        let end = digits.find(stop).filter(|e| *e > 0).ok_or(complaint)?;
+        let number = &digits[..end];
+        if !number.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(INVALID_CHAR);
+        }
+        let number = number.trim_start_matches('0');
+        if number.len() > width {
+            return Err(if width == 2 {
+                "Value was either too large or too small for an unsigned byte."
+            } else {
+                "Unrecognized Guid format."
+            });
+        }
+        hex.push_str(&format!("{number:0>width$}"));
+        rest = &digits[end + 1..];
     }
-    hex128(&hex)
+    match rest.strip_prefix('}') {
+        Some("") => hex128(&hex),
+        Some(_) => Err("Additional non-parsable characters are at the end of the string."),
+        None => Err("Could not find the ending brace."),
+    }
 }
 
 fn swap(mut b: [u8; 16]) -> [u8; 16] {

@@ -92,6 +92,11 @@ fn texts() {
 }
 
 #[test]
+fn patterns() {
+    check("patterns.jsonl");
+}
+
+#[test]
 fn more() {
     check("more.jsonl");
 }

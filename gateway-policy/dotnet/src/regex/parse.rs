@@ -37,6 +37,7 @@ pub(super) fn parse(pattern: &Str, options: Options) -> Result<Parsed, Error> {
         groups: Groups::default(),
         next_unnamed: 1,
         depth: 0,
+        no_options: false,
     };
     parser.groups = count::groups(&units, options)?;
     let root = parser.alternation()?;
@@ -57,6 +58,8 @@ struct Parser<'a> {
     groups: Groups,
     next_unnamed: i32,
     depth: usize,
+    /// Directly inside a `(?(test)…)`, where the original reads no inline options.
+    no_options: bool,
 }
 
 /// A quantifier: how often, and whether as seldom as possible.
@@ -123,6 +126,7 @@ impl Parser<'_> {
 
     fn concatenation(&mut self) -> Result<Node, Error> {
         let mut parts = Vec::new();
+        let mut quantified = false;
         loop {
             self.skip_blank()?;
             let Some(unit) = self.peek() else { break };
@@ -130,10 +134,14 @@ impl Parser<'_> {
                 break;
             }
             if self.is_quantifier() {
-                return Err(self.quantifier_without_operand(&parts));
+                return Err(self.quantifier_without_operand(quantified));
             }
-            let Some(atom) = self.atom()? else { continue };
+            let Some(atom) = self.atom()? else {
+                quantified = false;
+                continue;
+            };
             self.skip_blank()?;
+            quantified = self.is_quantifier();
             parts.push(match self.quantifier()? {
                 Some(Quantifier { min, max, lazy }) => Node::Loop {
                     body: Box::new(atom),
@@ -151,11 +159,11 @@ impl Parser<'_> {
         })
     }
 
-    fn quantifier_without_operand(&mut self, before: &[Node]) -> Error {
+    fn quantifier_without_operand(&mut self, quantified: bool) -> Error {
         let unit = self
             .next()
             .map_or(' ', |u| u8::try_from(u).map_or(' ', char::from));
-        if matches!(before.last(), Some(Node::Loop { .. })) {
+        if quantified {
             self.error(&format!("Nested quantifier '{unit}'."))
         } else {
             self.error("Quantifier {x,y} following nothing.")

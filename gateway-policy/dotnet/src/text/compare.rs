@@ -109,9 +109,14 @@ impl Str {
     /// `String.Compare`: the difference of the first two units that differ, else of the lengths.
     pub fn compare(&self, other: &Str, ignore_case: bool) -> i32 {
         let fold = |u: u16| if ignore_case { unit_to_upper(u) } else { u };
-        if !ignore_case && (self.is_empty() || other.is_empty()) {
-            // .NET compares first units before lengths, and an empty string's first is its terminator.
-            return i32::from(self.get(0).unwrap_or(0)) - i32::from(other.get(0).unwrap_or(0));
+        if !ignore_case {
+            // .NET looks at the first two units before it looks at lengths, the terminator included.
+            for index in 0..2.min(self.len().max(other.len())) {
+                let (a, b) = (self.get(index).unwrap_or(0), other.get(index).unwrap_or(0));
+                if a != b {
+                    return i32::from(a) - i32::from(b);
+                }
+            }
         }
         for (a, b) in self.units().zip(other.units()) {
             let (a, b) = (fold(a), fold(b));
@@ -156,6 +161,8 @@ mod tests {
             ("é", "É", true, 32),
             ("x", "x", false, 0),
             ("AZ", "", false, 65),
+            ("A", "Ab", false, -98),
+            ("ABCD", "AB", false, 2),
             ("", "AZ", true, -2),
         ] {
             assert_eq!(Str::new(a).compare(&Str::new(b), ignore), expected, "{a} {b}");

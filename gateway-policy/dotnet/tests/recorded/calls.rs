@@ -7,6 +7,7 @@ use gateway_dotnet::{
     json::{self, Formatting, MergeArrays, MergeSettings, Scalar, Target, Token},
     net::{self, Uri, UriKind, web},
     number::{self, Decimal, IntType, NumberStyles, convert, math},
+    regex::{Match, Options, Regex},
     text::{self, FormatArg, Separators, StringComparison},
     time::{
         DateTime, DateTimeKind, DateTimeOffset, TICKS_PER_DAY, TICKS_PER_MILLISECOND, TICKS_PER_MINUTE,
@@ -59,6 +60,7 @@ pub(crate) fn call(name: &str, a: &[&str]) -> Result<String, Error> {
         "double" | "float" | "int" | "long" | "byte" | "decimal" | "Convert" | "cast" => numbers(name, a),
         "DateTime" | "DateTimeOffset" | "TimeSpan" => times(name, a),
         "json" => documents(name, a),
+        "regex" => patterns(name, a),
         "time" | "span" | "zone" => clocks(name, a),
         "Uri" | "IPAddress" | "UrlDecode" | "UrlEncode" | "HtmlDecode" | "HtmlEncode" | "EscapeData"
         | "UnescapeData" => nets(name, a),
@@ -235,6 +237,46 @@ fn clocks(name: &str, a: &[&str]) -> Result<String, Error> {
         }
         _ => Ok(unknown(name)),
     }
+}
+
+fn patterns(name: &str, a: &[&str]) -> Result<String, Error> {
+    let regex = Regex::new(&Str::new(a[0]), Options(int(a[2])))?;
+    let input = Str::new(a[1]);
+    let cut = |(start, end): (usize, usize)| input.slice(start, end - start).to_string();
+    Ok(match name {
+        "regex.matches" => {
+            // Enumerating Groups asks for the numbers 0, 1, 2 …, whether there are such groups or not.
+            let group = |m: &Match, number: usize| {
+                let slot = regex.slot_of_number(number as i32);
+                let label = slot.and_then(|s| regex.group_name(s)).unwrap_or_default();
+                match slot.and_then(|s| Some((m.group(s)?, m.groups[s].len()))) {
+                    Some((at, count)) => format!("{label}={}:{}/{count}", at.0, cut(at)),
+                    None => format!("{label}=-"),
+                }
+            };
+            let shown = |m: &Match| {
+                let groups: Vec<String> = (0..m.groups.len()).map(|slot| group(m, slot)).collect();
+                format!(
+                    "{}:{}[{}]",
+                    m.index(),
+                    cut((m.index(), m.end())),
+                    groups.join(",")
+                )
+            };
+            regex
+                .find_all(&input, usize::MAX)?
+                .iter()
+                .map(shown)
+                .collect::<Vec<_>>()
+                .join(";")
+        }
+        "regex.replace" => {
+            let replacement = regex.replacement(&Str::new(a[3]));
+            regex.replace(&input, &replacement, usize::MAX)?.to_string()
+        }
+        "regex.split" => joined(&regex.split(&input, 0)?),
+        _ => unknown(name),
+    })
 }
 
 /// The target type of a cast and whether it can be null.

@@ -20,6 +20,7 @@ pub(super) fn groups(units: &[u16], options: Options) -> Result<Groups, Error> {
             groups: Groups::default(),
             next_unnamed: 1,
             depth: 0,
+            no_options: false,
         },
         numbers: BTreeSet::from([0]),
         names: Vec::new(),

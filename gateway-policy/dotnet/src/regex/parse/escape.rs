@@ -287,6 +287,7 @@ pub(in super::super) fn unescape(text: &Str) -> Result<Str, Error> {
         groups: Groups::default(),
         next_unnamed: 1,
         depth: 0,
+        no_options: false,
     };
     let mut out = Vec::with_capacity(units.len());
     while let Some(unit) = parser.next() {

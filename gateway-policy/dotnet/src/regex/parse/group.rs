@@ -10,6 +10,13 @@ const UNRECOGNIZED: &str = "Unrecognized grouping construct.";
 impl Parser<'_> {
     /// A group whose `(` has been read; `None` for `(?i)`.
     pub(super) fn group(&mut self) -> Result<Option<Node>, Error> {
+        let no_options = std::mem::take(&mut self.no_options);
+        let node = self.group_in(no_options);
+        self.no_options = no_options;
+        node
+    }
+
+    fn group_in(&mut self, no_options: bool) -> Result<Option<Node>, Error> {
         let outer = self.options;
         if !self.eat(b'?') {
             let slot = self.unnamed_slot();
@@ -32,7 +39,9 @@ impl Parser<'_> {
             None => return Err(self.error(UNRECOGNIZED)),
             Some(_) => {
                 self.at -= 1;
-                self.scan_options();
+                if !no_options {
+                    self.scan_options();
+                }
                 match self.next().map(|u| u8::try_from(u).unwrap_or(0)) {
                     Some(b')') => return Ok(None),
                     Some(b':') => self.body(outer)?,
@@ -173,7 +182,10 @@ impl Parser<'_> {
             return Ok(Node::IfCaptured { slot, yes, no });
         }
         let test = self.condition_test(outer)?;
-        let (yes, no) = self.branches(outer)?;
+        self.no_options = true;
+        let branches = self.branches(outer);
+        self.no_options = false;
+        let (yes, no) = branches?;
         Ok(Node::IfMatches {
             test: Box::new(test),
             yes,
