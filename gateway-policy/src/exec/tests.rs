@@ -369,3 +369,15 @@ fn a_permit_is_given_back_when_the_exchange_is_dropped() {
         assert_eq!(Arc::strong_count(&token), 1, "{end}");
     }
 }
+
+#[test]
+fn the_state_of_an_exchange_stays_small() {
+    // It lives in the future of every request on its way.
+    let size = std::mem::size_of::<Execution>();
+    assert!(size <= 2_560, "{size} bytes");
+    assert!(
+        std::mem::size_of::<Frame>() <= 48,
+        "{} bytes",
+        std::mem::size_of::<Frame>()
+    );
+}

@@ -22,7 +22,7 @@ use crate::{
     failure::Failure,
     jose::{Key, KeySet, OpenIdConfiguration},
     scope::{Scopes, Sections},
-    setting::{Bounded, Setting, optional},
+    setting::{Bounded, FromValue, Setting, optional},
 };
 
 static OPENID: ElementDef = ElementDef::new("openid-config", "Discovery document with issuer and keys.")
@@ -200,7 +200,7 @@ fn refuse_unsupported(compiler: &mut Compiler<'_>, node: Node<'_>) {
 #[derive(Debug)]
 enum DocumentKey {
     Ready(Key),
-    Secret(Option<Arc<str>>, Setting<Arc<str>>),
+    Secret(Option<Arc<str>>, Setting<Secret>),
     Rsa(Option<Arc<str>>, Setting<Arc<str>>, Setting<Arc<str>>),
 }
 
@@ -221,12 +221,31 @@ fn signing_key(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<DocumentKe
     match key.ready() {
         Some(Some(key)) => Some(DocumentKey::Ready(key)),
         Some(None) => {
-            let message = "the text of `key` is not base64";
-            compiler
-                .report(Finding::on(node.element, "bad-value", message).help("write the secret in base64"));
+            let message = "`n` and `e` of `key` are not base64url";
+            let help = "copy them from the issuer's key set";
+            compiler.report(Finding::on(node.element, "bad-value", message).help(help));
             None
         }
         None => Some(key),
+    }
+}
+
+/// A shared secret, base64 in the document.
+#[derive(Clone)]
+struct Secret(Arc<[u8]>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl FromValue for Secret {
+    fn literal(text: &str) -> Result<Self, String> {
+        let bytes = STANDARD.decode(text.trim()).ok().filter(|b| !b.is_empty());
+        bytes
+            .map(|b| Self(b.into()))
+            .ok_or_else(|| "a secret in base64".into())
     }
 }
 
@@ -235,7 +254,9 @@ impl DocumentKey {
     fn ready(&self) -> Option<Option<Key>> {
         match self {
             DocumentKey::Ready(key) => Some(Some(key.clone())),
-            DocumentKey::Secret(id, Setting::Literal(text)) => Some(secret(id.as_deref(), text)),
+            DocumentKey::Secret(id, Setting::Literal(Secret(bytes))) => {
+                Some(Some(Key::secret(id.as_deref(), bytes)))
+            }
             DocumentKey::Rsa(id, Setting::Literal(n), Setting::Literal(e)) => {
                 Some(Key::rsa(id.as_deref(), n, e))
             }
@@ -246,20 +267,14 @@ impl DocumentKey {
     fn key(&self, run: &mut Run<'_>) -> Result<Key, Failure> {
         let key = match self {
             DocumentKey::Ready(key) => Some(key.clone()),
-            DocumentKey::Secret(id, text) => secret(id.as_deref(), &text.get(run)?),
+            DocumentKey::Secret(id, secret) => Some(Key::secret(id.as_deref(), &secret.get(run)?.0)),
             DocumentKey::Rsa(id, n, e) => {
                 let n = n.get(run)?;
                 Key::rsa(id.as_deref(), &n, &e.get(run)?)
             }
         };
-        key.ok_or_else(|| run.failure("A signing key is not base64."))
+        key.ok_or_else(|| run.failure("A signing key is not base64url."))
     }
-}
-
-fn secret(id: Option<&str>, text: &str) -> Option<Key> {
-    let text = text.trim();
-    let bytes = STANDARD.decode(text).ok().filter(|b| !b.is_empty())?;
-    Some(Key::secret(id, &bytes))
 }
 
 /// The document's keys: one set made at load when no expression is among them.

@@ -244,7 +244,7 @@ fn mistakes_refuse_the_document() {
         ),
         (
             "<validate-jwt header-name='A'><issuer-signing-keys><key>?</key></issuer-signing-keys></validate-jwt>",
-            "bad-value: the text of `key` is not base64",
+            "bad-value: `text` of `key` must be a secret in base64",
         ),
         (
             "<validate-jwt header-name='A'><openid-config url='https://i'/><decryption-keys/></validate-jwt>",
