@@ -209,6 +209,85 @@ fn documents_run_against_a_described_request() {
 }
 
 #[test]
+fn expressions_are_evaluated_or_refused_with_their_place() {
+    check(&["eval", "1 + 2 * 3"], 0, "7    System.Int32\n", "");
+    check(
+        &["eval", "@(context.Request.Method)"],
+        0,
+        "\"GET\"    System.String",
+        "",
+    );
+    check(&["eval", "null"], 0, "null\n", "");
+    check(
+        &["eval", "1 + 2", "--format", "json"],
+        0,
+        "{\"type\":\"System.Int32\",\"text\":\"3\"}\n",
+        "",
+    );
+    check(&["eval", "1 + nope"], 1, "", "error[CS0103]");
+    check(&["eval", "1 + nope"], 1, "", "1 | 1 + nope\n  |     ^^^^\n");
+    check(&["eval", "1 + nope", "-o", "json"], 1, "\"code\":\"CS0103\"", "");
+    check(
+        &["eval", "int.Parse(\"x\")"],
+        1,
+        "",
+        "throws System.FormatException",
+    );
+    check(&["eval"], 2, "", "EXPRESSION");
+    check(
+        &["eval", "1", "--context", "/nonexistent.json"],
+        2,
+        "",
+        "/nonexistent.json",
+    );
+    let scratch = Scratch::new();
+    let context = scratch.write(
+        "c.json",
+        r#"{"request": {"method": "PUT"}, "variables": {"n": 7}}"#,
+    );
+    let context = context.to_str().unwrap();
+    check(
+        &["eval", "context.Request.Method", "-c", context],
+        0,
+        "\"PUT\"",
+        "",
+    );
+    let wrong = scratch.write("w.json", r#"{"model": "fabrikam"}"#);
+    check(&["eval", "1", "-c", wrong.to_str().unwrap()], 2, "", "contoso");
+}
+
+#[test]
+fn cases_are_written_with_what_came_out() {
+    let scratch = Scratch::new();
+    let rows = scratch.write(
+        "cases.jsonl",
+        "{\"expr\": \"1 + 2\", \"result\": {\"type\": \"System.Int32\", \"text\": \"3\"}}\n\n\
+         {\"expr\": \"1 + nope\", \"result\": {\"compile\": [\"CS0103\"]}}\n",
+    );
+    let rows = rows.to_str().unwrap();
+    let (code, out, err) = run(&["eval", "--cases", rows]);
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            0,
+            "2 cases: 2 equal, 0 different, 0 without a result, 0 malformed\n"
+        )
+    );
+    for line in out.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(row["got"].is_object() && row["result"].is_object(), "{row}");
+    }
+    let differing = scratch.write("d.jsonl", r#"{"expr": "1", "result": {"null": true}}"#);
+    check(
+        &["eval", "--cases", differing.to_str().unwrap()],
+        1,
+        "\"got\"",
+        "1 different",
+    );
+    check(&["eval", "--cases", rows, "1 + 2"], 2, "", "cannot be used with");
+}
+
+#[test]
 fn completions_are_for_every_shell() {
     for (shell, part) in [
         ("bash", "-F _gateway__agent"),

@@ -1,6 +1,7 @@
 //! The command line: one definition for parser, help, manual pages and completions.
 
 mod check;
+mod eval;
 mod generate;
 mod output;
 mod simulate;
@@ -44,6 +45,13 @@ enum Command {
         gateway-agent check policy.xml --named-values-default X --missing-fragments empty --format json"
     )]
     Check(check::CheckArgs),
+    /// Type and value of a policy expression, or of a file of cases
+    #[command(
+        after_help = "Examples:\n  gateway-agent eval '@(context.Request.Method + 1)'\n  \
+        gateway-agent eval 'context.Variables.Count' --context context.json --format json\n  \
+        gateway-agent eval --cases cases.jsonl > results.jsonl"
+    )]
+    Eval(eval::EvalArgs),
     /// Run policy documents against a described request with scripted answers
     #[command(
         after_help = "Examples:\n  gateway-agent simulate policy.xml --url https://api.contoso.com/items/42\n  \
@@ -129,6 +137,7 @@ fn dispatch(command: Command) -> Exit {
     match command {
         Command::Run(args) => crate::run::main(&args),
         Command::Check(args) => check::main(&args),
+        Command::Eval(args) => eval::main(&args),
         Command::Simulate(args) => simulate::main(&args),
         Command::Status(args) => status::main(&args),
         Command::Version { format } => generate::version(format),
