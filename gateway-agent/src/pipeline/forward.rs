@@ -447,7 +447,7 @@ fn received(exchange: &mut Exchange, mut sent: Sent) -> Response {
     }
     strip_response(&mut sent.headers);
     let body = if sent.body.is_end_stream() {
-        sent.body.release_now();
+        sent.body.release_if_over();
         ContextBody::None
     } else {
         exchange.upstream = Some(sent.body);

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -82,65 +82,68 @@ impl Body for OutBody {
 /// A response body on its way from a backend. Holds its connection and gives it back to the pool when
 /// the body has been read whole; dropped earlier, the connection is closed.
 pub(crate) struct UpstreamBody {
-    incoming: Incoming,
-    /// The connection to drive; `None` for HTTP/2 (its task drives it) and after the end.
-    h1: Option<(Box<H1>, Lease)>,
+    source: Source,
     patience: Patience,
-    /// Counts the stream on its HTTP/2 connection.
-    _stream: Option<InFlight>,
+}
+
+enum Source {
+    /// `None` after the end.
+    Http1(Option<(Box<H1>, Lease)>),
+    Http2(Incoming, InFlight),
 }
 
 impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamBody")
-            .field("incoming", &self.incoming)
+            .field("over", &self.is_end_stream())
             .finish_non_exhaustive()
     }
 }
 
 impl UpstreamBody {
-    pub(crate) fn http1(incoming: Incoming, h1: Box<H1>, lease: Lease, limit: Duration) -> Self {
+    /// The body of a response whose head `h1` has just given.
+    pub(crate) fn http1(h1: Box<H1>, lease: Lease, limit: Duration) -> Self {
         Self {
-            incoming,
-            h1: Some((h1, lease)),
+            source: Source::Http1(Some((h1, lease))),
             patience: Patience::new(limit),
-            _stream: None,
         }
     }
 
     pub(crate) fn http2(incoming: Incoming, stream: InFlight, limit: Duration) -> Self {
         Self {
-            incoming,
-            h1: None,
+            source: Source::Http2(incoming, stream),
             patience: Patience::new(limit),
-            _stream: Some(stream),
         }
-    }
-
-    /// Gives the connection of an empty body back at once.
-    pub(crate) fn release_now(&mut self) {
-        self.release_if_done(&mut Context::from_waker(Waker::noop()));
     }
 
     /// After a `101`: the byte stream, with what followed the head.
     pub(crate) fn into_stream(self) -> Option<(Transport, Bytes)> {
-        self.h1.map(|(h1, _)| h1.into_stream())
+        match self.source {
+            Source::Http1(Some((h1, _))) => Some(h1.into_stream()),
+            _ => None,
+        }
     }
 
-    /// Gives the connection back if the whole body has been read.
-    fn release_if_done(&mut self, cx: &mut Context<'_>) {
-        if self.incoming.is_end_stream()
-            && let Some((mut h1, lease)) = self.h1.take()
+    /// Gives the connection back if the whole body has been read (or there is none).
+    pub(crate) fn release_if_over(&mut self) {
+        if let Source::Http1(slot) = &mut self.source
+            && slot.as_ref().is_some_and(|(h1, _)| h1.is_body_over())
+            && let Some((mut h1, lease)) = slot.take()
         {
-            h1.drive(cx);
+            h1.finish();
             lease.give_back(h1);
         }
     }
 
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.h1 {
-            Some((h1, _)) => h1.poll_frame(&mut self.incoming, cx),
-            None => Pin::new(&mut self.incoming).poll_frame(cx),
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+        match &mut self.source {
+            Source::Http1(None) => Poll::Ready(None),
+            Source::Http1(Some((h1, _))) => h1
+                .poll_frame(cx)
+                .map(|frame| frame.map(|result| result.map_err(|error| error.to_string()))),
+            Source::Http2(incoming, _) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|result| result.map_err(|error| chain(&error)))),
         }
     }
 }
@@ -154,37 +157,38 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        match this.poll_incoming(cx) {
-            Poll::Pending if this.patience.exhausted(cx) => {
-                this.h1 = None;
-                Poll::Ready(Some(Err(BodyError::UpstreamTimeout(this.patience.limit()))))
-            }
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => {
+        let failed = match this.poll_source(cx) {
+            Poll::Pending if this.patience.exhausted(cx) => BodyError::UpstreamTimeout(this.patience.limit()),
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Err(error))) => BodyError::Upstream(error),
+            Poll::Ready(frame) => {
                 this.patience.reset();
-                this.release_if_done(cx);
-                Poll::Ready(Some(Ok(frame)))
+                this.release_if_over();
+                return Poll::Ready(frame.and_then(Result::ok).map(Ok));
             }
-            Poll::Ready(Some(Err(error))) => {
-                // Whatever is left on this connection has no meaning any more.
-                this.h1 = None;
-                Poll::Ready(Some(Err(BodyError::Upstream(chain(&error)))))
-            }
-            Poll::Ready(None) => {
-                if let Some((mut h1, lease)) = this.h1.take() {
-                    h1.drive(cx);
-                    lease.give_back(h1);
-                }
-                Poll::Ready(None)
-            }
+        };
+        // Whatever is left on this connection has no meaning any more.
+        if let Source::Http1(slot) = &mut this.source {
+            *slot = None;
         }
+        Poll::Ready(Some(Err(failed)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.source {
+            Source::Http1(slot) => slot.as_ref().is_none_or(|(h1, _)| h1.is_body_over()),
+            Source::Http2(incoming, _) => incoming.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.source {
+            Source::Http1(None) => SizeHint::with_exact(0),
+            Source::Http1(Some((h1, _))) => match h1.body_left() {
+                Some(left) => SizeHint::with_exact(left),
+                None => SizeHint::default(),
+            },
+            Source::Http2(incoming, _) => incoming.size_hint(),
+        }
     }
 }

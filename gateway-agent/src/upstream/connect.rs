@@ -84,10 +84,7 @@ async fn open_unbounded(pool: &Pool, host: &Rc<Host>) -> Result<Channel, Upstrea
         reason: chain(&error),
     };
     match protocol {
-        Protocol::Http1 => Ok(Channel::Http1(
-            H1::handshake(transport, peer).await.map_err(broken)?,
-            lease,
-        )),
+        Protocol::Http1 => Ok(Channel::Http1(H1::new(transport, peer), lease)),
         Protocol::Http2 => {
             let (send, connection) = http2::Builder::new(LocalExecutor)
                 .timer(TokioTimer::new())

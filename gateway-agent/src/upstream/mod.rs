@@ -10,7 +10,6 @@ mod error;
 mod h1;
 mod host;
 mod pool;
-mod quiet;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;

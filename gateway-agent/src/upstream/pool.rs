@@ -10,8 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use super::{
@@ -200,16 +199,20 @@ impl Pool {
         };
         let reused = std::mem::replace(&mut h1.reused, true);
         match h1.send(request).await {
-            Attempt::Answered(response) => {
+            Attempt::Answered(answer) => {
                 let peer = h1.peer;
-                let limit = self.limits.upstream_body_timeout;
-                Ok(sent(response, Protocol::Http1, peer, |incoming| {
-                    UpstreamBody::http1(incoming, h1, lease, limit)
-                }))
+                Ok(Sent {
+                    status: answer.status,
+                    reason: answer.reason,
+                    headers: answer.headers,
+                    body: Box::new(UpstreamBody::http1(h1, lease, self.limits.upstream_body_timeout)),
+                    protocol: Protocol::Http1,
+                    peer,
+                })
             }
-            Attempt::Unsent(request) => Err(Broken {
+            Attempt::Unsent(body) => Err(Broken {
                 error: UpstreamError::Broken("the backend closed the connection".to_owned()),
-                unsent: Some(request.into_body()),
+                unsent: Some(body),
                 reused,
             }),
             Attempt::Failed(error) => Err(Broken {
@@ -240,10 +243,16 @@ impl Pool {
         let stream = h2.begin();
         match h2.send.try_send_request(request).await {
             Ok(response) => {
-                let limit = self.limits.upstream_body_timeout;
-                Ok(sent(response, Protocol::Http2, h2.peer, |incoming| {
-                    UpstreamBody::http2(incoming, stream, limit)
-                }))
+                let (parts, incoming) = response.into_parts();
+                let body = UpstreamBody::http2(incoming, stream, self.limits.upstream_body_timeout);
+                Ok(Sent {
+                    status: parts.status,
+                    reason: None,
+                    headers: parts.headers,
+                    body: Box::new(body),
+                    protocol: Protocol::Http2,
+                    peer: h2.peer,
+                })
             }
             Err(mut error) => {
                 let unsent = error.take_message().map(Request::into_body);
@@ -264,26 +273,4 @@ struct Broken {
     unsent: Option<OutBody>,
     /// The connection had carried a request before.
     reused: bool,
-}
-
-fn sent(
-    response: Response<Incoming>,
-    protocol: Protocol,
-    peer: Option<SocketAddr>,
-    body: impl FnOnce(Incoming) -> UpstreamBody,
-) -> Sent {
-    let (parts, incoming) = response.into_parts();
-    let reason = parts
-        .extensions
-        .get::<hyper::ext::ReasonPhrase>()
-        .and_then(|reason| std::str::from_utf8(reason.as_bytes()).ok())
-        .map(Arc::from);
-    Sent {
-        status: parts.status,
-        reason,
-        headers: parts.headers,
-        body: Box::new(body(incoming)),
-        protocol,
-        peer,
-    }
 }
