@@ -14,7 +14,10 @@ use std::{
     sync::Arc,
 };
 
-use gateway_config::{FileTree, Input, Loaded, Settings, load, settings};
+use gateway_config::{
+    FileTree, Input, Loaded, RequestKey, Route, Settings, load, settings, snapshot::ApiKind,
+};
+use http::{HeaderMap, HeaderValue, Method};
 
 fn folder(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
@@ -117,4 +120,73 @@ fn an_extract_with_a_gateway() {
         14,
         0,
     );
+}
+
+/// A path and query that the template matches.
+fn instance(template: &str) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        out += &rest[..open];
+        let close = rest.find('}').unwrap();
+        out += if rest[open..].starts_with("{*") {
+            "any/thing"
+        } else {
+            "v1"
+        };
+        rest = &rest[close + 1..];
+    }
+    (out + rest).replace('*', "any/thing")
+}
+
+/// Every operation of the real extracts answers a request made from its own template.
+#[test]
+fn every_operation_is_reached_by_its_own_template() {
+    let mut reached = 0;
+    for name in [
+        "anotherRedbeard__apimdemo-environment",
+        "mitulashah__demo-integrationsvcs",
+    ] {
+        let Some(root) = folder(name) else { return };
+        let (settings, _) = settings::parse(&[]);
+        let snapshot = load_tree(&read(&root), &settings).snapshot.unwrap();
+        for api in snapshot.apis().iter().filter(|a| a.refused.is_none()) {
+            let revision = if api.api.is_current_revision {
+                String::new()
+            } else {
+                format!(";rev={}", api.api.revision)
+            };
+            for operation in api.operations.iter() {
+                let template = instance(&operation.operation.url_template);
+                let (path, query) = template.split_once('?').unwrap_or((&template, ""));
+                let path = format!("/{}{revision}{path}", api.effective_path);
+                let mut headers = HeaderMap::new();
+                if let Some(action) = &operation.soap_action {
+                    headers.insert("soapaction", HeaderValue::from_str(action).unwrap());
+                }
+                let method = Method::from_bytes(operation.operation.method.as_bytes()).unwrap();
+                let key = RequestKey {
+                    scheme: if api.protocols.https { "https" } else { "http" },
+                    host: "h",
+                    method: &method,
+                    path: &path,
+                    query,
+                    headers: &headers,
+                    websocket: api.kind == ApiKind::WebSocket,
+                };
+                match snapshot.route(&key) {
+                    Route::Matched(m) => {
+                        assert_eq!(
+                            m.operation.operation.id, operation.operation.id,
+                            "{method} {path}?{query}"
+                        );
+                        assert_eq!(m.api.api, api.api);
+                        reached += 1;
+                    }
+                    other => panic!("{method} {path}?{query}: {other:?}"),
+                }
+            }
+        }
+    }
+    assert!(reached > 200, "{reached}");
 }

@@ -186,3 +186,155 @@ fn read_protocols(f: &mut Fields<'_, '_>, kind: ApiKind) -> (Protocols, Vec<Arc<
     }
     (protocols, names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(json: &str, revision: Option<&str>) -> (Option<ApiInfo>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let node = crate::doc::read("a.json", json.as_bytes(), &mut problems).unwrap();
+        let entity = Entity {
+            name: "echo".into(),
+            path: "a.json".into(),
+            properties: Some(node),
+            overlay: None,
+        };
+        let info = read(&entity, revision, &mut problems);
+        (info, problems)
+    }
+
+    #[test]
+    fn absent_properties_take_the_safe_value() {
+        let (info, problems) = api(r#"{"path": ""}"#, None);
+        let info = info.unwrap();
+        assert_eq!(problems, []);
+        assert_eq!(
+            (&*info.display_name, &*info.path, &*info.revision),
+            ("echo", "", "1")
+        );
+        assert!(
+            info.subscription_required,
+            "a key is needed unless the API says otherwise"
+        );
+        assert_eq!(
+            info.protocols,
+            Protocols {
+                https: true,
+                ..Protocols::default()
+            }
+        );
+        assert_eq!(
+            (&*info.key_header_text, &*info.key_query),
+            (KEY_HEADER, KEY_QUERY)
+        );
+        assert_eq!(info.kind, ApiKind::Http);
+        assert!(!info.offline && info.refused.is_none() && info.version.is_none());
+    }
+
+    #[test]
+    fn everything_is_read() {
+        let (info, problems) = api(
+            r#"{"path": "/team/echo/", "displayName": "Echo", "apiRevision": "4", "apiVersion": "v2",
+                "apiVersionSetId": "/subscriptions/s/apiVersionSets/set", "protocols": ["HTTP", "wss"], "type": "WebSocket",
+                "serviceUrl": "wss://b.example/x", "subscriptionRequired": false, "isOnline": false,
+                "subscriptionKeyParameterNames": {"header": "Api-Key", "query": "code"}}"#,
+            None,
+        );
+        let info = info.unwrap();
+        assert_eq!(problems, []);
+        assert_eq!(
+            (&*info.path, &*info.revision, info.version.as_deref()),
+            ("team/echo", "4", Some("v2"))
+        );
+        assert_eq!(info.version_set.as_deref(), Some("set"));
+        assert_eq!(
+            info.protocols,
+            Protocols {
+                http: true,
+                wss: true,
+                ..Protocols::default()
+            }
+        );
+        assert_eq!(info.kind, ApiKind::WebSocket);
+        assert_eq!(
+            (info.key_header.as_str(), &*info.key_header_text, &*info.key_query),
+            ("api-key", "Api-Key", "code")
+        );
+        assert!(info.offline && !info.subscription_required);
+        assert_eq!(info.service_url.map(|u| u.port), Some(443));
+    }
+
+    #[test]
+    fn the_folder_says_which_revision_it_is() {
+        let (info, _) = api(
+            r#"{"path": "e", "apiRevision": "1", "isCurrent": true}"#,
+            Some("7"),
+        );
+        assert_eq!(&*info.unwrap().revision, "7");
+    }
+
+    #[test]
+    fn without_a_path_there_is_no_api() {
+        for (json, code) in [
+            ("{}", "missing-property"),
+            (r#"{"path": ["a"]}"#, "wrong-type"),
+            (r#"{"path": "a/../b"}"#, "bad-path"),
+            (r#"{"path": "a//b"}"#, "bad-path"),
+            (r#"{"path": "a?b"}"#, "bad-path"),
+            (r#"{"path": "a;rev=2"}"#, "bad-path"),
+            (r#"{"path": "a/{id}"}"#, "bad-path"),
+            (r#"{"path": "a/*"}"#, "bad-path"),
+        ] {
+            let (info, problems) = api(json, None);
+            assert!(info.is_none(), "{json}");
+            assert_eq!(problems[0].code, code, "{json}");
+        }
+        let long = format!(r#"{{"path": "{}"}}"#, "x".repeat(401));
+        assert!(api(&long, None).0.is_none());
+    }
+
+    #[test]
+    fn with_a_path_a_mistake_refuses_it() {
+        for (json, code, part) in [
+            (r#"{"path": "a", "type": "rest"}"#, "unknown-value", "known here"),
+            (
+                r#"{"path": "a", "type": "graphq"}"#,
+                "unknown-value",
+                "did you mean `graphql`?",
+            ),
+            (r#"{"path": "a", "protocols": "https"}"#, "wrong-type", "a list"),
+            (
+                r#"{"path": "a", "protocols": ["ftp"]}"#,
+                "unknown-value",
+                "no protocol",
+            ),
+            (r#"{"path": "a", "serviceUrl": "x"}"#, "bad-url", "scheme"),
+            (
+                r#"{"path": "a", "subscriptionRequired": "perhaps"}"#,
+                "wrong-type",
+                "true or false",
+            ),
+            (
+                r#"{"path": "a", "subscriptionKeyParameterNames": {"header": "a b"}}"#,
+                "bad-header-name",
+                "no header name",
+            ),
+            (
+                r#"{"path": "a", "subscriptionKeyParameterNames": 7}"#,
+                "wrong-type",
+                "an object",
+            ),
+        ] {
+            let (info, problems) = api(json, None);
+            assert!(info.unwrap().refused.is_some(), "{json}");
+            assert_eq!(problems[0].code, code, "{json}");
+            assert!(
+                problems[0].message.contains(part),
+                "{json}: {}",
+                problems[0].message
+            );
+            assert_eq!(problems[0].line, 1);
+        }
+    }
+}

@@ -123,3 +123,113 @@ pub(crate) fn substitute(text: &str, known: impl Fn(&str) -> Option<Arc<str>>) -
     out.push_str(rest);
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    fn named_value(json: &str) -> (Option<(Arc<str>, Arc<str>, bool)>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let node = crate::doc::read("n.json", json.as_bytes(), &mut problems).unwrap();
+        let entity = Entity {
+            name: "65e2".into(),
+            path: "n.json".into(),
+            properties: Some(node),
+            overlay: None,
+        };
+        let secrets = |r: &SecretRef| match r {
+            SecretRef::Env(name) => Ok(Secret::new(format!("${name}"))),
+            _ => Err("no such file".to_owned()),
+        };
+        let value = read(&entity, &secrets, &mut problems).map(|v| (v.display_name, v.value, v.secret));
+        (value, problems)
+    }
+
+    #[test]
+    fn values() {
+        for (json, expected) in [
+            (r#"{"displayName": "who", "value": "me"}"#, ("who", "me", false)),
+            (
+                r#"{"displayName": "who", "value": "me", "secret": true}"#,
+                ("who", "me", true),
+            ),
+            (r#"{"displayName": "n", "value": 7}"#, ("n", "7", false)),
+            (r#"{"displayName": "e", "value": ""}"#, ("e", "", false)),
+            (r#"{"value": "x"}"#, ("65e2", "x", false)),
+            // What comes by reference is a secret, whatever the folder says.
+            (
+                r#"{"displayName": "r", "value": {"env": "A"}}"#,
+                ("r", "$A", true),
+            ),
+        ] {
+            let (got, problems) = named_value(json);
+            assert_eq!(problems, [], "{json}");
+            let got = got.unwrap();
+            assert_eq!((&*got.0, &*got.1, got.2), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn without_a_value() {
+        let long = format!(r#"{{"value": "{}"}}"#, "x".repeat(4097));
+        for (json, code, severity, part) in [
+            (
+                r#"{"displayName": "s", "secret": true}"#,
+                "no-value",
+                Severity::Warning,
+                "- name: 65e2",
+            ),
+            (
+                r#"{"displayName": "s", "keyVault": {"secretIdentifier": "https://v/secrets/s"}}"#,
+                "no-value",
+                Severity::Warning,
+                "Key Vault",
+            ),
+            (
+                r#"{"value": {"file": "/x"}}"#,
+                "bad-secret",
+                Severity::Scope,
+                "no such file",
+            ),
+            (
+                r#"{"value": ["x"]}"#,
+                "bad-secret",
+                Severity::Scope,
+                "must be text",
+            ),
+            (long.as_str(), "value-too-long", Severity::Scope, "4096"),
+        ] {
+            let (value, problems) = named_value(json);
+            assert!(value.is_none(), "{json}");
+            assert_eq!(
+                (problems[0].code, problems[0].severity),
+                (code, severity),
+                "{json}"
+            );
+            assert!(
+                problems[0].message.contains(part),
+                "{json}: {}",
+                problems[0].message
+            );
+        }
+    }
+
+    #[test]
+    fn substitution() {
+        let known = |name: &str| (name == "a").then(|| Arc::from("1"));
+        for (text, expected) in [
+            ("x{{a}}y{{ a }}", Ok("x1y1")),
+            ("no names", Ok("no names")),
+            ("open {{a", Ok("open {{a")),
+            ("{{b}}", Err("`b`")),
+            ("{{}}", Err("``")),
+        ] {
+            match (substitute(text, known), expected) {
+                (Ok(got), Ok(wanted)) => assert_eq!(got, wanted, "{text}"),
+                (Err(got), Err(part)) => assert!(got.contains(part), "{text}: {got}"),
+                (got, wanted) => panic!("{text}: {got:?} instead of {wanted:?}"),
+            }
+        }
+    }
+}

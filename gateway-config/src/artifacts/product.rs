@@ -71,3 +71,63 @@ fn builtin_group(id: &str) -> context::Group {
         name: name.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_and_defaults() {
+        let read_one = |json: &str| {
+            let mut problems = Vec::new();
+            let node = crate::doc::read("p.json", json.as_bytes(), &mut problems).unwrap();
+            let info = Entity {
+                name: "p".into(),
+                path: "p.json".into(),
+                properties: Some(node),
+                overlay: None,
+            };
+            let link = |n: &str| (n.to_owned(), String::new());
+            let folder = ProductFolder {
+                info: Some(info),
+                apis: [link("a")].into(),
+                groups: [link("guests"), link("Team")].into(),
+                ..ProductFolder::default()
+            };
+            let groups = [(
+                "team".to_owned(),
+                context::Group {
+                    id: "team".into(),
+                    name: "The team".into(),
+                },
+            )]
+            .into();
+            (read("p", &folder, &groups, &mut problems), problems)
+        };
+        let (entry, problems) = read_one("{}");
+        let product = entry.unwrap().product;
+        assert_eq!(problems, []);
+        assert!(
+            product.subscription_required,
+            "a product is open only when it says so"
+        );
+        assert!(!product.published && !product.approval_required);
+        let names: Vec<&str> = product.groups.iter().map(|g| &*g.name).collect();
+        assert_eq!(names, ["The team", "Guests"]);
+        let (entry, _) = read_one(
+            r#"{"displayName": "P", "state": "Published", "subscriptionRequired": false, "approvalRequired": true, "subscriptionsLimit": 3}"#,
+        );
+        let entry = entry.unwrap();
+        assert_eq!(
+            (
+                &*entry.product.name,
+                entry.product.subscriptions_limit,
+                entry.apis.len()
+            ),
+            ("P", Some(3), 1)
+        );
+        assert!(entry.product.published && !entry.product.subscription_required);
+        let (entry, problems) = read_one(r#"{"subscriptionRequired": "no"}"#);
+        assert!(entry.is_none() && problems[0].code == "wrong-type");
+    }
+}

@@ -211,7 +211,150 @@ fn unknown_user(id: &str) -> Arc<context::User> {
 
 #[cfg(test)]
 mod tests {
-    use super::ticks;
+    use super::*;
+    use crate::{Secret, SecretRef};
+
+    fn subscription(name: &str, json: &str) -> (Option<SubscriptionEntry>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let node = crate::doc::read("s.json", json.as_bytes(), &mut problems).unwrap();
+        let entity = Entity {
+            name: name.into(),
+            path: "s.json".into(),
+            properties: Some(node),
+            overlay: None,
+        };
+        let ada = context::User {
+            id: "Ada".into(),
+            email: "ada@example.com".into(),
+            ..context::User::default()
+        };
+        let users = [("ada".to_owned(), Arc::new(ada))].into();
+        let secrets = |r: &SecretRef| match r {
+            SecretRef::File(path) => Ok(Secret::new(format!("from {path}"))),
+            _ => Err("no such variable".to_owned()),
+        };
+        let entry = read(&entity, &users, &secrets, &mut problems);
+        (entry, problems)
+    }
+
+    #[test]
+    fn scopes() {
+        use SubscriptionScope::{AllApis, Api, Product};
+        const SERVICE: &str =
+            "/subscriptions/1/resourceGroups/g/providers/Microsoft.ApiManagement/service/svc";
+        for (scope, expected) in [
+            ("/products/starter", Some(Product("starter".into()))),
+            (
+                &format!("{SERVICE}/products/starter"),
+                Some(Product("starter".into())),
+            ),
+            ("/apis/echo", Some(Api("echo".into()))),
+            ("/apis/echo;rev=2", Some(Api("echo".into()))),
+            (&format!("{SERVICE}/apis/echo"), Some(Api("echo".into()))),
+            ("/apis", Some(AllApis)),
+            (&format!("{SERVICE}/apis"), Some(AllApis)),
+            (&format!("{SERVICE}/"), Some(AllApis)),
+            ("/", Some(AllApis)),
+            ("/products", None),
+            ("/users/1", None),
+            ("echo", None),
+        ] {
+            let (entry, problems) =
+                subscription("s", &format!(r#"{{"scope": "{scope}", "state": "active"}}"#));
+            assert_eq!(entry.map(|e| e.scope), expected, "{scope}");
+            assert_eq!(problems.is_empty(), expected.is_some(), "{scope}: {problems:?}");
+        }
+        assert_eq!(
+            subscription("Master", r#"{"state": "active"}"#).0.unwrap().scope,
+            AllApis
+        );
+        assert!(subscription("other", r#"{"state": "active"}"#).0.is_none());
+    }
+
+    #[test]
+    fn states_are_never_guessed() {
+        for (state, good) in [
+            ("active", true),
+            ("Suspended", true),
+            ("submitted", true),
+            ("rejected", true),
+            ("cancelled", true),
+            ("expired", true),
+            ("", false),
+            ("ok", false),
+        ] {
+            let (entry, _) = subscription("s", &format!(r#"{{"scope": "/apis", "state": "{state}"}}"#));
+            assert_eq!(entry.is_some(), good, "{state}");
+        }
+        assert_eq!(
+            subscription("s", r#"{"scope": "/apis"}"#).1[0].code,
+            "missing-property"
+        );
+    }
+
+    #[test]
+    fn keys_and_owner() {
+        let (entry, problems) = subscription(
+            "s",
+            r#"{"scope": "/apis", "state": "active", "displayName": "S", "ownerId": "/x/users/ADA", "allowTracing": true,
+                "primaryKey": "k", "secondaryKey": {"file": "/k2"}, "createdDate": "1970-01-01", "startDate": "later"}"#,
+        );
+        let entry = entry.unwrap();
+        assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), ["bad-date"]);
+        let s = &entry.subscription;
+        assert_eq!(
+            (s.primary_key.as_deref(), s.secondary_key.as_deref()),
+            (Some("k"), Some("from /k2"))
+        );
+        assert_eq!(entry.owner.unwrap().email.as_ref(), "ada@example.com");
+        assert!(entry.allow_tracing && s.start_ticks.is_none() && s.created_ticks > 0);
+        let (entry, _) = subscription(
+            "s",
+            r#"{"scope": "/apis", "state": "active", "ownerId": "/users/nobody", "primaryKey": ""}"#,
+        );
+        let entry = entry.unwrap();
+        assert_eq!(entry.owner.unwrap().id.as_ref(), "nobody");
+        assert_eq!(entry.subscription.primary_key, None, "an empty key is no key");
+    }
+
+    #[test]
+    fn keys_that_are_unusable_refuse_the_subscription() {
+        let long = format!(
+            r#"{{"scope": "/apis", "state": "active", "primaryKey": "{}"}}"#,
+            "x".repeat(257)
+        );
+        for (json, part) in [
+            (
+                r#"{"scope": "/apis", "state": "active", "primaryKey": {"env": "NONE"}}"#,
+                "no such variable",
+            ),
+            (
+                r#"{"scope": "/apis", "state": "active", "primaryKey": {"envv": "A"}}"#,
+                "did you mean",
+            ),
+            (
+                r#"{"scope": "/apis", "state": "active", "primaryKey": {"env": "A", "file": "B"}}"#,
+                "must be text",
+            ),
+            (
+                r#"{"scope": "/apis", "state": "active", "primaryKey": ["a"]}"#,
+                "must be text",
+            ),
+            (
+                r##"{"scope": "/apis", "state": "active", "primaryKey": "{#k#}"}"##,
+                "not replaced",
+            ),
+            (long.as_str(), "more than 256"),
+        ] {
+            let (entry, problems) = subscription("s", json);
+            assert!(entry.is_none(), "{json}");
+            assert!(
+                problems[0].message.contains(part),
+                "{json}: {}",
+                problems[0].message
+            );
+        }
+    }
 
     #[test]
     fn dates_become_ticks() {

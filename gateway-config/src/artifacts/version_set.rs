@@ -46,3 +46,54 @@ pub(crate) fn read(entity: &Entity, problems: &mut Vec<Problem>) -> Option<Versi
     f.report(Severity::Scope, "unknown-value", "versioningScheme", at, message);
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemes() {
+        let header = http::HeaderName::from_static("x-v");
+        for (json, expected, code) in [
+            (
+                r#"{"versioningScheme": "Segment"}"#,
+                Some(VersionPlace::Segment),
+                None,
+            ),
+            (
+                r#"{"versioningScheme": "query", "versionQueryName": "v"}"#,
+                Some(VersionPlace::Query("v".into())),
+                None,
+            ),
+            (
+                r#"{"versioningScheme": "HEADER", "versionHeaderName": "X-V"}"#,
+                Some(VersionPlace::Header(header)),
+                None,
+            ),
+            (r#"{"versioningScheme": "Query"}"#, None, Some("missing-property")),
+            (
+                r#"{"versioningScheme": "Header"}"#,
+                None,
+                Some("missing-property"),
+            ),
+            (
+                r#"{"versioningScheme": "Header", "versionHeaderName": "x v"}"#,
+                None,
+                Some("bad-header-name"),
+            ),
+            (r#"{"versioningScheme": "Path"}"#, None, Some("unknown-value")),
+            ("{}", None, Some("missing-property")),
+        ] {
+            let mut problems = Vec::new();
+            let node = crate::doc::read("v.json", json.as_bytes(), &mut problems).unwrap();
+            let entity = Entity {
+                name: "v".into(),
+                path: "v.json".into(),
+                properties: Some(node),
+                overlay: None,
+            };
+            assert_eq!(read(&entity, &mut problems), expected, "{json}");
+            assert_eq!(problems.first().map(|p| p.code), code, "{json}");
+        }
+    }
+}

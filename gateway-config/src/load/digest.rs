@@ -94,3 +94,68 @@ fn hex(bytes: &[u8]) -> String {
             out
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(files: &[(&str, &str)], overlay: Option<&str>, gateway: &str) -> Arc<str> {
+        let tree: FileTree = files
+            .iter()
+            .map(|(p, t)| ((*p).to_owned(), Arc::from(t.as_bytes())))
+            .collect();
+        of(
+            &tree,
+            overlay.map(|o| OverlayFile {
+                path: "o",
+                bytes: o.as_bytes(),
+            }),
+        )
+        .revision(gateway)
+    }
+
+    #[test]
+    fn the_revision_changes_with_everything_and_nothing_else() {
+        let base = revision(&[("a/x", "1"), ("b/y", "2")], Some("o"), "g");
+        assert_eq!(base.len(), 32);
+        assert_eq!(
+            base,
+            revision(&[("b/y", "2"), ("a/x", "1")], Some("o"), "g"),
+            "order is the tree's"
+        );
+        for other in [
+            revision(&[("a/x", "1"), ("b/y", "3")], Some("o"), "g"),
+            revision(&[("a/x", "12"), ("b/y", "")], Some("o"), "g"),
+            revision(&[("a/x1", ""), ("b/y", "2")], Some("o"), "g"),
+            revision(&[("a/x", "1")], Some("o"), "g"),
+            revision(&[("a/x", "1"), ("b/y", "2")], Some("p"), "g"),
+            revision(&[("a/x", "1"), ("b/y", "2")], None, "g"),
+            revision(&[("a/x", "1"), ("b/y", "2")], Some("o"), "h"),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn entities_are_the_first_two_parts() {
+        for (path, entity) in [
+            ("apis/echo/policy.xml", "apis/echo"),
+            ("apis/echo;rev=2/operations/x/policy.xml", "apis/echo;rev=2"),
+            ("policy.xml", "policy.xml"),
+            ("named values/n/namedValueInformation.json", "named values/n"),
+            ("a/b", "a/b"),
+        ] {
+            assert_eq!(entity_of(path), entity);
+        }
+    }
+
+    #[test]
+    fn entities_whose_files_stand_apart_are_one() {
+        // `!` sorts before `/`, so `a!` comes between nothing and `a/`; `a b` between `a` and `a/x`.
+        let tree: FileTree = ["k/a/1", "k/a b/1", "k/a/2"]
+            .iter()
+            .map(|p| ((*p).to_owned(), Arc::from(p.as_bytes())))
+            .collect();
+        assert_eq!(of(&tree, None).entities.len(), 2);
+    }
+}

@@ -108,3 +108,45 @@ fn service_name(settings: &Settings) -> Option<Arc<str>> {
     let name = host.split(['.', ':', '/']).next()?;
     (!name.is_empty()).then(|| name.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn names_from_setting_token_and_endpoint() {
+        for (setting, token, endpoint, name_, service) in [
+            (Some("g"), Some("other&x&y"), None, Some("g"), None),
+            (None, Some("edge-1&202701010000&c2ln"), None, Some("edge-1"), None),
+            (None, Some("no ampersand"), None, None, None),
+            (
+                None,
+                None,
+                Some("https://contoso.configuration.azure-api.net/"),
+                None,
+                Some("contoso"),
+            ),
+            (
+                None,
+                None,
+                Some("contoso.configuration.azure-api.net"),
+                None,
+                Some("contoso"),
+            ),
+            (None, None, Some("localhost:8443"), None, Some("localhost")),
+            (None, None, None, None, None),
+        ] {
+            let mut settings = Settings {
+                gateway_name: setting.map(Into::into),
+                ..Settings::default()
+            };
+            settings.config.endpoint = endpoint.map(Into::into);
+            if let Some(token) = token {
+                settings.config.auth = Auth::GatewayKey(Secret::new(token));
+            }
+            assert_eq!(name(&settings).as_deref(), name_);
+            assert_eq!(service_name(&settings).as_deref(), service);
+        }
+    }
+}

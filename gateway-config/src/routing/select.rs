@@ -135,3 +135,38 @@ fn soap_action(headers: &HeaderMap) -> Option<&str> {
             .then(|| value.trim().trim_matches('"'))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn actions() {
+        for (name, value, expected) in [
+            ("soapaction", "\"urn:a\"", Some("urn:a")),
+            ("soapaction", " urn:a ", Some("urn:a")),
+            ("soapaction", "\"\"", Some("")),
+            (
+                "content-type",
+                "application/soap+xml;action=\"urn:b\"",
+                Some("urn:b"),
+            ),
+            (
+                "content-type",
+                "application/soap+xml; charset=utf-8; Action=urn:b",
+                Some("urn:b"),
+            ),
+            ("content-type", "text/xml", None),
+            ("accept", "text/xml", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            );
+            assert_eq!(soap_action(&headers), expected, "{name}: {value}");
+        }
+    }
+}

@@ -190,3 +190,211 @@ fn the_generated_page_is_current() {
         "docs/settings.md is stale: run UPDATE_DOCS=1 cargo test -p gateway-config"
     );
 }
+
+#[test]
+fn every_form_of_every_value() {
+    fn level(s: &Settings) -> String {
+        format!("{:?}", s.logs.level)
+    }
+    fn tags(s: &Settings) -> String {
+        format!("{:?}", s.metrics.statsd_tags)
+    }
+    fn auth(s: &Settings) -> String {
+        format!("{:?}", s.config.auth)
+    }
+    type Get = fn(&Settings) -> String;
+    let rows: &[(&str, &str, Get, &str)] = &[
+        (
+            "telemetry.logs.std",
+            "JSON",
+            |s| format!("{:?}", s.logs.std),
+            "Json",
+        ),
+        (
+            "telemetry.logs.std",
+            "false",
+            |s| format!("{:?}", s.logs.std),
+            "None",
+        ),
+        ("telemetry.logs.std.level", "warning", level, "Warn"),
+        ("telemetry.logs.std.level", "ALL", level, "All"),
+        (
+            "telemetry.logs.local",
+            "localSyslog",
+            |s| format!("{:?}", s.logs.local),
+            "LocalSyslog",
+        ),
+        (
+            "telemetry.metrics.local.statsd.tag-format",
+            "ibrato",
+            tags,
+            "Librato",
+        ),
+        (
+            "telemetry.metrics.local.statsd.tag-format",
+            "dogstatsd",
+            tags,
+            "DogStatsD",
+        ),
+        (
+            "telemetry.metrics.local.statsd.endpoint",
+            "udp://s:8125",
+            |s| format!("{:?}", s.metrics.statsd_endpoint),
+            "Some(\"s:8125\")",
+        ),
+        (
+            "telemetry.metrics.local.statsd.sampling",
+            "0.5",
+            |s| s.metrics.statsd_sampling.to_string(),
+            "0.5",
+        ),
+        (
+            "telemetry.metrics.prometheus.port",
+            "0",
+            |s| format!("{:?}", s.metrics.prometheus_port),
+            "None",
+        ),
+        (
+            "observability.opentelemetry.histogram.buckets",
+            "1, 2.5",
+            |s| format!("{:?}", s.metrics.otel_buckets),
+            "[1.0, 2.5]",
+        ),
+        ("config.service.auth", "gatewaykey n&1&2", auth, "GatewayKey(***)"),
+        (
+            "config.service.auth",
+            "WorkloadIdentity",
+            auth,
+            "WorkloadIdentity",
+        ),
+        (
+            "kernel.mode",
+            "Required",
+            |s| format!("{:?}", s.kernel),
+            "Required",
+        ),
+        (
+            "admin.address",
+            "none",
+            |s| format!("{:?}", s.admin_address),
+            "None",
+        ),
+        (
+            "net.server.address",
+            "::1",
+            |s| s.server.address.to_string(),
+            "::1",
+        ),
+        (
+            "net.server.tls.unknown-name",
+            "refuse",
+            |s| s.server.refuse_unknown_names.to_string(),
+            "true",
+        ),
+        (
+            "net.server.tls.ciphers.allowed-suites",
+            "A, B",
+            |s| s.server.ciphers.len().to_string(),
+            "2",
+        ),
+        ("NO_PROXY", "a,b , ", |s| s.client.no_proxy.len().to_string(), "2"),
+        (
+            "limits.request.header.bytes",
+            "32KiB",
+            |s| s.limits.header_bytes.to_string(),
+            "32768",
+        ),
+        (
+            "limits.expression.steps",
+            "5000",
+            |s| s.limits.expression_steps.to_string(),
+            "5000",
+        ),
+        (
+            "compatibility.missing-variable",
+            "null",
+            |s| s.compat.missing_variable_is_null.to_string(),
+            "true",
+        ),
+        (
+            "compatibility.unsupported-policies",
+            "refuse",
+            |s| s.compat.refuse_unsupported_policies.to_string(),
+            "true",
+        ),
+        (
+            "compatibility.backend-failure",
+            "502",
+            |s| s.compat.gateway_errors.to_string(),
+            "true",
+        ),
+        (
+            "runtime.deployment.mechanism",
+            "Helm",
+            |s| format!("{:?}", s.deployment),
+            "[(\"mechanism\", \"Helm\")]",
+        ),
+        ("runtime.workers", "3", |s| s.workers.to_string(), "3"),
+    ];
+    for (name, value, get, expected) in rows {
+        let (settings, problems) = one(name, value);
+        assert!(
+            problems.iter().all(|p| p.code != "bad-setting"),
+            "{name}={value}: {problems:?}"
+        );
+        assert_eq!(get(&settings), *expected, "{name}={value}");
+    }
+}
+
+#[test]
+fn bad_values_say_what_would_be_right() {
+    for (name, value, part) in [
+        ("telemetry.metrics.local.statsd.sampling", "2", "0 to 1"),
+        ("telemetry.logs.local.rfc5424.facility", "24", "0 to 23"),
+        (
+            "observability.opentelemetry.histogram.buckets",
+            "5,1",
+            "rising list",
+        ),
+        (
+            "observability.opentelemetry.histogram.buckets",
+            "a",
+            "rising list",
+        ),
+        ("net.server.address", "localhost", "no IP address"),
+        ("kernel.mode", "on", "none of auto, off, required"),
+        ("limits.request.header.bytes", "5GiB", "too large"),
+        ("limits.idle.timeout", "0s", "more than zero"),
+        ("compatibility.backend-failure", "503", "neither `500` nor `502`"),
+        ("config.service.auth.tokenAudience", "", "empty"),
+        ("runtime.workers", "-1", "0 to 1024"),
+    ] {
+        let (_, problems) = one(name, value);
+        let found = problems
+            .iter()
+            .find(|p| p.code == "bad-setting")
+            .unwrap_or_else(|| panic!("{name}: {problems:?}"));
+        assert_eq!(found.severity, Severity::Fatal);
+        assert!(found.message.contains(part), "{name}: {}", found.message);
+        assert_eq!((found.element.as_deref(), found.line), (Some(name), 7));
+    }
+}
+
+#[test]
+fn a_bad_value_leaves_the_default() {
+    let (settings, problems) = one("net.server.http.port", "x");
+    assert_eq!((settings.server.http_port, problems.len()), (8080, 1));
+}
+
+#[test]
+fn the_page_lists_every_setting() {
+    let page = markdown();
+    for entry in TABLE {
+        assert!(page.contains(&format!("| `{}` |", entry.name)), "{}", entry.name);
+        assert!(
+            !entry.help.is_empty() && !entry.values.is_empty(),
+            "{}",
+            entry.name
+        );
+    }
+}

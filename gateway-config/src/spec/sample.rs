@@ -69,3 +69,51 @@ fn object(root: &Node, schema: &Node, depth: usize, left: &mut usize) -> Value {
     }
     Value::Object(members)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples() {
+        let root =
+            "defs:\n  Loop: {type: object, properties: {next: {$ref: '#/defs/Loop'}, n: {type: integer}}}\n";
+        for (schema, expected) in [
+            ("{type: string}", Some(r#""string""#)),
+            ("{type: [string, 'null']}", Some(r#""string""#)),
+            ("{type: integer}", Some("0")),
+            ("{type: boolean}", Some("true")),
+            ("{type: string, example: x}", Some(r#""x""#)),
+            ("{type: string, default: d}", Some(r#""d""#)),
+            ("{enum: [b, a]}", Some(r#""b""#)),
+            ("{type: array, items: {type: number}}", Some("[0]")),
+            ("{type: array}", Some("[]")),
+            (
+                "{properties: {a: {type: string}, b: {}}}",
+                Some(r#"{"a":"string"}"#),
+            ),
+            (
+                "{allOf: [{properties: {a: {type: integer}}}, {properties: {b: {type: boolean}}}]}",
+                Some(r#"{"a":0,"b":true}"#),
+            ),
+            ("{oneOf: [{type: integer}, {type: string}]}", Some("0")),
+            ("{anyOf: [{type: string}]}", Some(r#""string""#)),
+            ("{$ref: '#/defs/None'}", None),
+            ("{}", None),
+        ] {
+            let mut problems = Vec::new();
+            let root = crate::doc::read("r.yaml", root.as_bytes(), &mut problems).unwrap();
+            let schema_node = crate::doc::read("s.yaml", schema.as_bytes(), &mut problems).unwrap();
+            assert_eq!(sample(&root, &schema_node).as_deref(), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn recursion_and_width_are_cut() {
+        let mut problems = Vec::new();
+        let text = "{defs: {L: {type: object, properties: {a: {$ref: '#/defs/L'}, b: {$ref: '#/defs/L'}, c: {$ref: '#/defs/L'}, d: {$ref: '#/defs/L'}}}}}";
+        let root = crate::doc::read("r.yaml", text.as_bytes(), &mut problems).unwrap();
+        let schema = crate::doc::read("s.yaml", b"{$ref: '#/defs/L'}", &mut problems).unwrap();
+        assert!(sample(&root, &schema).unwrap().len() < 10_000);
+    }
+}
