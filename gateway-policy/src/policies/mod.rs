@@ -29,6 +29,7 @@ mod find_and_replace;
 mod forward_request;
 mod include_fragment;
 mod ip_filter;
+mod json_to_xml;
 mod jsonp;
 pub(crate) mod limit_concurrency;
 mod llm;
@@ -52,6 +53,7 @@ mod trace;
 mod validate_azure_ad_token;
 pub(crate) mod validate_jwt;
 mod wait;
+mod xml_to_json;
 
 pub use def::{AttributeDef, Child, Content, ElementDef};
 
@@ -165,6 +167,8 @@ pub static POLICIES: &[&PolicyDef] = &[
     &llm::token_limit::DEF,
     &llm::token_limit::AZURE,
     &find_and_replace::DEF,
+    &json_to_xml::DEF,
+    &xml_to_json::DEF,
     &jsonp::DEF,
     &log_to_eventhub::DEF,
     &quota::DEF,
@@ -195,7 +199,6 @@ pub static NOT_BUILT: &[&str] = &[
     "graphql-data-source",
     "invoke-dapr-binding",
     "invoke-request",
-    "json-to-xml",
     "llm-content-safety",
     "llm-semantic-cache-lookup",
     "llm-semantic-cache-store",
@@ -210,6 +213,5 @@ pub static NOT_BUILT: &[&str] = &[
     "validate-odata-request",
     "validate-parameters",
     "validate-status-code",
-    "xml-to-json",
     "xsl-transform",
 ];

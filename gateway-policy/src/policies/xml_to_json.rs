@@ -1,0 +1,249 @@
+//! `xml-to-json`: converts the body of the message its section edits.
+//!
+//! Source: "Convert XML to JSON" policy page; `policies.md` §7.10. `direct` maps as Json.NET does: `@name` for
+//! attributes, `#text` beside them, arrays for repeated elements. The shape of `javascript-friendly` is not
+//! public: here attributes lose their mark and text beside them is called `$`.
+
+use gateway_dotnet::xml::{LoadOptions, Node as XmlNode, parse_element};
+use http::header;
+use serde_json::{Map, Value as Json};
+
+use super::{
+    Flow, Policy, PolicyDef,
+    def::{ElementDef, attr},
+    json_to_xml::{names_type, put},
+};
+use crate::{
+    compile::{Compiler, Node},
+    context::Body,
+    exec::Run,
+    failure::Failure,
+    scope::{Scopes, Sections},
+    setting::{Setting, keywords},
+};
+
+pub(crate) static DEF: PolicyDef = PolicyDef {
+    element: ElementDef::new("xml-to-json", "Converts an XML body to JSON.").attributes(&[
+        attr("kind", "How elements and attributes are written.")
+            .required()
+            .expression()
+            .words(Kind::WORDS),
+        attr("apply", "Convert always, or only what is declared as XML.")
+            .required()
+            .expression()
+            .words(Apply::WORDS),
+        attr(
+            "consider-accept-header",
+            "Convert only if the request's `Accept` header asks for JSON.",
+        )
+        .expression()
+        .default("true"),
+        attr("always-array-child-elements", "Every child element is an array.")
+            .expression()
+            .default("false"),
+    ]),
+    sections: Sections::I.and(Sections::O).and(Sections::E),
+    tolerated: Sections::ALL,
+    scopes: Scopes::ALL,
+    once: false,
+    example: r#"<xml-to-json kind="direct" apply="always" consider-accept-header="false" />"#,
+    build,
+};
+
+keywords! {
+    /// `kind`
+    Kind { Friendly = "javascript-friendly", Direct = "direct" }
+}
+
+keywords! {
+    /// `apply`
+    Apply { Always = "always", ContentTypeXml = "content-type-xml" }
+}
+
+fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
+    let kind = compiler.attribute(node, "kind");
+    let apply = compiler.attribute(node, "apply");
+    let consider_accept = compiler.attribute(node, "consider-accept-header");
+    let always_array = compiler.attribute(node, "always-array-child-elements");
+    compiler.need_current_body();
+    compiler.policy(XmlToJson {
+        kind: kind?,
+        apply: apply?,
+        consider_accept: consider_accept?,
+        always_array: always_array?,
+    });
+    Some(())
+}
+
+#[derive(Debug)]
+struct XmlToJson {
+    kind: Setting<Kind>,
+    apply: Setting<Apply>,
+    consider_accept: Setting<bool>,
+    always_array: Setting<bool>,
+}
+
+impl Policy for XmlToJson {
+    fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        if *self.apply.get(run)? == Apply::ContentTypeXml
+            && !names_type(run.headers(), &header::CONTENT_TYPE, "xml")
+        {
+            return Ok(Flow::Next);
+        }
+        if *self.consider_accept.get(run)?
+            && !names_type(&run.context.request.headers, &header::ACCEPT, "json")
+        {
+            return Ok(Flow::Next);
+        }
+        let Body::Buffered(bytes) = run.body() else {
+            return Ok(Flow::Next);
+        };
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let root = parse_element(text.trim_start_matches('\u{feff}'), LoadOptions::NONE);
+        let root = root.map_err(|e| run.failure(format!("The body is not XML: {}", e.message)))?;
+        let shape = Shape {
+            kind: *self.kind.get(run)?,
+            always_array: *self.always_array.get(run)?,
+        };
+        let object = Map::from_iter([(name_of(&root), shape.element(&root))]);
+        put(run, Json::Object(object).to_string(), "application/json");
+        Ok(Flow::Next)
+    }
+}
+
+/// An element's name with its prefix, as written.
+fn name_of(element: &XmlNode) -> String {
+    let Some(name) = element.name() else {
+        return String::new();
+    };
+    match element
+        .prefix_of_namespace(&name.namespace)
+        .filter(|p| !p.is_empty())
+    {
+        Some(prefix) => format!("{prefix}:{}", name.local),
+        None => name.local.to_string(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Shape {
+    kind: Kind,
+    always_array: bool,
+}
+
+impl Shape {
+    /// The XML reader bounds how deep elements nest, so this may recurse.
+    fn element(self, element: &XmlNode) -> Json {
+        let mark = if self.kind == Kind::Direct { "@" } else { "" };
+        let mut members = Map::new();
+        for attribute in element.attributes() {
+            let name = attribute.name();
+            let name = if name.is_declaration() {
+                if &*name.local == "xmlns" {
+                    "xmlns".to_owned()
+                } else {
+                    format!("xmlns:{}", name.local)
+                }
+            } else {
+                match element
+                    .prefix_of_namespace(&name.namespace)
+                    .filter(|p| !p.is_empty())
+                {
+                    Some(prefix) => format!("{prefix}:{}", name.local),
+                    None => name.local.to_string(),
+                }
+            };
+            members.insert(format!("{mark}{name}"), attribute.value().into());
+        }
+        let children = element.elements();
+        if children.is_empty() {
+            let text = element.value();
+            return match (members.is_empty(), text.is_empty()) {
+                (true, true) => Json::Null,
+                (true, false) => text.into(),
+                (false, true) => Json::Object(members),
+                (false, false) => {
+                    let name = if self.kind == Kind::Direct { "#text" } else { "$" };
+                    members.insert(name.into(), text.into());
+                    Json::Object(members)
+                }
+            };
+        }
+        for child in children {
+            let (name, value) = (name_of(&child), self.element(&child));
+            match members.get_mut(&name) {
+                Some(Json::Array(items)) => items.push(value),
+                Some(one) => *one = Json::Array(vec![one.take(), value]),
+                None if self.always_array => {
+                    members.insert(name, Json::Array(vec![value]));
+                }
+                None => {
+                    members.insert(name, value);
+                }
+            }
+        }
+        Json::Object(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_support::check;
+
+    #[track_caller]
+    fn convert(xml: &str, attributes: &str, expected: &str) {
+        let text = format!("<xml-to-json apply='always' consider-accept-header='false' {attributes}/>");
+        let story = format!(
+            "forward; 200 content-length: {} content-type: application/json '{expected}'",
+            expected.len()
+        );
+        check("outbound", &text, &[&format!("200 {xml}")], &story);
+    }
+
+    #[test]
+    fn direct_is_json_nets_mapping() {
+        for (xml, expected) in [
+            ("<a><b>1</b><c/></a>", r#"{"a":{"b":"1","c":null}}"#),
+            (r#"<a x="1">t</a>"#, r##"{"a":{"@x":"1","#text":"t"}}"##),
+            ("<a><b>1</b><b>2</b></a>", r#"{"a":{"b":["1","2"]}}"#),
+            (
+                r#"<s:a xmlns:s="u"><s:b>1</s:b></s:a>"#,
+                r#"{"s:a":{"@xmlns:s":"u","s:b":"1"}}"#,
+            ),
+        ] {
+            convert(xml, "kind='direct'", expected);
+        }
+    }
+
+    #[test]
+    fn friendly_has_no_marks_and_arrays_can_be_forced() {
+        convert(
+            r#"<a x="1">t</a>"#,
+            "kind='javascript-friendly'",
+            r#"{"a":{"x":"1","$":"t"}}"#,
+        );
+        convert(
+            "<a><b>1</b></a>",
+            "kind='direct' always-array-child-elements='true'",
+            r#"{"a":{"b":["1"]}}"#,
+        );
+    }
+
+    #[test]
+    fn it_applies_only_where_it_should() {
+        check(
+            "outbound",
+            "<xml-to-json kind='direct' apply='content-type-xml'/>",
+            &["200 <a/>"],
+            "forward; 200 '<a/>'",
+        );
+        let always = "<xml-to-json kind='direct' apply='always' consider-accept-header='false'/>";
+        check(
+            "outbound",
+            always,
+            &["200 <a>"],
+            "forward; 500 xml-to-json/PolicyFailure",
+        );
+        check("outbound", always, &["200"], "forward; 200");
+    }
+}
