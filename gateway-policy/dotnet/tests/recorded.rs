@@ -97,6 +97,11 @@ fn patterns() {
 }
 
 #[test]
+fn elements() {
+    check("elements.jsonl");
+}
+
+#[test]
 fn more() {
     check("more.jsonl");
 }

@@ -55,6 +55,11 @@ fn normalized(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+const NAME_CUT: &str = "Unexpected end of file while parsing Name has occurred.";
+
+/// Units of the shortest element, `<a/>`: the original looks at no fewer on the top level.
+const SHORTEST: usize = 4;
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -152,7 +157,14 @@ impl<'a> Reader<'a> {
             if self.rest().is_empty() {
                 break;
             }
-            if !self.rest().starts_with('<') {
+            let cut = self
+                .rest()
+                .chars()
+                .take(SHORTEST)
+                .map(char::len_utf16)
+                .sum::<usize>()
+                < SHORTEST;
+            if !self.rest().starts_with('<') || cut {
                 return Err(self.error("Data at the root level is invalid."));
             }
             let has_root = document.root().is_some();
@@ -285,8 +297,12 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let start = self.at;
         let scopes = self.scopes.len();
+        if self.rest().starts_with('!') {
+            return Err(self.bad_markup(open));
+        }
         let (prefix, local) = self.qualified_name()?;
-        let (written, closed) = self.attributes()?;
+        self.check_name_end()?;
+        let (written, closed) = self.attributes(open)?;
         self.declare(&written)?;
         let namespace = self.namespace(&prefix, start)?;
         let node = Node::element(Name::unchecked(&namespace, &local));
@@ -325,6 +341,39 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
+    /// `<!` with nothing known behind it.
+    fn bad_markup(&mut self, open: &[Open]) -> Error {
+        self.at += 1;
+        let (expected, need) = match self.peek() {
+            Some('-') => {
+                self.at += 1;
+                ("'-'", 1)
+            }
+            Some('[') => {
+                self.at += 1;
+                ("'CDATA['", 6)
+            }
+            _ if open.is_empty() => ("'DOCTYPE'", 7),
+            _ => return self.unexpected("'--' or '[CDATA['"),
+        };
+        if self.rest().len() < need && !open.is_empty() {
+            self.at = self.text.len();
+            return self.unclosed(open);
+        }
+        self.unexpected(expected)
+    }
+
+    /// A tag's name must end at white space or the tag's end.
+    fn check_name_end(&self) -> Result<(), Error> {
+        match self.peek() {
+            Some(c) if !matches!(c, ' ' | '\t' | '\n' | '\r' | '/' | '>') => Err(self.error(&format!(
+                "The '{c}' character, hexadecimal value 0x{:02X}, cannot be included in a name.",
+                c as u32
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Content up to the next start tag. Gives the outermost element when it ends.
     fn content(&mut self, open: &mut Vec<Open>) -> Result<Option<Node>, Error> {
         while let Some(current) = open.last() {
@@ -350,7 +399,8 @@ impl<'a> Reader<'a> {
                 self.append(&node, Node::cdata(text))?;
             } else if let Some(misc) = self.misc()? {
                 self.append(&node, misc)?;
-            } else if self.rest().is_empty() {
+            } else if self.rest().is_empty() || self.rest() == "<" {
+                self.at = self.text.len();
                 return Err(self.unclosed(open));
             } else {
                 return Ok(None);
@@ -368,6 +418,11 @@ impl<'a> Reader<'a> {
     /// An end tag; true when it closes the outermost element.
     fn end_tag(&mut self, open: &mut Vec<Open>) -> Result<bool, Error> {
         let at = self.at;
+        let wanted = open.last().map_or("", |o| o.qualified.as_str());
+        if self.rest() == wanted {
+            self.at = self.text.len();
+            return Err(self.unclosed(open));
+        }
         let (prefix, local) = self.qualified_name()?;
         self.skip_blank();
         let Some(element) = open.pop() else {
@@ -408,22 +463,41 @@ impl<'a> Reader<'a> {
 
     fn unclosed(&self, open: &[Open]) -> Error {
         let names: Vec<&str> = open.iter().rev().map(|one| one.qualified.as_str()).collect();
+        let list = names.join(", ");
+        let stop = if list.is_empty() { "" } else { "." };
         self.error(&format!(
-            "Unexpected end of file has occurred. The following elements are not closed: {}.",
-            names.join(", ")
+            "Unexpected end of file has occurred. The following elements are not closed: {list}{stop}"
         ))
     }
 
     fn unexpected(&self, expected: &str) -> Error {
         match self.peek() {
             None => self.error("Unexpected end of file has occurred."),
-            Some(c) => self.error(&format!(
-                "'{c}' is an unexpected token. The expected token is {expected}."
-            )),
+            Some(_) => {
+                let token = self.token();
+                self.error(&format!(
+                    "'{token}' is an unexpected token. The expected token is {expected}."
+                ))
+            }
         }
     }
 
-    fn attributes(&mut self) -> Result<(Vec<Written>, bool), Error> {
+    /// What stands here, for a complaint: a whole name or one character.
+    fn token(&self) -> &'a str {
+        let rest = self.rest();
+        let name = rest.len() - rest.trim_start_matches(|c| is_name_char(c, false)).len();
+        let one = rest.chars().next().map_or(0, char::len_utf8);
+        &rest[..name.max(one)]
+    }
+
+    fn bad_start(&self, c: char) -> Error {
+        self.error(&format!(
+            "Name cannot begin with the '{c}' character, hexadecimal value 0x{:02X}.",
+            c as u32
+        ))
+    }
+
+    fn attributes(&mut self, open: &[Open]) -> Result<(Vec<Written>, bool), Error> {
         let mut all = Vec::new();
         loop {
             let spaced = self.skip_blank();
@@ -434,13 +508,30 @@ impl<'a> Reader<'a> {
                 return Ok((all, false));
             }
             let Some(next) = self.peek() else {
-                return Err(self.error("Unexpected end of file has occurred."));
+                return Err(self.unclosed(open));
             };
+            if next == '/' {
+                self.at += 1;
+                return Err(if self.rest().is_empty() {
+                    self.unclosed(open)
+                } else {
+                    self.unexpected("'>'")
+                });
+            }
+            if !is_name_char(next, true) {
+                return Err(self.bad_start(next));
+            }
             if !spaced {
-                return Err(self.error(&format!("'{next}' is an unexpected token. Expecting whitespace.")));
+                let token = self.token();
+                return Err(self.error(&format!(
+                    "'{token}' is an unexpected token. Expecting whitespace."
+                )));
             }
             let at = self.at;
             let (prefix, local) = self.qualified_name()?;
+            if self.peek() == Some(':') {
+                self.check_name_end()?;
+            }
             let value = self.quoted_value()?;
             all.push(Written {
                 prefix,
@@ -550,8 +641,13 @@ impl<'a> Reader<'a> {
         let code = u32::from_str_radix(&self.rest()[..digits], radix);
         let at = self.at;
         self.at += digits;
+        if self.rest().is_empty() {
+            let start = self.text[..at].rfind('&').unwrap_or(at);
+            return Err(self.error_at(start, "Unexpected end of file while parsing  has occurred."));
+        }
         if digits == 0 || !self.eat(";") {
-            return Err(self.error("Invalid syntax for a character reference."));
+            let kind = if radix == 16 { "hexadecimal" } else { "decimal" };
+            return Err(self.error(&format!("Invalid syntax for a {kind} numeric entity reference.")));
         }
         match code.ok().and_then(char::from_u32) {
             Some(c) if is_xml_char(c) => into.push(c),
@@ -564,22 +660,25 @@ impl<'a> Reader<'a> {
     fn name(&mut self) -> Result<String, Error> {
         let rest = self.rest();
         let Some(first) = rest.chars().next() else {
-            return Err(self.error("Unexpected end of file has occurred."));
+            return Err(self.error(NAME_CUT));
         };
         if !is_name_char(first, true) {
-            return Err(self.error(&format!(
-                "Name cannot begin with the '{first}' character, hexadecimal value 0x{:02X}.",
-                first as u32
-            )));
+            return Err(self.bad_start(first));
         }
         let len = rest.len() - rest.trim_start_matches(|c| is_name_char(c, false)).len();
         self.at += len;
+        if self.rest().is_empty() {
+            return Err(self.error(NAME_CUT));
+        }
         Ok(rest[..len].to_owned())
     }
 
     fn qualified_name(&mut self) -> Result<(String, String), Error> {
         let first = self.name()?;
         if self.eat(":") {
+            if matches!(self.rest(), "" | ">") {
+                return Err(self.error(NAME_CUT));
+            }
             Ok((first, self.name()?))
         } else {
             Ok((String::new(), first))

@@ -23,6 +23,7 @@ pub fn node_to_string(node: &Node, options: SaveOptions) -> String {
         omit_duplicates: options.0 & SaveOptions::OMIT_DUPLICATE_NAMESPACES.0 != 0,
         known: Vec::new(),
         written: Vec::new(),
+        mixed: false,
     };
     for ancestor in node.ancestors().into_iter().rev() {
         writer.learn(&ancestor.attributes());
@@ -85,6 +86,8 @@ struct Writer {
     known: Vec<Binding>,
     /// What the text written so far declares.
     written: Vec<Binding>,
+    /// Text has been written in this element or around it: from then on nothing is indented.
+    mixed: bool,
 }
 
 impl Writer {
@@ -93,6 +96,7 @@ impl Writer {
             if i > 0 && self.indent {
                 self.out.push('\n');
             }
+            self.mixed = false;
             self.node(node, 0);
         }
     }
@@ -103,10 +107,12 @@ impl Writer {
             Kind::Element { .. } => self.element(node, level),
             Kind::Text(text) => self.text(&text.borrow()),
             Kind::CData(text) => {
-                let text = text.borrow().replace("]]>", "]]]]><![CDATA[>");
+                let text = new_lines(&text.borrow()).replace("]]>", "]]]]><![CDATA[>");
                 self.out.push_str(&format!("<![CDATA[{text}]]>"));
             }
-            Kind::Comment(text) => self.out.push_str(&format!("<!--{}-->", text.borrow())),
+            Kind::Comment(text) => self
+                .out
+                .push_str(&format!("<!--{}-->", new_lines(&text.borrow()))),
             Kind::ProcessingInstruction { target, data } => {
                 let (target, data) = (target.borrow(), data.borrow());
                 let gap = if data.is_empty() { "" } else { " " };
@@ -171,17 +177,18 @@ impl Writer {
         }
         self.out.push('>');
         let children = node.nodes();
-        let mut mixed = children.is_empty();
+        let outer = self.mixed;
         for child in &children {
-            mixed |= matches!(child.kind(), Kind::Text(_) | Kind::CData(_));
-            if !mixed {
+            self.mixed |= matches!(child.kind(), Kind::Text(_) | Kind::CData(_));
+            if !self.mixed {
                 self.new_line(level + 1);
             }
             self.node(child, level + 1);
         }
-        if !mixed {
+        if !self.mixed && !children.is_empty() {
             self.new_line(level);
         }
+        self.mixed = outer;
         self.out.push_str("</");
         self.out.push_str(tag);
         self.out.push('>');
@@ -288,7 +295,7 @@ impl Writer {
     }
 
     fn text(&mut self, text: &str) {
-        for c in text.chars() {
+        for c in new_lines(text).chars() {
             match c {
                 '<' => self.out.push_str("&lt;"),
                 '>' => self.out.push_str("&gt;"),
@@ -296,6 +303,15 @@ impl Writer {
                 c => self.out.push(c),
             }
         }
+    }
+}
+
+/// Carriage returns become line ends, as the writer's `NewLineHandling.Replace` has it.
+fn new_lines(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n").into()
+    } else {
+        text.into()
     }
 }
 

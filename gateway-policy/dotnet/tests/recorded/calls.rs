@@ -13,6 +13,7 @@ use gateway_dotnet::{
         DateTime, DateTimeKind, DateTimeOffset, TICKS_PER_DAY, TICKS_PER_MILLISECOND, TICKS_PER_MINUTE,
         TICKS_PER_SECOND, TimeSpan, TimeZone,
     },
+    xml,
 };
 
 /// The day the rows were recorded.
@@ -61,6 +62,7 @@ pub(crate) fn call(name: &str, a: &[&str]) -> Result<String, Error> {
         "DateTime" | "DateTimeOffset" | "TimeSpan" => times(name, a),
         "json" => documents(name, a),
         "regex" => patterns(name, a),
+        "xml" => elements(name, a[0]),
         "time" | "span" | "zone" => clocks(name, a),
         "Uri" | "IPAddress" | "UrlDecode" | "UrlEncode" | "HtmlDecode" | "HtmlEncode" | "EscapeData"
         | "UnescapeData" => nets(name, a),
@@ -275,6 +277,49 @@ fn patterns(name: &str, a: &[&str]) -> Result<String, Error> {
             regex.replace(&input, &replacement, usize::MAX)?.to_string()
         }
         "regex.split" => joined(&regex.split(&input, 0)?),
+        _ => unknown(name),
+    })
+}
+
+fn declaration(document: &xml::Node) -> String {
+    match document.kind() {
+        xml::Kind::Document { declaration, .. } => declaration
+            .borrow()
+            .as_ref()
+            .map_or(String::new(), xml::declaration_to_string),
+        _ => String::new(),
+    }
+}
+
+fn elements(name: &str, text: &str) -> Result<String, Error> {
+    use xml::{LoadOptions, SaveOptions, node_to_string};
+    let parse = || xml::parse_element(text, LoadOptions::NONE);
+    Ok(match name {
+        "xml.element" => node_to_string(&parse()?, SaveOptions::NONE),
+        "xml.compact" => node_to_string(&parse()?, SaveOptions::DISABLE_FORMATTING),
+        "xml.keep" => node_to_string(
+            &xml::parse_element(text, LoadOptions::PRESERVE_WHITESPACE)?,
+            SaveOptions::NONE,
+        ),
+        "xml.document" => {
+            let document = xml::parse_document(text, LoadOptions::NONE)?;
+            let declaration = declaration(&document);
+            format!("{}|{declaration}", node_to_string(&document, SaveOptions::NONE))
+        }
+        "xml.value" => {
+            let root = parse()?;
+            let all: Vec<_> = std::iter::once(root.clone()).chain(root.descendants()).collect();
+            let names: Vec<String> = all
+                .iter()
+                .map(|n| n.name().map_or(String::new(), |n| n.to_string()))
+                .collect();
+            let attributes: Vec<String> = all
+                .iter()
+                .flat_map(|n| n.attributes())
+                .map(|a| format!("{}={}", a.name(), a.value()))
+                .collect();
+            format!("{}|{}|{}", root.value(), names.join(","), attributes.join(","))
+        }
         _ => unknown(name),
     })
 }
