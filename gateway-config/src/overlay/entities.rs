@@ -91,6 +91,11 @@ fn read_one(
     if matches!(kind, "policies" | "policyFragments") {
         policy = policy_text(node);
     }
+    if let Some(node) = node
+        && !UNCHECKED_KINDS.contains(&kind)
+    {
+        placeholders(reader, node);
+    }
     let mut properties = node.cloned();
     if let Some(properties) = &mut properties {
         properties.mark_overlay();
@@ -102,6 +107,34 @@ fn read_one(
         operations,
         policy,
     })
+}
+
+/// Kinds that are not used, and policy text, where `{#` can mean something else.
+const UNCHECKED_KINDS: [&str; 6] = [
+    "loggers",
+    "diagnostics",
+    "tags",
+    "workspaces",
+    "policies",
+    "policyFragments",
+];
+
+/// Values that a pipeline should have replaced.
+fn placeholders(reader: &mut Reader<'_>, node: &Node) {
+    if let Some(text) = node.as_text()
+        && let Some(open) = text.find("{#")
+        && let Some(close) = text[open..].find("#}")
+    {
+        let message = format!(
+            "the placeholder `{}` was not replaced by the pipeline",
+            &text[open..open + close + 2]
+        );
+        reader.fail("placeholder", "properties", node.place, message);
+    }
+    node.items().iter().for_each(|item| placeholders(reader, item));
+    node.members()
+        .iter()
+        .for_each(|(_, member)| placeholders(reader, member));
 }
 
 fn policy_text(properties: Option<&Node>) -> Option<String> {

@@ -242,6 +242,33 @@ fn mistakes_stop_the_load_and_have_a_place() {
 }
 
 #[test]
+fn placeholders_that_nobody_replaced_stop_the_load() {
+    for (text, line) in [
+        (
+            "backends:\n- name: b\n  properties: {url: 'https://{#host#}/x'}\n",
+            3,
+        ),
+        (
+            "apis:\n- name: a\n  properties:\n    protocols:\n    - '{#p#}'\n",
+            5,
+        ),
+        (
+            "subscriptions:\n- name: a\n  properties: {primaryKey: '{#k#}'}\n",
+            3,
+        ),
+    ] {
+        let (_, problems) = parse(text);
+        let found: Vec<(&str, u32)> = problems.iter().map(|p| (p.code, p.line)).collect();
+        assert_eq!(found, [("placeholder", line)], "{text}");
+        assert_eq!(problems[0].severity, Severity::Fatal);
+    }
+    assert_eq!(
+        parse("loggers: [{name: l, properties: {credentials: '{#x#}'}}]\n").1,
+        []
+    );
+}
+
+#[test]
 fn a_slip_in_a_property_is_a_warning() {
     let (_, problems) = parse("subscriptions:\n  - name: a\n    properties: {primarykey: x}\n");
     assert_eq!(problems.len(), 1);
