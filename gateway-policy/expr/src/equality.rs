@@ -76,7 +76,8 @@ pub(crate) fn reference_equals(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Str(a), Value::Str(b)) => a.ptr_eq(b),
-        (Value::Object(a), Value::Object(b)) => Rc::ptr_eq(a, b),
+        // A node is one object however many wrappers stand for it.
+        (Value::Object(a), Value::Object(b)) => Rc::ptr_eq(a, b) || crate::lib::same_xml(a, b) == Some(true),
         (Value::Json(a), Value::Json(b)) => a.ptr_eq(b),
         (Value::Context(a), Value::Context(b)) => a == b,
         (Value::Type(a), Value::Type(b)) => a == b,

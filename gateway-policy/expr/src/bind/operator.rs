@@ -121,11 +121,12 @@ impl<'a> Binder<'a> {
                 Node::Dynamic(Box::new(DynamicNode::Binary(op, l.node, r.node))),
             );
         }
-        if op == "+" && (l.ty.is_string() || r.ty.is_string()) {
-            return self.concat(l, r);
-        }
+        // Before concatenation: `XNamespace + string` is a name.
         if let Some(done) = self.user_operator(op, &l, &r, span) {
             return done.apply(self, l, r);
+        }
+        if op == "+" && (l.ty.is_string() || r.ty.is_string()) {
+            return self.concat(l, r);
         }
         if let Some(done) = self.builtin(op, &l, &r) {
             return self.apply_builtin(op, done, l, r, span);

@@ -47,6 +47,7 @@ pub(crate) enum Misfit {
     Missing(usize),
     Name(usize),
     Inference,
+    Bound,
     By(usize, PassByWanted),
     Argument(usize, Box<TypeText>),
 }
@@ -148,6 +149,12 @@ impl<'a> Binder<'a> {
         } else {
             targs.to_vec()
         };
+        if let (Some(bound), Some(first)) = (c.member.and_then(|m| m.bound.as_ref()), targs.first())
+            && first != bound
+            && !is_subtype(first, bound)
+        {
+            return Err(Misfit::Bound);
+        }
         let types: Vec<Type> = open.iter().map(|t| subst(t, &[], &targs)).collect();
         for (i, arg) in args.iter().enumerate() {
             let ty = arg_type(i, &types);
@@ -417,6 +424,16 @@ impl<'a> Binder<'a> {
                     i + 1 - skip
                 );
                 self.error("CS1620", message, args[*i].span);
+            }
+            Misfit::Bound => {
+                let bound = candidate
+                    .member
+                    .and_then(|m| m.bound.clone())
+                    .unwrap_or(Type::OBJECT);
+                let message = format!(
+                    "The type cannot be used as type parameter 'T' in the generic type or method '{shown}'. There is no implicit reference conversion to '{bound}'."
+                );
+                self.error("CS0311", message, span);
             }
             Misfit::Inference => {
                 let message = format!(

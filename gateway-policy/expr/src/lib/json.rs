@@ -1047,7 +1047,7 @@ pub(super) const TYPES: &[Decl] = &[
                 extension_values,
             ),
             Get(
-                "static IEnumerable<JToken> Children<T>(this IEnumerable<T> source)",
+                "static IEnumerable<JToken> Children<T>(this IEnumerable<T> source) where T : JToken",
                 |c| {
                     let mut list = Vec::new();
                     for item in c.sequence(0, "source")? {
@@ -1071,7 +1071,7 @@ pub(super) const TYPES: &[Decl] = &[
                 },
             ),
             Get(
-                "static IEnumerable<JToken> Descendants<T>(this IEnumerable<T> source)",
+                "static IEnumerable<JToken> Descendants<T>(this IEnumerable<T> source) where T : JContainer",
                 |c| {
                     let mut list = Vec::new();
                     for item in c.sequence(0, "source")? {

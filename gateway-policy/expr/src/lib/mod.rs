@@ -17,6 +17,7 @@ mod numbers;
 mod pending;
 mod string;
 mod time;
+mod xml;
 
 pub(crate) use call::Call;
 pub(crate) use collections::{make_table, pair};
@@ -27,7 +28,8 @@ pub(crate) use json::{
     typed as typed_value,
 };
 pub(crate) use jwt::parse as parse_jwt;
-pub(crate) use pending::{make_certificate, make_uri, parse_xml_body, uri_text};
+pub(crate) use pending::{make_certificate, make_uri, uri_text};
+pub(crate) use xml::{parse_xml_body, same as same_xml};
 
 use std::{cmp::Ordering, rc::Rc};
 
@@ -158,6 +160,7 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     context::TYPES,
     jwt::TYPES,
     pending::TYPES,
+    xml::TYPES,
 ];
 
 /// Members of a type that macros generate.
@@ -188,8 +191,8 @@ pub(crate) fn foreach_element(_ty: &Type) -> Option<Type> {
 }
 
 /// `Equals` of objects that a library family keeps to itself.
-pub(crate) fn native_equals(_a: &Object, _b: &Object) -> bool {
-    false
+pub(crate) fn native_equals(a: &Object, b: &Object) -> bool {
+    same_xml(a, b).unwrap_or(false)
 }
 
 /// What goes with [`native_equals`].
@@ -203,8 +206,8 @@ pub(crate) fn native_compare(_a: &Object, _b: &Object) -> Option<Ordering> {
 }
 
 /// `ToString()` of such objects, if they override it.
-pub(crate) fn native_text(_o: &Object) -> Option<Str> {
-    None
+pub(crate) fn native_text(o: &Object) -> Option<Str> {
+    xml::text(o)
 }
 
 /// `IFormattable` of such objects.

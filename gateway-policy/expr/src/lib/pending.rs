@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use gateway_dotnet::{Error, Str};
+use gateway_dotnet::Str;
 
-use crate::{Value, object::Object, types::Type, vm::Eval};
+use crate::{Value, object::Object, vm::Eval};
 
 pub(crate) fn make_uri(s: &Str) -> Value {
     Value::Str(s.clone())
@@ -16,14 +16,6 @@ pub(crate) fn uri_text(_o: &Rc<Object>) -> Option<Str> {
 
 pub(crate) fn make_certificate(_der: &[u8]) -> Eval {
     Ok(Value::Null)
-}
-
-pub(crate) fn parse_xml_body(ty: &Type, _s: &Str) -> Eval {
-    Err(Error::new(
-        gateway_dotnet::ExceptionKind::NotSupportedException,
-        ty.net_name(),
-    )
-    .into())
 }
 
 pub(super) const TYPES: &[super::Decl] = &[

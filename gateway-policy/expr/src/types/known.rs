@@ -78,6 +78,19 @@ known! {
     DAY_OF_WEEK = "System.DayOfWeek",
     DATE_TIME_KIND = "System.DateTimeKind",
     STRING_BUILDER = "System.Text.StringBuilder",
+    XDOCUMENT = "System.Xml.Linq.XDocument",
+    XELEMENT = "System.Xml.Linq.XElement",
+    XATTRIBUTE = "System.Xml.Linq.XAttribute",
+    XTEXT = "System.Xml.Linq.XText",
+    XCDATA = "System.Xml.Linq.XCData",
+    XCOMMENT = "System.Xml.Linq.XComment",
+    XPROCESSING_INSTRUCTION = "System.Xml.Linq.XProcessingInstruction",
+    XDOCUMENT_TYPE = "System.Xml.Linq.XDocumentType",
+    XDECLARATION = "System.Xml.Linq.XDeclaration",
+    XNAME = "System.Xml.Linq.XName",
+    XNAMESPACE = "System.Xml.Linq.XNamespace",
+    XNODE = "System.Xml.Linq.XNode",
+    XML_NODE_TYPE = "System.Xml.XmlNodeType",
 }
 
 macro_rules! shorthand {

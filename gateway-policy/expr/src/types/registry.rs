@@ -78,6 +78,8 @@ pub(crate) struct Member {
     pub extension: bool,
     /// Names of the method's own type parameters.
     pub tparams: Vec<Box<str>>,
+    /// What the method's first type parameter must derive from (`where T : …`).
+    pub bound: Option<Type>,
     pub params: Vec<ParamDef>,
     pub ret: Type,
     pub get: Native,

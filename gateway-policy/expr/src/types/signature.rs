@@ -292,6 +292,14 @@ fn read(reg: &Registry, n: usize, entry: &Entry) -> Member {
     let syn = p.parameters().unwrap_or_else(|_| bad());
     let extension = syn.first().is_some_and(|p| p.this);
     let params = scope.params(syn);
+    // `where T : Bound`, of the first type parameter only: no table needs more.
+    let bound = p.is_word("where").then(|| {
+        p.advance();
+        if p.ident().is_err() || !p.eat_op(":") {
+            bad();
+        }
+        scope.resolve(&p.parse_type().unwrap_or_else(|_| bad()))
+    });
     let mut m = build(
         n,
         name,
@@ -305,6 +313,7 @@ fn read(reg: &Registry, n: usize, entry: &Entry) -> Member {
         set,
     );
     m.extension = extension;
+    m.bound = bound;
     m
 }
 
@@ -331,6 +340,7 @@ fn build(
         is_static,
         extension: false,
         tparams,
+        bound: None,
         params,
         ret,
         get,
