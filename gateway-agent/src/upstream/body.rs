@@ -89,7 +89,11 @@ pub(crate) struct UpstreamBody {
 enum Source {
     /// `None` after the end.
     Http1(Option<(Box<H1>, Lease)>),
-    Http2(Incoming, InFlight),
+    Http2 {
+        incoming: Incoming,
+        /// Counts the stream on its connection.
+        _stream: InFlight,
+    },
 }
 
 impl fmt::Debug for UpstreamBody {
@@ -111,7 +115,10 @@ impl UpstreamBody {
 
     pub(crate) fn http2(incoming: Incoming, stream: InFlight, limit: Duration) -> Self {
         Self {
-            source: Source::Http2(incoming, stream),
+            source: Source::Http2 {
+                incoming,
+                _stream: stream,
+            },
             patience: Patience::new(limit),
         }
     }
@@ -141,7 +148,7 @@ impl UpstreamBody {
             Source::Http1(Some((h1, _))) => h1
                 .poll_frame(cx)
                 .map(|frame| frame.map(|result| result.map_err(|error| error.to_string()))),
-            Source::Http2(incoming, _) => Pin::new(incoming)
+            Source::Http2 { incoming, .. } => Pin::new(incoming)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|result| result.map_err(|error| chain(&error)))),
         }
@@ -177,7 +184,7 @@ impl Body for UpstreamBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Http1(slot) => slot.as_ref().is_none_or(|(h1, _)| h1.is_body_over()),
-            Source::Http2(incoming, _) => incoming.is_end_stream(),
+            Source::Http2 { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
@@ -188,7 +195,7 @@ impl Body for UpstreamBody {
                 Some(left) => SizeHint::with_exact(left),
                 None => SizeHint::default(),
             },
-            Source::Http2(incoming, _) => incoming.size_hint(),
+            Source::Http2 { incoming, .. } => incoming.size_hint(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A response off the wire: head, length, chunks. Strict: what could be read in two ways is refused, and the
 //! connection it came on is not used again (RFC 9112 §6.3, §11).
 
-use std::{mem::MaybeUninit, sync::Arc};
+use std::{mem::MaybeUninit, ops::Range, sync::Arc};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -60,13 +60,20 @@ pub(super) enum Piece {
     Hungry,
 }
 
+/// Where a field's name and value are in the head. The list is lent from one response to the next.
+pub(super) type Field = (Range<usize>, Range<usize>);
+
 /// Takes a head off `input`, if it is there whole. Interim responses (1xx but 101) are passed over.
 ///
 /// # Errors
 /// What makes it no response, or one with two readings.
-pub(super) fn head(input: &mut BytesMut, method: &Method) -> Result<Option<Head>, Fault> {
+pub(super) fn head(
+    input: &mut BytesMut,
+    method: &Method,
+    fields: &mut Vec<Field>,
+) -> Result<Option<Head>, Fault> {
     loop {
-        let Some(parsed) = parse(input, method)? else {
+        let Some(parsed) = parse(input, method, fields)? else {
             return if input.len() >= HEAD_BYTES {
                 Err("the head is too long")
             } else {
@@ -79,14 +86,14 @@ pub(super) fn head(input: &mut BytesMut, method: &Method) -> Result<Option<Head>
     }
 }
 
-fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Head>, Fault> {
+fn parse(input: &mut BytesMut, method: &Method, fields: &mut Vec<Field>) -> Result<Option<Head>, Fault> {
     if input.is_empty() {
         return Ok(None);
     }
-    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut places = [const { MaybeUninit::uninit() }; FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut response, input, &mut fields)
+        .parse_response_with_uninit_headers(&mut response, input, &mut places)
         .map_err(|_| "the head is malformed")?;
     let httparse::Status::Complete(length) = parsed else {
         return Ok(None);
@@ -104,21 +111,35 @@ fn parse(input: &mut BytesMut, method: &Method) -> Result<Option<Head>, Fault> {
         let at = part.as_ptr().addr() - start;
         at..at + part.len()
     };
-    let ranges: Vec<_> = response
-        .headers
-        .iter()
-        .map(|field| (range(field.name.as_bytes()), range(field.value)))
-        .collect();
+    fields.clear();
+    fields.extend(
+        response
+            .headers
+            .iter()
+            .map(|field| (range(field.name.as_bytes()), range(field.value))),
+    );
     let bytes = input.split_to(length).freeze();
-    let mut headers = HeaderMap::with_capacity(ranges.len());
-    for (name, value) in ranges {
+    let mut headers = HeaderMap::with_capacity(fields.len());
+    let mut close = old;
+    for (name, value) in fields.drain(..) {
         let name = HeaderName::from_bytes(&bytes[name]).map_err(|_| "a field name is invalid")?;
         let value =
             HeaderValue::from_maybe_shared(bytes.slice(value)).map_err(|_| "a field value is invalid")?;
+        if name == header::CONNECTION {
+            match value.as_bytes() {
+                // The usual ones concern this connection alone and go no further.
+                b"keep-alive" => continue,
+                b"close" => {
+                    close = true;
+                    continue;
+                }
+                _ => close |= says_close(&value),
+            }
+        }
         headers.append(name, value);
     }
     let framing = framing(status, method, &headers, old)?;
-    let reusable = !old && framing != Framing::Close && !says_close(&headers);
+    let reusable = !close && framing != Framing::Close;
     Ok(Some(Head {
         status,
         reason,
@@ -167,9 +188,11 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     Ok(found)
 }
 
-fn says_close(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::CONNECTION)
-        && crate::http::check::names_token(headers, header::CONNECTION, "close")
+fn says_close(connection: &HeaderValue) -> bool {
+    connection.to_str().is_ok_and(|list| {
+        list.split(',')
+            .any(|item| item.trim().eq_ignore_ascii_case("close"))
+    })
 }
 
 impl Framing {
@@ -304,7 +327,7 @@ mod tests {
         let mut buffer = BytesMut::new();
         let mut pieces = input.as_bytes().chunks(size);
         let mut found = loop {
-            match head(&mut buffer, method)? {
+            match head(&mut buffer, method, &mut Vec::new())? {
                 Some(found) => break found,
                 None => buffer.extend_from_slice(pieces.next().ok_or("no head")?),
             }
@@ -471,11 +494,11 @@ mod tests {
         let mut input =
             BytesMut::from(format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(HEAD_BYTES)).as_bytes());
         assert_eq!(
-            head(&mut input, &Method::GET).unwrap_err(),
+            head(&mut input, &Method::GET, &mut Vec::new()).unwrap_err(),
             "the head is too long"
         );
         let many: String = (0..FIELDS + 1).map(|n| format!("X-{n}: y\r\n")).collect();
         let mut input = BytesMut::from(format!("HTTP/1.1 200 OK\r\n{many}\r\n").as_bytes());
-        assert!(head(&mut input, &Method::GET).is_err());
+        assert!(head(&mut input, &Method::GET, &mut Vec::new()).is_err());
     }
 }

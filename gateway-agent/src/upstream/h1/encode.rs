@@ -18,7 +18,7 @@ const COALESCED: usize = 16 * 1024;
 
 /// Why a request could not be sent whole.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
+pub(crate) enum SendError {
     #[error("writing failed: {0}")]
     Io(#[from] io::Error),
     #[error(transparent)]

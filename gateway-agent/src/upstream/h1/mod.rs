@@ -22,7 +22,7 @@ use http_body::Frame;
 use tokio::{io::AsyncReadExt, time::Instant};
 
 use self::{
-    decode::{Framing, HEAD_BYTES, Piece},
+    decode::{Field, Framing, HEAD_BYTES, Piece},
     encode::{SendError, Sending},
 };
 use super::{OutBody, UpstreamError};
@@ -38,6 +38,7 @@ const READ_BODY_BYTES: usize = 32 * 1024;
 pub(crate) struct H1 {
     io: Transport,
     input: BytesMut,
+    fields: Vec<Field>,
     sending: Sending,
     framing: Framing,
     /// The backend has closed its side.
@@ -80,6 +81,7 @@ impl H1 {
         Box::new(Self {
             io,
             input: BytesMut::new(),
+            fields: Vec::new(),
             sending: Sending::default(),
             framing: Framing::Over,
             ended: false,
@@ -158,7 +160,9 @@ impl H1 {
             failed = Some(error);
         }
         loop {
-            if let Some(head) = decode::head(&mut self.input, method).map_err(Broken::Response)? {
+            if let Some(head) =
+                decode::head(&mut self.input, method, &mut self.fields).map_err(Broken::Response)?
+            {
                 return Poll::Ready(Ok(head));
             }
             if self.ended {
