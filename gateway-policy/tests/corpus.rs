@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use gateway_policy::{CheckOptions, Options, check_document, document};
 
 /// Documents that compiled when this was last raised. It only goes up.
-const COMPILED_MIN: usize = 320;
+const COMPILED_MIN: usize = 326;
 
 /// Documents of the corpus that no reader accepts, each with its reason.
 const UNREADABLE: &[(&str, &str)] = &[];

@@ -5,6 +5,8 @@
 //! Management", `policies.md` §1.3): inbound → backend → outbound, any failure goes to on-error, and
 //! nothing comes back from there.
 
+#[cfg(test)]
+mod expression_tests;
 mod run;
 #[cfg(test)]
 mod tests;

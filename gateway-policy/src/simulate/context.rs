@@ -1,76 +1,86 @@
 //! The scenario's `context` member: the exchange before the first policy.
+//!
+//! The format is that of the expression cases (`gateway_expr::cases`), so that one description serves `eval`
+//! and `simulate`; entities and the caller's address can be given on top.
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use gateway_expr::cases::context_from_json;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
-use super::script::{body_from_json, response_from_json};
 use crate::{
-    Value,
-    context::{Api, Context, Deployment, Operation, Product, Request, Subscription, Url, User, Variables},
+    context::{Api, Context, Deployment, Operation, Product, Subscription, Url, User},
     url,
 };
 
-/// `2024-01-02T03:04:05Z`, when every simulated request arrives.
-const TIMESTAMP_TICKS: i64 = 638_397_686_450_000_000;
-
-/// The request id of every simulation, in text order.
-const REQUEST_ID: [u8; 16] = [
-    0x6f, 0x96, 0x19, 0xff, 0x8b, 0x86, 0xd0, 0x11, 0xb4, 0x2d, 0x00, 0xcf, 0x4f, 0xc9, 0x64, 0xff,
-];
-
 pub(super) fn from_json(json: &Json) -> Result<Context, String> {
-    let response = match json.get("response") {
-        None | Some(Json::Null) => None,
-        Some(response) => Some(response_from_json(response, "context.response")?),
-    };
-    let subscription = json.get("subscription").filter(|s| !s.is_null()).map(|s| {
-        Arc::new(Subscription {
+    let mut context = context_from_json(&with_text_bodies(json)).map_err(|e| format!("context: {e}"))?;
+    // The model shows an error to expressions; an exchange starts without one.
+    context.last_error = None;
+    if let Some(given) = entity(json, "api") {
+        context.api = Some(api(given)?);
+    }
+    if let Some(o) = entity(json, "operation") {
+        context.operation = Some(Arc::new(Operation {
+            id: text(o, "id"),
+            method: text(o, "method"),
+            name: text(o, "name"),
+            url_template: text(o, "urlTemplate"),
+        }));
+    }
+    if let Some(p) = entity(json, "product") {
+        context.product = Some(Arc::new(Product {
+            id: text(p, "id"),
+            name: text(p, "name"),
+            ..Product::default()
+        }));
+    }
+    if let Some(s) = entity(json, "subscription") {
+        let primary_key = optional(s, "key");
+        context.subscription_key = primary_key.clone();
+        context.subscription = Some(Arc::new(Subscription {
             id: text(s, "id"),
             name: text(s, "name"),
-            primary_key: optional(s, "key"),
+            primary_key,
             ..Subscription::default()
-        })
-    });
-    Ok(Context {
-        api: entity(json, "api").map(api).transpose()?,
-        operation: entity(json, "operation").map(|o| {
-            Arc::new(Operation {
-                id: text(o, "id"),
-                method: text(o, "method"),
-                name: text(o, "name"),
-                url_template: text(o, "urlTemplate"),
-            })
-        }),
-        product: entity(json, "product").map(|p| {
-            Arc::new(Product {
-                id: text(p, "id"),
-                name: text(p, "name"),
-                ..Product::default()
-            })
-        }),
-        subscription_key: subscription.as_ref().and_then(|s| s.primary_key.clone()),
-        subscription,
-        user: entity(json, "user").map(|u| {
-            Arc::new(User {
-                id: text(u, "id"),
-                email: text(u, "email"),
-                first_name: text(u, "firstName"),
-                last_name: text(u, "lastName"),
-                ..User::default()
-            })
-        }),
-        backend: None,
-        deployment: Arc::new(deployment(json.get("deployment").unwrap_or(&Json::Null))),
-        request: request(json.get("request").unwrap_or(&Json::Null))?,
-        response,
-        last_error: None,
-        variables: variables(json.get("variables"))?,
-        request_id: REQUEST_ID,
-        timestamp_ticks: TIMESTAMP_TICKS,
-        tracing: false,
-    })
+        }));
+    }
+    if let Some(u) = entity(json, "user") {
+        context.user = Some(Arc::new(User {
+            id: text(u, "id"),
+            email: text(u, "email"),
+            first_name: text(u, "firstName"),
+            last_name: text(u, "lastName"),
+            ..User::default()
+        }));
+    }
+    if let Some(given) = entity(json, "deployment") {
+        context.deployment = Arc::new(deployment(given));
+    } else if json.get("model").is_none() {
+        context.deployment = Arc::new(deployment(&Json::Null));
+    }
+    if let Some(address) = json.pointer("/request/ipAddress").and_then(Json::as_str) {
+        let parsed = address
+            .parse()
+            .map_err(|_| "context.request.ipAddress is not an address")?;
+        context.request.ip_address = Some(parsed);
+    }
+    Ok(context)
+}
+
+/// Bodies that are JSON become its text, as everywhere in a scenario.
+fn with_text_bodies(json: &Json) -> Json {
+    let mut json = json.clone();
+    for message in ["request", "response"] {
+        if let Some(body) = json.get_mut(message).and_then(|m| m.get_mut("body"))
+            && !body.is_string()
+            && !body.is_null()
+        {
+            *body = body.to_string().into();
+        }
+    }
+    json
 }
 
 fn entity<'j>(json: &'j Json, name: &str) -> Option<&'j Json> {
@@ -116,45 +126,6 @@ fn deployment(json: &Json) -> Deployment {
     }
 }
 
-fn request(json: &Json) -> Result<Request, String> {
-    let url = optional(json, "url").unwrap_or_else(|| "https://api.contoso.com/a/b?x=1&y=2&x=3".into());
-    let url = parse_url(&url, "context.request.url")?;
-    let original_url = match optional(json, "originalUrl") {
-        Some(original) => parse_url(&original, "context.request.originalUrl")?,
-        None => url.clone(),
-    };
-    let method = optional(json, "method").unwrap_or_else(|| "GET".into());
-    let method =
-        Method::from_bytes(method.as_bytes()).map_err(|_| "context.request.method is not a method")?;
-    let ip = optional(json, "ipAddress").unwrap_or_else(|| "203.0.113.7".into());
-    let mut matched_parameters = Vec::new();
-    for (name, value) in json
-        .get("matchedParameters")
-        .and_then(Json::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let value = value
-            .as_str()
-            .ok_or("context.request.matchedParameters must hold strings")?;
-        matched_parameters.push((name.as_str().into(), value.to_owned()));
-    }
-    Ok(Request {
-        original_method: method.clone(),
-        method,
-        url,
-        original_url,
-        headers: headers(json.get("headers"), "context.request")?,
-        matched_parameters,
-        body: body_from_json(json.get("body")),
-        ip_address: Some(
-            ip.parse()
-                .map_err(|_| "context.request.ipAddress is not an address")?,
-        ),
-        certificate: None,
-    })
-}
-
 fn parse_url(text: &str, place: &str) -> Result<Url, String> {
     let mut url = url::parse(text).map_err(|expected| format!("{place} must be {expected}"))?;
     if url.path.is_empty() {
@@ -183,25 +154,4 @@ pub(super) fn headers(json: Option<&Json>, place: &str) -> Result<HeaderMap, Str
         }
     }
     Ok(headers)
-}
-
-fn variables(json: Option<&Json>) -> Result<Variables, String> {
-    let mut variables = Variables::default();
-    for (name, value) in json.and_then(Json::as_object).into_iter().flatten() {
-        let value = match value {
-            Json::Null => Value::Null,
-            Json::Bool(flag) => Value::Bool(*flag),
-            Json::String(text) => Value::string(text),
-            other => match other.as_i64().and_then(|n| i32::try_from(n).ok()) {
-                Some(number) => Value::int(number),
-                None => {
-                    return Err(format!(
-                        "context.variables.{name} must be null, a boolean, an Int32 or text"
-                    ));
-                }
-            },
-        };
-        variables.set(&name.as_str().into(), value);
-    }
-    Ok(variables)
 }

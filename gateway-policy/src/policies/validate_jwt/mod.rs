@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gateway_expr::Expression;
+use gateway_expr::Value;
 use http::HeaderName;
 
 use super::{
@@ -312,8 +312,6 @@ pub(super) struct Common {
     status: Setting<http::StatusCode>,
     message: Option<Setting<Arc<str>>>,
     variable: Option<Arc<str>>,
-    /// Turns the variable's text into a `Jwt`, with the language's own extension method.
-    to_jwt: Option<Box<Expression>>,
 }
 
 impl Common {
@@ -329,20 +327,12 @@ impl Common {
         let status = compiler.attribute(node, "failed-validation-httpcode");
         let message = compiler.attribute(node, "failed-validation-error-message");
         let variable: Option<Arc<str>> = compiler.literal(node, "output-token-variable-name");
-        let to_jwt = variable.as_deref().and_then(|name| {
-            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
-            let source = format!("@(((string)context.Variables[\"{name}\"]).AsJwt())");
-            gateway_expr::compile(&source)
-                .ok()
-                .map(|(expression, _)| Box::new(expression))
-        });
         Some(Self {
             audiences: audiences?,
             claims: claims.into_iter().collect::<Option<_>>()?,
             status: status?,
             message,
             variable,
-            to_jwt,
         })
     }
 
@@ -360,11 +350,8 @@ impl Common {
 
     /// Keeps a token that was accepted.
     pub(super) fn keep(&self, run: &mut Run<'_>, token: &str) -> Result<(), Failure> {
-        let (Some(name), Some(to_jwt)) = (&self.variable, &self.to_jwt) else {
-            return Ok(());
-        };
-        run.set_variable(name, gateway_expr::Value::string(token));
-        let jwt = run.evaluate(to_jwt)?;
+        let Some(name) = &self.variable else { return Ok(()) };
+        let jwt = Value::jwt(token).ok_or_else(|| run.failure("The token is not a JWT."))?;
         run.set_variable(name, jwt);
         Ok(())
     }

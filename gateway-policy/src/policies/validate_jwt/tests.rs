@@ -254,3 +254,15 @@ fn mistakes_refuse_the_document() {
         check_load("inbound", text, expected);
     }
 }
+
+#[test]
+fn an_accepted_token_is_kept_as_a_jwt() {
+    let text = policy("output-token-variable-name='jwt'", "")
+        + r#"<set-header name="S"><value>@(((Jwt)context.Variables["jwt"]).Claims["sub"][0])</value></set-header>"#;
+    call(
+        &valid(r#","sub":"ann""#),
+        &text,
+        &[],
+        "forward s: ann; 200 $jwt=Jwt",
+    );
+}
