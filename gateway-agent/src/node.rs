@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, io, sync::Arc};
 use arc_swap::ArcSwapOption;
 use gateway_config::Snapshot;
 use gateway_policy::{context::Deployment, failure::BackendStatuses};
-use rustls::RootCertStore;
+use rustls::{RootCertStore, crypto::CryptoProvider};
 
 use crate::{
     counters::Counters,
@@ -24,6 +24,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Statuses of backend failures, where the documentation leaves a choice.
     pub statuses: BackendStatuses,
+    /// Suites of connections from clients; `None`: all the library has.
+    pub client_tls: Option<Arc<CryptoProvider>>,
+    /// Suites of connections to backends; `None`: all the library has.
+    pub backend_tls: Option<Arc<CryptoProvider>>,
     /// Denied sources, and accounts without the kernel's help.
     pub gate: Arc<crate::kernel::Gate>,
     /// Believe the scheme in `X-Forwarded-Proto` (`net.server.http.forwarded.proto.enabled`).
@@ -140,7 +144,10 @@ impl Node {
             drain: Drain::default(),
             permits: Permits::default(),
             counters: Counters::new(settings.limits.counter_keys),
-            tls: tls::Server::new(tls::provider(), metrics.tls.sni_misses.clone())?,
+            tls: tls::Server::new(
+                settings.client_tls.clone().unwrap_or_else(tls::provider),
+                metrics.tls.sni_misses.clone(),
+            )?,
             settings,
             metrics,
             sink,

@@ -10,6 +10,7 @@ mod expiry;
 mod load;
 mod setup;
 mod sink;
+mod suites;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -52,6 +53,11 @@ enum StartError {
     System { what: &'static str, source: io::Error },
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    #[error("{setting} leaves no {what} suite; name one that the TLS library has, or leave the setting out")]
+    Suites {
+        setting: &'static str,
+        what: &'static str,
+    },
     #[error("{0}; grant what is missing, or set kernel.mode to `auto`")]
     Kernel(String),
     #[error(
@@ -143,12 +149,12 @@ struct Ground {
 }
 
 impl Ground {
-    fn prepare(settings: &Settings) -> Result<Self, StartError> {
+    fn prepare(settings: &Settings, buckets: Option<&[f64]>) -> Result<Self, StartError> {
         let first = load::First::read(settings);
         // Bind first: a client that comes now waits in the backlog instead of being refused.
         let bound = setup::bind(settings, &first)?;
         let endpoints = setup::bind_admin(settings);
-        let metrics = Metrics::new()?;
+        let metrics = Metrics::with_buckets(buckets)?;
         let gate = Arc::new(Gate::default());
         let wanted = kernel::Wanted {
             mode: settings.kernel,
@@ -188,6 +194,7 @@ struct Parts {
 impl Parts {
     fn build(gathered: Gathered, started: Timestamp, log: &mut Log) -> Result<Self, StartError> {
         let masked = gathered.masked();
+        let buckets = setup::buckets(&gathered);
         let settings = Arc::new(gathered.settings);
         let config = &settings.config;
         if config.artifacts_path.is_none() && config.overlay_path.is_none() && config.endpoint.is_none() {
@@ -200,7 +207,7 @@ impl Parts {
             gate,
             side,
             records,
-        } = Ground::prepare(&settings)?;
+        } = Ground::prepare(&settings, buckets.as_deref())?;
         log.start().map_err(|source| StartError::System {
             what: "the log cannot be written",
             source,
@@ -212,7 +219,7 @@ impl Parts {
         let accounts = Accounts::new(Arc::clone(&metrics), Arc::clone(&connections));
         gate.set_accounts(&accounts, !side.accounts_in_kernel());
         let sink = sink::Sink::new(log.writer.clone(), &settings, Arc::clone(&requests));
-        let node_settings = setup::node_settings(&settings, setup::workers(&bound), gate);
+        let node_settings = setup::node_settings(&settings, setup::workers(&bound), gate)?;
         let node = Node::new(node_settings, Arc::clone(&metrics), Arc::new(sink)).map_err(|source| {
             StartError::System {
                 what: "TLS cannot be set up",

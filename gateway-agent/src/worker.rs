@@ -144,7 +144,8 @@ impl std::fmt::Debug for Worker {
 impl Worker {
     pub(crate) fn new(id: usize, node: Arc<Node>, dial: Dial) -> Rc<Self> {
         let limits = &node.settings.limits;
-        let client_tls = ClientTls::new(tls::provider(), Arc::clone(&node.backend_roots));
+        let provider = node.settings.backend_tls.clone().unwrap_or_else(tls::provider);
+        let client_tls = ClientTls::new(provider, Arc::clone(&node.backend_roots));
         Rc::new(Self {
             id,
             connections: Connections::new(),

@@ -77,7 +77,7 @@ impl Load for FolderLoad {
         // Served from now on even if the snapshot is the same: certificates change by themselves.
         let refused = self.node.tls.replace(
             &read.hosts,
-            &ClientCertificates::default(),
+            &self.clients(&snapshot, &mut problems),
             self.settings.server.refuse_unknown_names,
         );
         for problem in refused {
@@ -113,6 +113,26 @@ impl Load for FolderLoad {
 }
 
 impl FolderLoad {
+    /// Whether clients are asked for a certificate: the answer is one for all host names.
+    fn clients(&self, snapshot: &Snapshot, problems: &mut Vec<Problem>) -> ClientCertificates {
+        let Some(asking) = snapshot
+            .hostnames()
+            .iter()
+            .find(|host| host.negotiate_client_certificate)
+        else {
+            return ClientCertificates::Ignored;
+        };
+        let authorities = certificates::authorities(&self.settings.client);
+        if authorities.is_empty() {
+            let path = self.settings.config.overlay_path.as_deref().unwrap_or("settings");
+            let message = "negotiateClientCertificate needs CA certificates to believe clients: set \
+                 certificates.local.ca.enabled and certificates.local.ca.path; until then no client is asked";
+            problems.push(Problem::scope("no-client-authorities", path, message).on(asking.name.to_string()));
+            return ClientCertificates::Ignored;
+        }
+        ClientCertificates::Asked { authorities }
+    }
+
     /// Sockets are bound once, at the start.
     fn moved_listeners(&self, snapshot: &Snapshot) -> Option<Problem> {
         let wanted: Vec<Listener> = snapshot.listeners().iter().map(listener).collect();

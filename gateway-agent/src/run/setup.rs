@@ -7,13 +7,14 @@ use gateway_config::{
     settings::{LogLevel, StdLog},
 };
 
-use super::{StartError, certificates, load};
+use super::{StartError, certificates, load, suites};
 use crate::{
     admin::{Audience, Endpoint, ListenerView},
     kernel::Gate,
     limits::Limits,
     listen::{self, Bound, Listener},
     node,
+    settings::Gathered,
     sync::{self, stable::Patience, tree::Bounds},
     telemetry::events::{Format, Threshold},
     worker,
@@ -47,6 +48,21 @@ fn worker_count(settings: &Settings) -> usize {
         0 => worker::default_count().get(),
         n => n as usize,
     }
+}
+
+/// Bounds of the histograms of durations in seconds, when the setting was given (in milliseconds).
+pub(super) fn buckets(gathered: &Gathered) -> Option<Vec<f64>> {
+    gathered
+        .is_given("observability.opentelemetry.histogram.buckets")
+        .then(|| {
+            gathered
+                .settings
+                .metrics
+                .otel_buckets
+                .iter()
+                .map(|ms| ms / 1_000.0)
+                .collect()
+        })
 }
 
 /// Binds the first listeners.
@@ -128,9 +144,15 @@ pub(super) fn source(settings: &Settings) -> sync::Source {
     }
 }
 
-pub(super) fn node_settings(settings: &Settings, workers: usize, gate: Arc<Gate>) -> node::Settings {
+pub(super) fn node_settings(
+    settings: &Settings,
+    workers: usize,
+    gate: Arc<Gate>,
+) -> Result<node::Settings, StartError> {
     let limits = &settings.limits;
-    node::Settings {
+    Ok(node::Settings {
+        client_tls: Some(suites::server(settings)?),
+        backend_tls: Some(suites::client(&settings.client)?),
         limits: Limits {
             connections_per_worker: (limits.connections as usize).div_ceil(workers.max(1)),
             handshake_timeout: limits.handshake_timeout,
@@ -150,7 +172,7 @@ pub(super) fn node_settings(settings: &Settings, workers: usize, gate: Arc<Gate>
         forwarded_proto: settings.server.forwarded_proto,
         instance_id: instance_id().into(),
         backend_authorities: certificates::authorities(&settings.client),
-    }
+    })
 }
 
 /// This node's name: the host's, which is the pod's in Kubernetes.

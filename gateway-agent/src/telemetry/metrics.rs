@@ -223,14 +223,22 @@ impl Families<'_> {
 }
 
 impl Metrics {
-    /// Registers all families.
+    /// Registers all families with the usual buckets.
     ///
     /// # Errors
-    /// When two families of this file share a name.
+    /// As [`Metrics::with_buckets`].
     pub fn new() -> Built<Arc<Self>> {
+        Self::with_buckets(None)
+    }
+
+    /// Registers all families; `buckets` (seconds, rising) replace those of request and backend durations.
+    ///
+    /// # Errors
+    /// When two families of this file share a name, or the buckets do not rise.
+    pub fn with_buckets(buckets: Option<&[f64]>) -> Built<Arc<Self>> {
         let registry = Registry::new();
         let f = Families(&registry, RefCell::default());
-        let families = route_families(&f)?;
+        let families = route_families(&f, buckets.unwrap_or(REQUEST_SECONDS))?;
         let unmatched = Arc::new(families.resolve(UNMATCHED, UNMATCHED)?);
         registry.register(Box::new(ProcessCollector::new(Timestamp::now().unix_seconds())?))?;
         f.gauges(
@@ -342,7 +350,7 @@ impl Metrics {
     }
 }
 
-fn route_families(f: &Families<'_>) -> Built<RouteFamilies> {
+fn route_families(f: &Families<'_>, durations: &[f64]) -> Built<RouteFamilies> {
     let route = &["api", "operation"];
     Ok(RouteFamilies {
         requests: f.counters(
@@ -354,13 +362,13 @@ fn route_families(f: &Families<'_>) -> Built<RouteFamilies> {
             "gateway_request_duration_seconds",
             "From the first byte of the request to the last byte of the response.",
             route,
-            REQUEST_SECONDS,
+            durations,
         )?,
         backend: f.histograms(
             "gateway_backend_duration_seconds",
             "All backend I/O of a request: connect, send, receive.",
             route,
-            REQUEST_SECONDS,
+            durations,
         )?,
         gateway: f.histograms(
             "gateway_processing_duration_seconds",
@@ -712,6 +720,20 @@ mod tests {
         ] {
             assert!(names.iter().any(|n| n == promised), "{promised} is missing");
         }
+    }
+
+    #[test]
+    fn other_buckets_may_be_asked_for() {
+        let metrics = Metrics::with_buckets(Some(&[0.25, 2.0])).unwrap();
+        metrics.unmatched().record(&sample(200));
+        let text = metrics.render().unwrap();
+        assert_eq!(
+            text.matches("gateway_request_duration_seconds_bucket{").count(),
+            3,
+            "{text}"
+        );
+        assert!(text.contains("le=\"0.25\""), "{text}");
+        assert!(Metrics::with_buckets(Some(&[2.0, 1.0])).is_err());
     }
 
     #[test]
