@@ -147,7 +147,10 @@ fn convert(value: &Scalar, target: Target, today: DateTime) -> Result<Scalar, Er
         (Scalar::Big(b), Target::Integer(kind)) => integer_of_big(b, kind)?,
         (Scalar::Big(b), Target::Double) => Scalar::Float(b.to_string().parse().unwrap_or(f64::NAN)),
         (Scalar::Big(b), Target::Single) => Scalar::Single(b.to_string().parse().unwrap_or(f32::NAN)),
-        (Scalar::Big(b), Target::Boolean) => Scalar::Bool(**b != BigInt::ZERO),
+        (Scalar::Big(b), Target::Boolean) => {
+            integer_of_big(b, IntType::Int32)?;
+            Scalar::Bool(**b != BigInt::ZERO)
+        }
         (Scalar::Big(b), Target::Decimal) => {
             Scalar::Decimal(parse_decimal(&b.to_string(), NumberStyles::NUMBER)?)
         }
@@ -175,6 +178,8 @@ fn is_text(value: &Scalar) -> bool {
 }
 
 fn integer_of_big(value: &BigInt, kind: IntType) -> Result<Scalar, Error> {
+    // The narrow types are reached through Int32.
+    let kind = if kind.bits() < 32 { IntType::Int32 } else { kind };
     let value = i128::try_from(value)
         .ok()
         .and_then(|v| kind.check(v).ok())

@@ -242,7 +242,6 @@ impl<'a> Reader<'a> {
 
     fn end(&mut self, kind: Container) -> Result<Option<Tok>, Error> {
         self.at += 1;
-        self.fresh = false;
         let open = std::mem::replace(&mut self.level, self.stack.pop().unwrap_or(NOWHERE));
         if open.kind != kind {
             let message = format!(
@@ -252,6 +251,7 @@ impl<'a> Reader<'a> {
             );
             return Err(self.error(&message));
         }
+        self.fresh = false;
         self.after_value();
         Ok(Some(Tok::End))
     }

@@ -332,6 +332,11 @@ impl Decimal {
     /// # Errors
     /// `OverflowException`.
     pub fn multiply(self, other: Decimal) -> Result<Decimal, Error> {
+        let wide = self.mantissa.max(other.mantissa) > u128::from(u32::MAX);
+        if wide && (self.is_zero() || other.is_zero()) {
+            // Only the path for small numbers keeps the scale of a zero.
+            return Ok(Decimal::ZERO);
+        }
         let value = BigUint::from(self.mantissa) * BigUint::from(other.mantissa);
         let scale = i32::from(self.scale) + i32::from(other.scale);
         fit(value, scale, self.negative != other.negative, false).ok_or_else(Decimal::overflow)

@@ -258,12 +258,18 @@ impl<'a> Reader<'a> {
                  whitespace characters are allowed to appear before it.",
             ));
         }
-        self.skip_blank();
+        if !self.skip_blank()
+            && let Some(c) = self.peek().filter(|c| *c != '?')
+        {
+            return Err(self.bad_in_name(c));
+        }
         let start = self.at;
-        let end = self
-            .rest()
-            .find("?>")
-            .ok_or_else(|| self.error("Unexpected end of file while parsing PI has occurred."))?;
+        let end = self.rest().find("?>").ok_or_else(|| {
+            self.error_at(
+                self.text.len(),
+                "Unexpected end of file while parsing PI has occurred.",
+            )
+        })?;
         let data = self.checked(start, start + end)?.to_owned();
         self.at = start + end + 2;
         self.count()?;
@@ -354,7 +360,8 @@ impl<'a> Reader<'a> {
                 ("'CDATA['", 6)
             }
             _ if open.is_empty() => ("'DOCTYPE'", 7),
-            _ => return self.unexpected("'--' or '[CDATA['"),
+            _ if self.rest().starts_with("DOCTYPE") => return self.error("Unexpected DTD declaration."),
+            _ => return self.unexpected("'<!--' or '<[CDATA['"),
         };
         if self.rest().len() < need && !open.is_empty() {
             self.at = self.text.len();
@@ -366,12 +373,16 @@ impl<'a> Reader<'a> {
     /// A tag's name must end at white space or the tag's end.
     fn check_name_end(&self) -> Result<(), Error> {
         match self.peek() {
-            Some(c) if !matches!(c, ' ' | '\t' | '\n' | '\r' | '/' | '>') => Err(self.error(&format!(
-                "The '{c}' character, hexadecimal value 0x{:02X}, cannot be included in a name.",
-                c as u32
-            ))),
+            Some(c) if !matches!(c, ' ' | '\t' | '\n' | '\r' | '/' | '>') => Err(self.bad_in_name(c)),
             _ => Ok(()),
         }
+    }
+
+    fn bad_in_name(&self, c: char) -> Error {
+        self.error(&format!(
+            "The '{c}' character, hexadecimal value 0x{:02X}, cannot be included in a name.",
+            c as u32
+        ))
     }
 
     /// Content up to the next start tag. Gives the outermost element when it ends.
@@ -389,10 +400,10 @@ impl<'a> Reader<'a> {
             } else if self.eat("<![CDATA[") {
                 let start = self.at;
                 let end = self.rest().find("]]>").ok_or_else(|| {
-                    self.error_at(
-                        self.text.len() + 1,
-                        "Unexpected end of file while parsing CDATA has occurred.",
-                    )
+                    // Closing brackets at the end have not been taken for text yet.
+                    let waiting = self.text.bytes().rev().take(2).take_while(|b| *b == b']').count();
+                    let end = self.text.len() - waiting;
+                    self.error_at(end, "Unexpected end of file while parsing CDATA has occurred.")
                 })?;
                 let text = self.checked(start, start + end)?.to_owned();
                 self.at = start + end + 3;
@@ -533,6 +544,9 @@ impl<'a> Reader<'a> {
                 self.check_name_end()?;
             }
             let value = self.quoted_value()?;
+            if prefix == "xmlns" && value.is_empty() {
+                return Err(self.error_at(at + 6 + local.len() + 1, "Invalid namespace declaration."));
+            }
             all.push(Written {
                 prefix,
                 local,
@@ -610,10 +624,15 @@ impl<'a> Reader<'a> {
         if self.eat("#") {
             return self.character_reference(into);
         }
-        let name = match self.name() {
-            Ok(name) if self.eat(";") => name,
-            _ => return Err(self.error_at(at, "An error occurred while parsing EntityName.")),
+        if self.rest().is_empty() {
+            return Err(self.error_at(at - 1, "Unexpected end of file has occurred."));
+        }
+        let Ok(name) = self.name() else {
+            return Err(self.error_at(at, "An error occurred while parsing EntityName."));
         };
+        if !self.eat(";") {
+            return Err(self.unexpected("';'"));
+        }
         let text = match name.as_str() {
             "lt" => "<",
             "gt" => ">",
@@ -688,11 +707,6 @@ impl<'a> Reader<'a> {
     fn declare(&mut self, written: &[Written]) -> Result<(), Error> {
         for one in written {
             if one.prefix == "xmlns" {
-                if one.value.is_empty() {
-                    return Err(
-                        self.error_at(one.at + 6 + one.local.len() + 1, "Invalid namespace declaration.")
-                    );
-                }
                 self.scopes.push((one.local.clone(), one.value.clone()));
             } else if one.prefix.is_empty() && one.local == "xmlns" {
                 self.scopes.push((String::new(), one.value.clone()));
