@@ -209,3 +209,16 @@ fn expressions_that_do_not_compile_refuse_the_document_at_their_place() {
         .collect();
     assert_eq!(places, [(2, 52, "CS0103")]);
 }
+
+#[test]
+fn templates_see_variables_with_their_structure() {
+    let text = r#"<set-variable name="o" value="@(JObject.Parse("{\"a\":[1,2],\"b\":\"x\"}"))" /><set-variable name="n" value="@(7)" />
+        <set-body template="liquid">{{context.Variables.o.a.size}}{{context.Variables.o.b}}{% if context.Variables.n > 5 %}big{% endif %}</set-body>"#;
+    check_with(
+        "inbound",
+        text,
+        |_| {},
+        &[],
+        "forward content-length: 5 '2xbig'; 200 $o={\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": \"x\"\n} $n=7",
+    );
+}

@@ -208,10 +208,10 @@ pub(crate) fn context(context: &Context) -> Value {
             ("Headers", header_values(&response.headers)),
         ])
     });
-    let variables = context.variables.iter().map(|(n, v)| {
-        let value = v.to_text().map_or(Value::Nil, |t| Value::text(&t));
-        (Arc::from(&**n), value)
-    });
+    let variables = context
+        .variables
+        .iter()
+        .map(|(n, v)| (Arc::from(&**n), variable(v)));
     let variables = Value::Object(Arc::new(Object {
         members: variables.collect(),
         ignore_case: false,
@@ -221,6 +221,21 @@ pub(crate) fn context(context: &Context) -> Value {
         ("Response", response),
         ("Variables", variables),
     ])
+}
+
+/// A context variable: JSON with its structure, numbers and booleans as such, anything else as text.
+fn variable(value: &gateway_expr::Value) -> Value {
+    use gateway_expr::Value as Variable;
+    match value {
+        Variable::Null => Value::Nil,
+        Variable::Bool(flag) => Value::Bool(*flag),
+        Variable::Int(number) => Value::Int(i64::from(*number)),
+        Variable::Long(number) => Value::Int(*number),
+        Variable::Double(number) => Value::Float(*number),
+        Variable::DateTime(date) => Value::Date(*date),
+        Variable::Json(token) => from_token(token),
+        other => other.to_text().map_or(Value::Nil, |t| Value::text(&t)),
+    }
 }
 
 /// A name and a text as a member.

@@ -22,6 +22,7 @@ mod cache_value;
 mod check_header;
 mod choose;
 mod cors;
+mod dapr;
 pub mod def;
 pub mod docs;
 mod emit_metric;
@@ -37,6 +38,7 @@ mod log_to_eventhub;
 mod mock_response;
 mod quota;
 mod rate_limit;
+mod redirect_content_urls;
 pub(crate) mod retry;
 mod return_response;
 mod rewrite_uri;
@@ -167,6 +169,9 @@ pub static POLICIES: &[&PolicyDef] = &[
     &llm::token_limit::DEF,
     &llm::token_limit::AZURE,
     &find_and_replace::DEF,
+    &redirect_content_urls::DEF,
+    &dapr::PUBLISH,
+    &dapr::BINDING,
     &json_to_xml::DEF,
     &xml_to_json::DEF,
     &jsonp::DEF,
@@ -197,14 +202,11 @@ pub static NOT_BUILT: &[&str] = &[
     "cache-value",
     "cross-domain",
     "graphql-data-source",
-    "invoke-dapr-binding",
     "invoke-request",
     "llm-content-safety",
     "llm-semantic-cache-lookup",
     "llm-semantic-cache-store",
     "proxy",
-    "publish-to-dapr",
-    "redirect-content-urls",
     "set-request-metric-dimension-value",
     "validate-client-certificate",
     "validate-content",

@@ -106,7 +106,7 @@ impl FromValue for BaseUrl {
 }
 
 /// Where the Dapr sidecar listens.
-const DAPR_PORT: u16 = 3500;
+pub(super) const DAPR_PORT: u16 = 3500;
 
 impl Policy for SetBackendService {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {

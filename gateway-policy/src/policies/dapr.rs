@@ -1,0 +1,316 @@
+//! `publish-to-dapr` and `invoke-dapr-binding`: calls to the Dapr sidecar next to the gateway.
+//!
+//! Source: their policy pages (self-hosted gateway only); `policies.md` §8. The sidecar listens on
+//! localhost:3500. A failed call is a failure unless `ignore-error` is set.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use gateway_expr::Value;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    Flow, Policy, PolicyDef,
+    def::{AttributeDef, Child, Content, ElementDef, attr},
+    set_backend_service::DAPR_PORT,
+};
+use crate::{
+    compile::{Compiler, Finding, Node},
+    context::Url,
+    effect::{Effect, Outcome, OutgoingRequest},
+    exec::Run,
+    failure::Failure,
+    scope::{Scopes, Sections},
+    setting::{Bounded, Setting, optional},
+};
+
+const IGNORE_ERROR: AttributeDef = attr("ignore-error", "Go on when the call fails.").default("false");
+const RESPONSE_VARIABLE: AttributeDef = attr("response-variable-name", "Variable for the sidecar's answer.");
+const TIMEOUT: AttributeDef = attr("timeout", "Time for the call in seconds, 1 to 240.")
+    .expression()
+    .default("5");
+const TEMPLATE: AttributeDef = attr("template", "`Liquid` is not supported yet.");
+const CONTENT_TYPE: AttributeDef =
+    attr("content-type", "Media type of the message.").default("application/json");
+
+pub(crate) static PUBLISH: PolicyDef = PolicyDef {
+    element: ElementDef::new("publish-to-dapr", "Publishes its text to a Dapr topic.")
+        .attributes(&[
+            attr("pubsub-name", "Name of the publish/subscribe component.").expression(),
+            attr("topic", "The topic; `pubsub/topic` when `pubsub-name` is absent.")
+                .required()
+                .expression(),
+            IGNORE_ERROR,
+            RESPONSE_VARIABLE,
+            TIMEOUT,
+            TEMPLATE,
+            CONTENT_TYPE,
+        ])
+        .content(Content::Text),
+    sections: Sections::I,
+    tolerated: Sections::ALL,
+    scopes: Scopes::ALL,
+    once: false,
+    example: r#"<publish-to-dapr pubsub-name="orders" topic="new">@(context.Request.Body.As<string>(preserveContent: true))</publish-to-dapr>"#,
+    build: build_publish,
+};
+
+static ITEM: ElementDef = ElementDef::new("item", "A property of the call.")
+    .attributes(&[attr("key", "Its name.").required()])
+    .content(Content::Text);
+static METADATA: ElementDef =
+    ElementDef::new("metadata", "Properties of the call.").children(&[Child::any(&ITEM)]);
+static DATA: ElementDef = ElementDef::new("data", "What is sent.").content(Content::Text);
+
+pub(crate) static BINDING: PolicyDef = PolicyDef {
+    element: ElementDef::new("invoke-dapr-binding", "Invokes a Dapr output binding.")
+        .attributes(&[
+            attr("name", "Name of the binding.").required().expression(),
+            attr("operation", "Operation of the binding.").default("create"),
+            IGNORE_ERROR,
+            RESPONSE_VARIABLE,
+            TIMEOUT,
+            TEMPLATE,
+            CONTENT_TYPE,
+        ])
+        .children(&[Child::optional(&METADATA), Child::optional(&DATA)]),
+    sections: Sections::I.and(Sections::O).and(Sections::E),
+    tolerated: Sections::ALL,
+    scopes: Scopes::ALL,
+    once: false,
+    example: r#"<invoke-dapr-binding name="queue" operation="create">
+    <metadata>
+        <item key="priority">high</item>
+    </metadata>
+    <data>{ "id": 1 }</data>
+</invoke-dapr-binding>"#,
+    build: build_binding,
+};
+
+/// What both calls have.
+#[derive(Debug)]
+struct Call {
+    source: &'static str,
+    ignore_error: bool,
+    variable: Option<Arc<str>>,
+    timeout: Setting<Bounded<1, 240>>,
+    content_type: HeaderValue,
+}
+
+impl Call {
+    fn build(compiler: &mut Compiler<'_>, node: Node<'_>, source: &'static str) -> Option<Self> {
+        if node.has("template") {
+            let message = format!("`template` of `{source}` is not supported by this gateway yet");
+            compiler.report(
+                Finding::on(node.element, "unsupported-attribute", message).help("use an expression"),
+            );
+        }
+        let ignore_error = compiler.literal(node, "ignore-error");
+        let variable = compiler.literal(node, "response-variable-name");
+        let timeout = compiler.attribute(node, "timeout");
+        let content_type = compiler.literal(node, "content-type");
+        Some(Self {
+            source,
+            ignore_error: ignore_error?,
+            variable,
+            timeout: timeout?,
+            content_type: content_type?,
+        })
+    }
+
+    fn ask(&self, run: &mut Run<'_>, path: String, body: Bytes) -> Result<Flow, Failure> {
+        let mut headers = HeaderMap::with_capacity(1);
+        headers.insert(header::CONTENT_TYPE, self.content_type.clone());
+        let timeout = Duration::from_secs(self.timeout.get(run)?.unsigned());
+        let url = Url {
+            scheme: "http".into(),
+            host: "localhost".into(),
+            port: DAPR_PORT,
+            path,
+            query: String::new(),
+        };
+        run.detail("url", || crate::url::to_text(&url));
+        let request = OutgoingRequest {
+            method: Method::POST,
+            url,
+            headers,
+            body,
+            timeout,
+            one_way: false,
+        };
+        Ok(Flow::Ask(Effect::Send(Box::new(request))))
+    }
+
+    fn answered(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
+        match outcome {
+            Outcome::Response(response) => {
+                let status = response.status;
+                if let Some(name) = &self.variable {
+                    run.set_variable(name, Value::response(response));
+                }
+                if !status.is_success() && !self.ignore_error {
+                    let message = format!("The Dapr sidecar answered {}.", status.as_u16());
+                    return Err(Failure::Policy {
+                        source: self.source,
+                        message,
+                    });
+                }
+            }
+            Outcome::Failed(_) if self.ignore_error => {}
+            other => return Err(run.unexpected(other)),
+        }
+        Ok(Flow::Next)
+    }
+}
+
+fn build_publish(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
+    let pubsub = compiler.attribute(node, "pubsub-name");
+    let topic = compiler.attribute(node, "topic");
+    let message = compiler.text(node);
+    let call = Call::build(compiler, node, "publish-to-dapr");
+    compiler.policy(Publish {
+        pubsub,
+        topic: topic?,
+        message: message?,
+        call: call?,
+    });
+    Some(())
+}
+
+#[derive(Debug)]
+struct Publish {
+    pubsub: Option<Setting<Arc<str>>>,
+    topic: Setting<Arc<str>>,
+    message: Setting<Arc<str>>,
+    call: Call,
+}
+
+impl Policy for Publish {
+    fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        let topic = self.topic.get(run)?;
+        let path = match optional(self.pubsub.as_ref(), run)? {
+            Some(pubsub) => format!("/v1.0/publish/{}/{}", *pubsub, *topic),
+            None => format!("/v1.0/publish/{}", *topic),
+        };
+        let message = Bytes::copy_from_slice(self.message.get(run)?.as_bytes());
+        self.call.ask(run, path, message)
+    }
+
+    fn resume(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
+        self.call.answered(run, outcome)
+    }
+}
+
+fn build_binding(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
+    let name = compiler.attribute(node, "name");
+    let operation = compiler.literal(node, "operation");
+    let mut metadata: Vec<Option<(Arc<str>, Setting<Arc<str>>)>> = Vec::new();
+    for item in node
+        .child("metadata")
+        .into_iter()
+        .flat_map(|m| m.children("item"))
+    {
+        let key = compiler.literal(item, "key");
+        metadata.push(key.zip(compiler.text(item)));
+    }
+    let data = node.child("data").map(|d| compiler.text(d));
+    let call = Call::build(compiler, node, "invoke-dapr-binding");
+    compiler.policy(Binding {
+        name: name?,
+        operation: operation?,
+        metadata: metadata.into_iter().collect::<Option<_>>()?,
+        data: data.map_or(Some(None), |d| d.map(Some))?,
+        call: call?,
+    });
+    Some(())
+}
+
+#[derive(Debug)]
+struct Binding {
+    name: Setting<Arc<str>>,
+    operation: Arc<str>,
+    metadata: Vec<(Arc<str>, Setting<Arc<str>>)>,
+    data: Option<Setting<Arc<str>>>,
+    call: Call,
+}
+
+impl Policy for Binding {
+    fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+        let path = format!("/v1.0/bindings/{}", *self.name.get(run)?);
+        let mut metadata = Map::new();
+        for (key, value) in &self.metadata {
+            metadata.insert(key.to_string(), (*value.get(run)?).to_string().into());
+        }
+        let mut body = json!({ "operation": &*self.operation });
+        if !metadata.is_empty() {
+            body["metadata"] = Json::Object(metadata);
+        }
+        if let Some(data) = optional(self.data.as_ref(), run)? {
+            // Data that is JSON is sent as JSON, any other as text.
+            let text = data.trim();
+            body["data"] = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+        }
+        self.call.ask(run, path, body.to_string().into())
+    }
+
+    fn resume(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
+        self.call.answered(run, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_support::{check, check_load};
+
+    #[test]
+    fn messages_go_to_the_sidecar() {
+        let asked =
+            "send POST http://localhost:3500/v1.0/publish/orders/new content-type: application/json '{}'";
+        let text = "<publish-to-dapr pubsub-name='orders' topic='new' response-variable-name='r'>{}</publish-to-dapr>";
+        check(
+            "inbound",
+            text,
+            &["204"],
+            &format!("{asked}; forward; 200 $r=IResponse"),
+        );
+        check(
+            "inbound",
+            "<publish-to-dapr topic='orders/new'>{}</publish-to-dapr>",
+            &["500"],
+            &format!("{asked}; 500 publish-to-dapr/PolicyFailure"),
+        );
+        check(
+            "inbound",
+            "<publish-to-dapr topic='orders/new' ignore-error='true'>{}</publish-to-dapr>",
+            &["refused"],
+            &format!("{asked}; forward; 200"),
+        );
+    }
+
+    #[test]
+    fn bindings_carry_operation_metadata_and_data() {
+        let text = "<invoke-dapr-binding name='queue'><metadata><item key='p'>high</item></metadata><data>{\"id\":1}</data></invoke-dapr-binding>";
+        check(
+            "outbound",
+            text,
+            &["200", "200"],
+            "forward; send POST http://localhost:3500/v1.0/bindings/queue content-type: application/json \
+             '{\"operation\":\"create\",\"metadata\":{\"p\":\"high\"},\"data\":{\"id\":1}}'; 200",
+        );
+    }
+
+    #[test]
+    fn mistakes_refuse_the_document() {
+        check_load(
+            "inbound",
+            "<publish-to-dapr topic='t' timeout='0'/>",
+            "bad-value: `timeout` of `publish-to-dapr` must be a whole number from 1 to 240",
+        );
+        check_load(
+            "inbound",
+            "<invoke-dapr-binding/>",
+            "missing-attribute: `invoke-dapr-binding` needs the attribute `name`",
+        );
+    }
+}
