@@ -7,9 +7,11 @@ mod support;
 use std::{
     collections::BTreeSet,
     fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use gateway_agent::telemetry::{Metrics, route::Sample};
@@ -230,12 +232,18 @@ fn alerts_fire_and_stay_silent_as_they_should() {
     }
 }
 
-/// Metrics with at least one sample in every family.
-fn scrape() -> String {
-    let metrics = Metrics::new().unwrap();
-    metrics.route("echo", "get").unwrap().record(&Sample {
+/// Raises every family once, so that each has a sample and, the second time, a rate.
+fn raise(metrics: &Metrics) {
+    let sample = Sample {
         status: 200,
+        total: Duration::from_millis(3),
+        backend: Some(Duration::from_millis(2)),
         ..Sample::default()
+    };
+    metrics.route("echo", "get").unwrap().record(&sample);
+    metrics.route("echo", "get").unwrap().record(&Sample {
+        status: 500,
+        ..sample
     });
     let one = &["x"];
     for family in [
@@ -253,12 +261,27 @@ fn scrape() -> String {
     ] {
         family.with_label_values(one).inc();
     }
-    metrics.connections.active.with_label_values(one).inc();
-    metrics.sync.entities.with_label_values(one).inc();
-    metrics.sync.info.with_label_values(&["x", "y"]).inc();
-    metrics.kernel.attached.with_label_values(&["x", "y"]).inc();
+    for histogram in [
+        &metrics.tls.handshake_duration,
+        &metrics.upstream.connect_duration,
+        &metrics.sync.duration,
+        &metrics.kernel.duration,
+        &metrics.kernel.rtt,
+    ] {
+        histogram.observe(0.001);
+    }
+    metrics.sync.activated.set(1_700_000_000.0);
+    metrics.connections.active.with_label_values(one).set(1);
+    metrics.sync.entities.with_label_values(one).set(1);
+    metrics.sync.info.with_label_values(&["x", "y"]).set(1);
+    metrics.kernel.attached.with_label_values(&["x", "y"]).set(1);
     metrics.kernel.verdicts.with_label_values(&["x", "y"]).inc();
     metrics.tls.certificate_expiry.with_label_values(one).set(1.0);
+}
+
+fn scrape() -> String {
+    let metrics = Metrics::new().unwrap();
+    raise(&metrics);
     metrics.render().unwrap()
 }
 
@@ -357,14 +380,89 @@ fn the_dashboard_shows_metrics_that_exist() {
 }
 
 #[test]
+fn the_dashboard_has_series_in_a_real_prometheus() {
+    skip_unless!(Need::Program("prometheus", "prometheus"));
+    let scratch = Scratch::new();
+    let (target, port) = (scrape_target(), support::free_port());
+    let config = format!(
+        "global: {{scrape_interval: 500ms}}\nscrape_configs:\n  - job_name: gateway-agent\n    static_configs: [{{targets: ['{target}']}}]\n"
+    );
+    let config = scratch.write("prometheus.yml", config);
+    let server = Command::new("prometheus")
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", scratch.path("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _server = support::Ended(server);
+    let mut waiting = panels();
+    let deadline = Instant::now() + support::LIMIT;
+    while !waiting.is_empty() {
+        assert!(Instant::now() < deadline, "no series for {waiting:#?}");
+        waiting.retain(|(_, expression)| !has_series(port, expression));
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
+/// An address that serves metrics which rise with every scrape, until the test's process ends.
+fn scrape_target() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let metrics = Metrics::new().unwrap();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            raise(&metrics);
+            let body = metrics.render().unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n";
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    address
+}
+
+fn has_series(port: u16, expression: &str) -> bool {
+    let query: String = dashboard_variables(expression)
+        .bytes()
+        .map(|byte| format!("%{byte:02X}"))
+        .collect();
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    let sent = write!(
+        stream,
+        "GET /api/v1/query?query={query} HTTP/1.0\r\nHost: localhost\r\n\r\n"
+    );
+    let mut answer = String::new();
+    if sent.is_err() || stream.read_to_string(&mut answer).is_err() {
+        return false;
+    }
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let Ok(body) = serde_json::from_str::<Value>(body) else {
+        return false;
+    };
+    body["data"]["result"]
+        .as_array()
+        .is_some_and(|series| !series.is_empty())
+}
+
+/// What Grafana puts in for its variables.
+fn dashboard_variables(expression: &str) -> String {
+    expression
+        .replace("$__rate_interval", "30s")
+        .replace("$instance", ".*")
+        .replace("$api", ".*")
+}
+
+#[test]
 fn the_dashboards_expressions_parse() {
     skip_unless!(Need::Program("promtool", "prometheus"));
     let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
     for (number, (title, expression)) in panels().into_iter().enumerate() {
-        let expression = expression
-            .replace("$__rate_interval", "5m")
-            .replace("$instance", ".*")
-            .replace("$api", ".*");
+        let expression = dashboard_variables(&expression);
         let quoted = serde_json::to_string(&expression).unwrap();
         rules.push_str(&format!(
             "      # {title}\n      - record: panel:{number}\n        expr: {quoted}\n"

@@ -8,7 +8,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -87,16 +87,6 @@ fn a_folder_cut_by_a_full_disk_leaves_the_last_good_configuration() {
     assert_eq!(agent.status()["configuration"]["last_attempt"]["ok"], true);
 }
 
-/// Ends the process, whatever the test found.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_log_on_a_full_disk_is_dropped_counted_and_stops_nobody() {
     skip_unless!(Need::Namespaces);
@@ -117,7 +107,7 @@ fn a_log_on_a_full_disk_is_dropped_counted_and_stops_nobody() {
         .stdout(log)
         .spawn()
         .unwrap();
-    let _ended = Ended(child);
+    let _ended = support::Ended(child);
     let deadline = Instant::now() + LIMIT;
     while support::try_admin(&socket, "GET", "/ready").is_none_or(|(status, _)| status != 200) {
         assert!(Instant::now() < deadline, "the node did not become ready");
