@@ -105,19 +105,48 @@ impl Scanner<'_> {
                 b'0'..=b'9' => self.digits()?,
                 b'+' | b'-' if self.zone_may_come() => self.zone()?,
                 b'-' | b'/' | b'.' if !self.out.numbers.is_empty() || self.out.month.is_some() => {
-                    self.at += 1
+                    self.separator()?;
                 }
                 _ if b.is_ascii_alphabetic() => self.word()?,
-                _ if !b.is_ascii() => return Err(Fault::Word(self.at)),
+                _ if !b.is_ascii() => self.foreign()?,
                 _ => return Err(Fault::Unknown),
             }
         }
         Ok(self.out)
     }
 
-    /// A sign after the time starts a zone, unless a date that follows the time has begun.
+    /// A sign after the time starts a zone, unless a date that follows the time has begun; so does one
+    /// after a complete date.
     fn zone_may_come(&self) -> bool {
-        self.out.time.is_some() && self.out.numbers.len() == self.out.before_time
+        match self.out.time {
+            Some(_) => self.out.numbers.len() == self.out.before_time,
+            None => self.out.numbers.len() == 3,
+        }
+    }
+
+    /// One separator, with another part of the date behind it.
+    fn separator(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        let rest = &self.text[self.at..];
+        let blanks = rest.iter().take_while(|b| **b == b' ').count();
+        if rest.get(blanks).is_some_and(u8::is_ascii_alphanumeric) {
+            Ok(())
+        } else {
+            Err(Fault::Unknown)
+        }
+    }
+
+    /// Beyond ASCII only white space is known.
+    fn foreign(&mut self) -> Result<(), Fault> {
+        let rest = std::str::from_utf8(&self.text[self.at..]).unwrap_or_default();
+        match rest.chars().next() {
+            Some(c) if c.is_whitespace() => {
+                self.at += c.len_utf8();
+                Ok(())
+            }
+            Some(c) if c.is_alphabetic() => Err(Fault::Word(self.at)),
+            _ => Err(Fault::Unknown),
+        }
     }
 
     fn digits(&mut self) -> Result<(), Fault> {
@@ -130,7 +159,8 @@ impl Scanner<'_> {
         let after = rest.get(blanks..).unwrap_or_default();
         let has_mark = after.len() >= 2
             && (after[..2].eq_ignore_ascii_case(b"am") || after[..2].eq_ignore_ascii_case(b"pm"));
-        if has_mark && self.out.time.is_none() {
+        let named = self.out.numbers.len() + usize::from(self.out.month.is_some());
+        if has_mark && self.out.time.is_none() && (named == 0 || named == 3) {
             self.out.time = Some([value, 0, 0]);
             self.out.before_time = self.out.numbers.len();
             return Ok(());
@@ -151,12 +181,12 @@ impl Scanner<'_> {
                 break;
             }
             let (value, len) = self.number().ok_or(Fault::Unknown)?;
-            if len > 2 {
+            if len > 2 || (self.out.iso && len != 2) {
                 return Err(Fault::Unknown);
             }
             *field = value;
         }
-        if hour_len > 2 {
+        if hour_len > 2 || (self.out.iso && hour_len != 2) {
             return Err(Fault::Unknown);
         }
         if self.peek() == Some(b'.') {
@@ -184,19 +214,25 @@ impl Scanner<'_> {
         let (hours, minutes) = match len {
             1 | 2 if self.eat(b':') => {
                 let (m, m_len) = self.number().ok_or(Fault::Unknown)?;
-                (value, if m_len == 2 { m } else { 60 })
+                (value, if m_len <= 2 { m } else { 60 })
             }
             1 | 2 => (value, 0),
             3 | 4 => (value / 100, value % 100),
             _ => return Err(Fault::Unknown),
         };
-        if minutes > 59 || self.out.zone.is_some_and(|z| z != 0) {
+        if minutes > 59 || self.out.zone.is_some() {
             return Err(Fault::Unknown);
         }
 
         let total = i64::from(hours * 60 + minutes);
         self.out.zone = Some(if negative { -total } else { total });
         Ok(())
+    }
+
+    fn rest_is(&self, wanted: &[u8]) -> bool {
+        self.text
+            .get(self.at..self.at + wanted.len())
+            .is_some_and(|t| t.eq_ignore_ascii_case(wanted))
     }
 
     fn word(&mut self) -> Result<(), Fault> {
@@ -225,14 +261,20 @@ impl Scanner<'_> {
             self.out.zone = Some(0);
             return Ok(());
         }
-        if is("am") || is("pm") || is("a") || is("p") {
-            if self.out.time.is_none() {
+        // The era is the only one there is.
+        if is("ad") || (is("a") && self.rest_is(b".d.")) {
+            self.at += if is("a") { 3 } else { 0 };
+            return Ok(());
+        }
+        if is("am") || is("pm") {
+            let dated = self.out.numbers.len() + usize::from(self.out.month.is_some()) == 3;
+            if self.out.time.is_none() && !dated {
                 return Err(Fault::Word(start));
             }
             if self.out.afternoon.is_some() {
                 return Err(Fault::Unknown);
             }
-            self.out.afternoon = Some(is("pm") || is("p"));
+            self.out.afternoon = Some(is("pm"));
             return Ok(());
         }
         if let Some(month) = named(&MONTHS, word) {
@@ -272,6 +314,10 @@ fn full_year(value: i32, len: usize) -> i32 {
 impl Parsed {
     fn date(&self, today: DateTime) -> Result<(i32, i32, i32), Fault> {
         let n = &self.numbers;
+        // Months and days have two digits at most; the year is the number that has more.
+        if n.iter().filter(|p| p.1 > 2).count() > 1 {
+            return Err(Fault::Unknown);
+        }
         Ok(match (self.month, n.as_slice()) {
             (Some(month), [one]) if one.1 > 2 => (one.0, month, 1),
             // "5 May" is read as "yyyy MMMM", "May 5" as "MMMM dd".
