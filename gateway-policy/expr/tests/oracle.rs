@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::Value as Json;
 
 /// Rows of probes.jsonl and corpus.jsonl that must agree. Raise it as agreement grows.
-const PROBES: usize = 303;
-const CORPUS: usize = 1420;
+const PROBES: usize = 333;
+const CORPUS: usize = 1549;
 
 fn rows(name: &str) -> Option<Vec<Json>> {
     let path: PathBuf = [

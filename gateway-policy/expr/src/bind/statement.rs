@@ -84,7 +84,10 @@ impl<'a> Binder<'a> {
                 at = inner;
             }
             let (code, end) = self.statement(at);
-            reachable = end && (reachable || matches!(at.kind, StmtKind::LocalFn(_)));
+            // Declaring a local function neither ends nor revives the flow.
+            if !matches!(at.kind, StmtKind::LocalFn(_)) {
+                reachable = end && reachable;
+            }
             codes.push(code);
         }
         (codes, labels, reachable)

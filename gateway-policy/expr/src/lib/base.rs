@@ -44,6 +44,12 @@ pub(crate) fn hash_code(c: &mut Call<'_, '_>) -> Eval {
         Value::Long(v) => (*v as i32) ^ ((*v >> 32) as i32),
         Value::ULong(v) => (*v as i32) ^ ((*v >> 32) as i32),
         Value::DateTime(d) => d.hash_code(),
+        Value::Guid(g) => g
+            .to_bytes()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .fold(0, |h, c| h ^ i32::from_le_bytes(*c)),
         other => {
             let mut state = std::hash::DefaultHasher::new();
             equality::hash(other, Comparer::Default, &mut state);

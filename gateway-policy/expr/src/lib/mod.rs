@@ -8,13 +8,15 @@ mod call;
 mod collections;
 mod context;
 mod convert;
+mod crypto;
 mod delegates;
 mod enumerable;
 mod exceptions;
 mod json;
 mod jwt;
+mod net;
 mod numbers;
-mod pending;
+mod regex;
 mod string;
 mod time;
 mod xml;
@@ -22,13 +24,14 @@ mod xml;
 pub(crate) use call::Call;
 pub(crate) use collections::{make_table, pair};
 pub(crate) use context::{context_items, context_url, fold_part};
+pub(crate) use crypto::make_certificate;
 pub(crate) use exceptions::exception_object;
 pub(crate) use json::{
     iterate as json_iter, scalar_value, scalar_value as typed_scalar, target_of as json_target,
     typed as typed_value,
 };
 pub(crate) use jwt::parse as parse_jwt;
-pub(crate) use pending::{make_certificate, make_uri, uri_text};
+pub(crate) use net::{make_uri, uri_text};
 pub(crate) use xml::{parse_xml_body, same as same_xml};
 
 use std::{cmp::Ordering, rc::Rc};
@@ -38,7 +41,7 @@ use gateway_dotnet::{Error, Str};
 use crate::{
     Value,
     ir::Const,
-    iter::Iter,
+    iter::{Iter, Ready},
     object::{Data, Object},
     types::{self, DefId, Type},
     vm::{Eval, Thrown, Vm},
@@ -159,7 +162,9 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     json::TYPES,
     context::TYPES,
     jwt::TYPES,
-    pending::TYPES,
+    net::TYPES,
+    regex::TYPES,
+    crypto::TYPES,
     xml::TYPES,
 ];
 
@@ -192,12 +197,26 @@ pub(crate) fn foreach_element(_ty: &Type) -> Option<Type> {
 
 /// `Equals` of objects that a library family keeps to itself.
 pub(crate) fn native_equals(a: &Object, b: &Object) -> bool {
-    same_xml(a, b).unwrap_or(false)
+    if let (Some(x), Some(y)) = (
+        a.native::<gateway_dotnet::net::Uri>(),
+        b.native::<gateway_dotnet::net::Uri>(),
+    ) {
+        return net::same(x, y);
+    }
+    crypto::native_equals(a, b)
+        .or_else(|| same_xml(a, b))
+        .unwrap_or(false)
 }
 
 /// What goes with [`native_equals`].
 pub(crate) fn native_hash(o: &Rc<Object>) -> u64 {
-    Rc::as_ptr(o) as usize as u64
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut state = DefaultHasher::new();
+    match native_text(o) {
+        Some(text) => text.hash(&mut state),
+        None => (Rc::as_ptr(o) as usize).hash(&mut state),
+    }
+    state.finish()
 }
 
 /// `IComparable` of such objects.
@@ -207,7 +226,10 @@ pub(crate) fn native_compare(_a: &Object, _b: &Object) -> Option<Ordering> {
 
 /// `ToString()` of such objects, if they override it.
 pub(crate) fn native_text(o: &Object) -> Option<Str> {
-    xml::text(o)
+    net::native_text(o)
+        .or_else(|| regex::native_text(o))
+        .or_else(|| crypto::native_text(o))
+        .or_else(|| xml::text(o))
 }
 
 /// `IFormattable` of such objects.
@@ -217,6 +239,9 @@ pub(crate) fn native_format(_o: &Object, _format: &Str) -> Option<Result<Str, Er
 
 /// `GetEnumerator()` of such objects.
 pub(crate) fn native_iter(_vm: &mut Vm<'_>, o: &Rc<Object>) -> Result<Box<dyn Iter>, Thrown> {
+    if let Some(items) = regex::native_items(o) {
+        return Ok(Box::new(Ready(items.into_iter())));
+    }
     let message = format!("'{}' cannot be enumerated.", o.type_name());
     Err(Error::invalid_operation(message).into())
 }
