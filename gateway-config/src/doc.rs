@@ -1,6 +1,7 @@
 //! Documents with positions: one tree for JSON and YAML, so that every mistake names line and column.
 
 mod json;
+mod members;
 mod yaml;
 
 use std::fmt;

@@ -1,6 +1,8 @@
 //! JSON (RFC 8259) into positioned nodes.
 
-use super::{Data, Key, MAX_DEPTH, Malformed, Node};
+use std::cell::Cell;
+
+use super::{Data, Key, MAX_DEPTH, Malformed, Node, members::Members};
 use crate::problem::Place;
 
 /// Reads one JSON value; keys that stand twice go to `repeated`.
@@ -10,6 +12,7 @@ pub(super) fn parse(text: &str, repeated: &mut Vec<Key>) -> Result<Node, Malform
         at: 0,
         line: 1,
         line_start: 0,
+        counted: Cell::new((0, 1)),
         repeated,
     };
     let node = reader.value(0)?;
@@ -25,12 +28,22 @@ struct Reader<'a> {
     at: usize,
     line: u32,
     line_start: usize,
+    /// A byte position on the current line and its column: columns are counted on from here, so that a document
+    /// on one line is read in linear time.
+    counted: Cell<(usize, u32)>,
     repeated: &'a mut Vec<Key>,
 }
 
 impl Reader<'_> {
     fn place(&self) -> Place {
-        let column = self.text[self.line_start..self.at].chars().count() as u32 + 1;
+        let (from, column) = self.counted.get();
+        let (from, column) = if from < self.line_start {
+            (self.line_start, 1)
+        } else {
+            (from, column)
+        };
+        let column = column + self.text[from..self.at].chars().count() as u32;
+        self.counted.set((self.at, column));
         Place {
             line: self.line,
             column,
@@ -87,11 +100,11 @@ impl Reader<'_> {
 
     fn object(&mut self, depth: usize) -> Result<Data, Malformed> {
         self.at += 1;
-        let mut members: Vec<(Key, Node)> = Vec::new();
+        let mut members = Members::default();
         self.blank();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Data::Map(members));
+            return Ok(Data::Map(Vec::new()));
         }
         loop {
             self.blank();
@@ -109,15 +122,9 @@ impl Reader<'_> {
             }
             self.at += 1;
             let value = self.value(depth + 1)?;
-            match members.iter_mut().find(|(k, _)| k.name == key.name) {
-                Some(old) => {
-                    self.repeated.push(key.clone());
-                    *old = (key, value);
-                }
-                None => members.push((key, value)),
-            }
+            self.repeated.extend(members.push(key, value));
             if self.more(b'}')? {
-                return Ok(Data::Map(members));
+                return Ok(Data::Map(members.finish()));
             }
         }
     }
@@ -274,6 +281,17 @@ mod tests {
         ] {
             check(text, Ok(json));
         }
+    }
+
+    /// Counting columns from the start of the line, or scanning all keys for each key, would take minutes here.
+    #[test]
+    fn a_large_document_on_one_line_is_read_in_linear_time() {
+        let members: Vec<String> = (0..200_000).map(|i| format!("\"k{i}\":[{i}]")).collect();
+        let text = format!("{{{}}}", members.join(","));
+        let node = parse(&text, &mut Vec::new()).unwrap();
+        let (key, value) = &node.members()[199_999];
+        assert_eq!(key.name, "k199999");
+        assert_eq!(value.place.column as usize, text.len() - "[199999]}".len() + 1);
     }
 
     #[test]

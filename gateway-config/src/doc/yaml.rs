@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
-use super::{Data, Key, MAX_DEPTH, MAX_NODES, Malformed, Node};
+use super::{Data, Key, MAX_DEPTH, MAX_NODES, Malformed, Node, members::Members};
 use crate::problem::Place;
 
 /// Reads the first document; a second one is an error, keys that stand twice go to `repeated`.
@@ -103,7 +103,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn map(&mut self, depth: usize) -> Result<Data, Malformed> {
-        let mut members: Vec<(Key, Node)> = Vec::new();
+        let mut members = Members::default();
         let mut merged = Vec::new();
         loop {
             let (key_event, key_span) = self.next()?;
@@ -126,30 +126,23 @@ impl<'a> Builder<'a, '_> {
                 name,
                 place: key.place,
             };
-            // Maps of API descriptions stay small; a quadratic scan of a few dozen keys beats a hash map.
-            match members.iter_mut().find(|(k, _)| k.name == key.name) {
-                Some(old) => {
-                    self.repeated.push(key.clone());
-                    *old = (key, value);
-                }
-                None => members.push((key, value)),
-            }
+            self.repeated.extend(members.push(key, value));
         }
         for source in merged {
             merge_in(&mut members, &source);
         }
-        Ok(Data::Map(members))
+        Ok(Data::Map(members.finish()))
     }
 }
 
 /// The `<<` merge key: members of `source` (a map or a list of maps) that are not there yet.
-fn merge_in(members: &mut Vec<(Key, Node)>, source: &Node) {
+fn merge_in(members: &mut Members, source: &Node) {
     for map in source.items() {
         merge_in(members, map);
     }
     for (key, value) in source.members() {
-        if !members.iter().any(|(k, _)| k.name == key.name) {
-            members.push((key.clone(), value.clone()));
+        if members.position(&key.name).is_none() {
+            members.push(key.clone(), value.clone());
         }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Apis {
 
 struct Builder<'a> {
     overlay: &'a Overlay,
+    /// Operation lists of the overlay by API folder.
+    overrides: HashMap<&'a str, &'a [EntityOverride]>,
     /// By lower-case name; `None`: it did not load.
     version_sets: HashMap<String, Option<VersionPlace>>,
     previous: Option<&'a Snapshot>,
@@ -49,8 +51,13 @@ pub(super) fn build(
         .iter()
         .map(|(n, e)| (n.to_lowercase(), version_set::read(e, problems)))
         .collect();
+    let listed = overlay.entities.get("apis").map_or(&[][..], Vec::as_slice);
     let mut builder = Builder {
         overlay,
+        overrides: listed
+            .iter()
+            .map(|o| (o.name.as_str(), o.operations.as_slice()))
+            .collect(),
         version_sets,
         previous,
         taken: HashMap::new(),
@@ -118,7 +125,7 @@ impl Builder<'_> {
     }
 
     fn operations(&mut self, folder_name: &str, folder: &ApiFolder, kind: ApiKind) -> Arc<Built> {
-        let overrides = overrides_of(self.overlay, folder_name);
+        let overrides = self.overrides.get(folder_name).copied().unwrap_or_default();
         let digest = operations::digest(folder, kind, overrides);
         let built = match self.previous.and_then(|p| p.cache.operations.get(&digest)) {
             Some(built) => Arc::clone(built),
@@ -244,12 +251,4 @@ fn effective_path(info: &ApiInfo, version: Option<&Version>) -> Arc<str> {
         }
         _ => Arc::clone(&info.path),
     }
-}
-
-fn overrides_of<'o>(overlay: &'o Overlay, folder_name: &str) -> &'o [EntityOverride] {
-    overlay
-        .entities
-        .get("apis")
-        .and_then(|list| list.iter().find(|o| o.name == folder_name))
-        .map_or(&[], |o| o.operations.as_slice())
 }

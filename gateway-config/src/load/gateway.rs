@@ -76,8 +76,9 @@ pub(super) fn select(
             .and_then(|n| n.as_text());
         out.entity.region = region.unwrap_or("").into();
     }
+    let known: HashSet<String> = artifacts.apis.keys().map(|a| a.to_lowercase()).collect();
     for (api, path) in &folder.apis {
-        if !artifacts.apis.keys().any(|a| a.eq_ignore_ascii_case(api)) {
+        if !known.contains(&api.to_lowercase()) {
             let message = format!("there is no API `{api}` in the folder, so the link has no effect");
             problems.push(Problem::warning("dangling-link", path, message));
         }
