@@ -129,6 +129,10 @@ impl Scanner<'_> {
         self.at += 1;
         let rest = &self.text[self.at..];
         let blanks = rest.iter().take_while(|b| **b == b' ').count();
+        if rest.is_empty() && self.text.ends_with(b".") && self.out.numbers.len() == 3 {
+            // A full stop may end the text.
+            return Ok(());
+        }
         if rest.get(blanks).is_some_and(u8::is_ascii_alphanumeric) {
             Ok(())
         } else {
