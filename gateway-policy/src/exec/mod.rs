@@ -320,19 +320,7 @@ impl Execution {
                 self.flow(flow, instruction, doc, world)
             }
             Op::Base => {
-                let mut back = self.at;
-                back.pc += 1;
-                match self.program.next(self.at.level) {
-                    Some(level) => {
-                        self.frames.push(Frame::Base(back));
-                        self.at = Position {
-                            level,
-                            pc: 0,
-                            ..self.at
-                        };
-                    }
-                    None => self.at = back,
-                }
+                self.call_base();
                 Ok(After::Go)
             }
             Op::Branch {
@@ -388,6 +376,23 @@ impl Execution {
                 self.at.pc += 1;
                 Ok(After::Go)
             }
+        }
+    }
+
+    /// Goes into the same section of the next broader document, or on when there is none.
+    fn call_base(&mut self) {
+        let mut back = self.at;
+        back.pc += 1;
+        match self.program.next(self.at.level) {
+            Some(level) => {
+                self.frames.push(Frame::Base(back));
+                self.at = Position {
+                    level,
+                    pc: 0,
+                    ..self.at
+                };
+            }
+            None => self.at = back,
         }
     }
 

@@ -85,22 +85,7 @@ impl Renderer {
                 }
                 return self.nodes(otherwise, out);
             }
-            Node::Case(subject, whens, otherwise) => {
-                let subject = self.operand(subject);
-                let mut found = false;
-                for (values, body) in whens {
-                    if values.iter().any(|v| self.operand(v).equals(&subject)) {
-                        found = true;
-                        let flow = self.nodes(body, out)?;
-                        if flow != Flow::On {
-                            return Ok(flow);
-                        }
-                    }
-                }
-                if !found {
-                    return self.nodes(otherwise, out);
-                }
-            }
+            Node::Case(subject, whens, otherwise) => return self.case(subject, whens, otherwise, out),
             Node::For(repeat) => self.repeat(repeat, out)?,
             Node::Cycle(group, values) => {
                 let turn = self.cycles.entry(group.clone()).or_default();
@@ -133,6 +118,31 @@ impl Renderer {
             Node::Continue => return Ok(Flow::Continue),
         }
         Ok(Flow::On)
+    }
+
+    fn case(
+        &mut self,
+        subject: &Operand,
+        whens: &[(Vec<Operand>, Vec<Node>)],
+        otherwise: &[Node],
+        out: &mut String,
+    ) -> Result<Flow, String> {
+        let subject = self.operand(subject);
+        let mut found = false;
+        for (values, body) in whens {
+            if values.iter().any(|v| self.operand(v).equals(&subject)) {
+                found = true;
+                let flow = self.nodes(body, out)?;
+                if flow != Flow::On {
+                    return Ok(flow);
+                }
+            }
+        }
+        if found {
+            Ok(Flow::On)
+        } else {
+            self.nodes(otherwise, out)
+        }
     }
 
     fn repeat(&mut self, repeat: &For, out: &mut String) -> Result<(), String> {
