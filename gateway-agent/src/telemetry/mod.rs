@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod events;
+mod families;
 pub mod metrics;
 pub mod notes;
 mod process;
