@@ -1,5 +1,7 @@
 //! OpenAPI 2.0, 3.0 and 3.1.
 
+use std::collections::HashSet;
+
 use http::Method;
 
 use super::{
@@ -40,6 +42,7 @@ pub(super) fn read(root: &Node, out: &mut Specification) {
         root,
         dialect,
         path: &path,
+        taken: HashSet::new(),
         out,
     };
     for section in ["paths", "x-ms-paths"] {
@@ -58,6 +61,8 @@ struct Reader<'n, 'o> {
     root: &'n Node,
     dialect: Dialect,
     path: &'n str,
+    /// Names given so far, in lower case.
+    taken: HashSet<String>,
     out: &'o mut Specification,
 }
 
@@ -116,10 +121,8 @@ impl Reader<'_, '_> {
             None => normalised(&format!("{}-{}", method.as_str().to_ascii_lowercase(), key.name))
                 .to_ascii_lowercase(),
         };
-        let operations = &self.out.operations;
-        let Some(name) = unique(wanted, |n| {
-            operations.iter().any(|o| o.name.eq_ignore_ascii_case(n))
-        }) else {
+        let taken = &self.taken;
+        let Some(name) = unique(wanted, |n| taken.contains(&n.to_ascii_lowercase())) else {
             self.warn(
                 "duplicate-operation",
                 at,
@@ -133,6 +136,7 @@ impl Reader<'_, '_> {
             .filter(|s| !s.is_empty())
             .or(id)
             .unwrap_or(&name);
+        self.taken.insert(name.to_ascii_lowercase());
         let mut too_long = Vec::new();
         let responses = responses::read(self.root, node, self.dialect, &mut |place| too_long.push(place));
         for place in too_long {
