@@ -52,6 +52,13 @@ impl AsyncRead for ClientIo {
         if this.prefix.has_remaining() {
             let take = this.prefix.len().min(buf.remaining());
             buf.put_slice(&this.prefix.split_to(take));
+            // What follows is mostly there already. Handed over in one read, the parser is run once and its
+            // buffer does not grow to twice its size for the life of the connection.
+            if buf.remaining() > 0
+                && let Poll::Ready(result) = Pin::new(&mut this.transport).poll_read(cx, buf)
+            {
+                result?;
+            }
         } else {
             std::task::ready!(Pin::new(&mut this.transport).poll_read(cx, buf))?;
         }

@@ -480,3 +480,72 @@ async fn the_record_tells_the_whole_story() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn expressions_see_the_request_and_its_body() {
+    on_worker(async {
+        let policy = r#"<policies><inbound>
+            <set-header name="X-Id" exists-action="override"><value>@(context.Request.MatchedParameters["id"])</value></set-header>
+            <set-header name="X-Ip" exists-action="override"><value>@(context.Request.IpAddress)</value></set-header>
+            <set-body>@(context.Request.Body.As<string>() + "!")</set-body></inbound>
+            <backend><forward-request/></backend><outbound><set-header name="X-Length" exists-action="override">
+            <value>@(context.Response.Body.As<string>(preserveContent: true).Length.ToString())</value></set-header></outbound><on-error/></policies>"#;
+        let (backend, heads) = recording(OK);
+        let world = World::new(Settings::default(), Some(snapshot(policy)), backend);
+        let request = "POST /echo/items/7 HTTP/1.1\r\nHost: gw\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody";
+        let output = world.talk(request.as_bytes(), PATIENCE).await;
+        contains(&output, &["200 OK", "x-length: 2\r\n", "\r\n\r\nhi"]);
+        contains(&heads.borrow()[0], &["x-id: 7\r\n", "x-ip: 203.0.113.7\r\n", "content-length: 5\r\n"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_buffered_for_a_client_that_does_not_read() {
+    on_worker(async {
+        let written = Rc::new(std::cell::Cell::new(0_usize));
+        let count = Rc::clone(&written);
+        let limits = Limits {
+            body_timeout: Duration::from_secs(60),
+            ..Limits::default()
+        };
+        let world = World::new(
+            Settings {
+                limits,
+                ..Settings::default()
+            },
+            Some(snapshot(FORWARD)),
+            Box::new(move |mut pipe| {
+                let count = Rc::clone(&count);
+                tokio::task::spawn_local(async move {
+                    read_head(&mut pipe).await;
+                    let _ = pipe
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+                        .await;
+                    while pipe.write_all(&[b'x'; 1024]).await.is_ok() {
+                        count.set(count.get() + 1024);
+                    }
+                });
+            }),
+        );
+        let mut client = world.connect();
+        client
+            .write_all(b"GET /echo/items/1 HTTP/1.1\r\nHost: gw\r\n\r\n")
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let held = written.get();
+        assert!(
+            (4 * 1024..512 * 1024).contains(&held),
+            "{held} bytes taken from the backend"
+        );
+        // And not for ever: the client is cut, the backend's connection with it.
+        tokio::time::sleep(Duration::from_secs(35)).await;
+        let mut rest = Vec::new();
+        let _ = client.read_to_end(&mut rest).await;
+        assert!(rest.len() < 512 * 1024, "{}", rest.len());
+        let record = world.records.take().pop().unwrap();
+        assert_eq!(&*record.last_error.unwrap().reason, "ClientConnectionFailure");
+    })
+    .await;
+}

@@ -2,7 +2,7 @@
 //!
 //! Own code on `httparse` instead of the library's client: that one moves every request and every body frame
 //! through channels between a connection and a handle, which costs three times the work of the exchange
-//! itself when both are in one task (measured; see ADR). What is here is the plain sequence: write the
+//! itself when both are in one task (docs/adr/0014). What is here is the plain sequence: write the
 //! request, read the head, read the body, in one place, without waking anybody.
 
 mod decode;
