@@ -119,7 +119,7 @@ fn offset_text(ticks: i64, out: &mut String) {
 }
 
 /// ISO text of a `DateTime`, with the zone its kind has.
-pub(super) fn date_text(date: DateTime) -> String {
+pub(crate) fn date_text(date: DateTime) -> String {
     let mut out = String::with_capacity(33);
     clock(date, &mut out);
     match date.kind() {
@@ -131,7 +131,7 @@ pub(super) fn date_text(date: DateTime) -> String {
 }
 
 /// ISO text of a `DateTimeOffset`.
-pub(super) fn offset_date_text(date: DateTimeOffset) -> String {
+pub(crate) fn offset_date_text(date: DateTimeOffset) -> String {
     let mut out = String::with_capacity(33);
     clock(date.clock(), &mut out);
     offset_text(date.offset().ticks(), &mut out);

@@ -14,6 +14,8 @@ mod token;
 mod walk;
 mod writer;
 
+pub(crate) use date::{date_text, offset_date_text};
+
 pub use convert::{Target, cast, cast_nullable, change_type};
 pub use edit::{MergeArrays, MergeSettings};
 pub use load::{deserialize, parse_array, parse_object, parse_token};

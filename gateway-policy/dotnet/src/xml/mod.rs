@@ -5,6 +5,7 @@
 //! External entities and DTDs are never fetched; internal entities are plain text and bounded.
 
 mod content;
+pub mod convert;
 mod edit;
 mod name;
 mod parse;

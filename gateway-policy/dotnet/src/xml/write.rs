@@ -110,12 +110,15 @@ impl Writer {
                 let text = new_lines(&text.borrow()).replace("]]>", "]]]]><![CDATA[>");
                 self.out.push_str(&format!("<![CDATA[{text}]]>"));
             }
-            Kind::Comment(text) => self
-                .out
-                .push_str(&format!("<!--{}-->", new_lines(&text.borrow()))),
+            Kind::Comment(text) => {
+                let text = apart(&new_lines(&text.borrow()), '-', '-');
+                let gap = if text.ends_with('-') { " " } else { "" };
+                self.out.push_str(&format!("<!--{text}{gap}-->"));
+            }
             Kind::ProcessingInstruction { target, data } => {
                 let (target, data) = (target.borrow(), data.borrow());
                 let gap = if data.is_empty() { "" } else { " " };
+                let data = apart(&data, '?', '>');
                 self.out.push_str(&format!("<?{target}{gap}{data}?>"));
             }
             Kind::DocumentType {
@@ -306,6 +309,18 @@ impl Writer {
     }
 }
 
+/// Parts with a blank two characters that together would end the node.
+fn apart(text: &str, first: char, second: char) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == second && out.ends_with(first) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Carriage returns become line ends, as the writer's `NewLineHandling.Replace` has it.
 fn new_lines(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains('\r') {
@@ -340,6 +355,28 @@ fn escape_attribute(text: &str, out: &mut String) {
             '\n' => out.push_str("&#xA;"),
             '\r' => out.push_str("&#xD;"),
             c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_a_node_is_parted() {
+        for (node, expected) in [
+            (Node::comment("c--".into()), "<!--c- - -->"),
+            (Node::comment("-".into()), "<!--- -->"),
+            (Node::comment("a--b".into()), "<!--a- -b-->"),
+            (
+                Node::processing_instruction("x".into(), "a?>b".into()),
+                "<?x a? >b?>",
+            ),
+            (Node::processing_instruction("x".into(), String::new()), "<?x?>"),
+            (Node::cdata("]]>".into()), "<![CDATA[]]]]><![CDATA[>]]>"),
+        ] {
+            assert_eq!(node_to_string(&node, SaveOptions::NONE), expected);
         }
     }
 }
