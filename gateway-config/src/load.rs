@@ -15,6 +15,7 @@ mod policies;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod unenforced;
 
 use std::sync::Arc;
 
@@ -128,6 +129,13 @@ pub fn load(input: &Input<'_>) -> Loaded {
     }
 
     let secrets = secrets.finish(&overlay.path, &mut problems);
+    unenforced::report(
+        &artifacts,
+        &backends,
+        &overlay.path,
+        &overlay.listeners,
+        &mut problems,
+    );
     let digests = digest::of(input.tree, input.overlay);
     let summary = Summary {
         apis: apis.entries.len(),

@@ -65,7 +65,7 @@ pub struct Settings {
     pub admin_address: Option<Arc<str>>,
     /// What administration keeps and where else it answers.
     pub admin: AdminSettings,
-    /// `runtime.deployment.*`: descriptive, shown in `status`.
+    /// `runtime.deployment.*`: descriptive.
     pub deployment: Vec<(Arc<str>, Arc<str>)>,
 }
 

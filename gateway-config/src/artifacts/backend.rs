@@ -240,6 +240,10 @@ fn texts(node: &Node) -> Vec<Option<&str>> {
 
 fn read_proxy(f: &mut Fields<'_, '_>, names: Lookup<'_>) -> Option<BackendProxy> {
     let proxy = f.object("proxy")?;
+    // Going past a proxy that was asked for could reach what the network must not: refused until it is built.
+    let message =
+        "forward proxies are not built yet, so the backend refuses; take `proxy` away to reach it directly";
+    f.report(Severity::Scope, "unsupported", "proxy", Some(proxy), message);
     let field = |key: &str| {
         proxy
             .get(key)
@@ -429,8 +433,15 @@ mod tests {
                     "statusCodeRanges": [{"min": 500, "max": 599}], "errorReasons": ["free text"]},
                     "tripDuration": "PT10S", "acceptRetryAfter": true}]}}"#,
         );
-        assert_eq!(problems, []);
-        assert_eq!(b.refused, None);
+        assert_eq!(
+            problems.iter().map(|p| p.code).collect::<Vec<_>>(),
+            ["unsupported"],
+            "only the proxy"
+        );
+        assert!(
+            b.refused.is_some(),
+            "a proxy that was asked for is never gone past"
+        );
         assert_eq!(b.headers.len(), 3);
         assert_eq!(b.query, [("code".to_owned(), "k1".to_owned())]);
         assert_eq!(&*b.certificate_ids[0], "c1");

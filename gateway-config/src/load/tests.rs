@@ -361,6 +361,32 @@ fn policies_that_do_not_load_are_counted_and_named() {
 }
 
 #[test]
+fn what_the_node_does_not_act_on_is_said() {
+    let mut world = World::new().with(
+        "backends/c/backendInformation.json",
+        r#"{"properties": {"url": "https://c", "credentials": {"certificateIds": ["/certificates/x"]}, "circuitBreaker": {"rules": [{"name": "r"}]}}}"#,
+    );
+    world.overlay =
+        format!("{OVERLAY}listeners: [{{name: a, port: 0, http2: false, limits: {{connections: 5}}}}]\n");
+    let loaded = world.load(None);
+    let said: Vec<(&str, &str)> = loaded
+        .problems
+        .iter()
+        .map(|p| (p.code, p.element.as_deref().unwrap_or("")))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("no-effect-yet", "circuitBreaker"),
+            ("no-effect-yet", "credentials.certificateIds"),
+            ("no-effect-yet", "limits"),
+            ("no-effect-yet", "http1, http2"),
+        ]
+    );
+    assert!(loaded.snapshot.is_some());
+}
+
+#[test]
 fn a_folder_that_is_wrong_everywhere_is_cut_short() {
     let mut world = World::new();
     for i in 0..=MAX_PROBLEMS {

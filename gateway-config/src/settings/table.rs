@@ -184,12 +184,12 @@ pub static TABLE: &[Setting] = &[
     row("telemetry.logs.local.json.endpoint", &[], Some("127.0.0.1:8888"), "path or host:port", Official, LOCAL_LOG, "UDP receiver of JSON records", set!(logs.json_endpoint = text)),
     row("logs.applicationinsights.endpoint", &[], Some("https://dc.services.visualstudio.com/v2/track"), "URL", Official, Later("Application Insights export is not built yet"), "Application Insights ingestion", set!(logs.application_insights_endpoint = text)),
     // Descriptive
-    row("runtime.deployment.mechanism", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "mechanism", v)),
-    row("runtime.deployment.artifact.version", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "artifact.version", v)),
-    row("runtime.deployment.artifact.source", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "artifact.source", v)),
-    row("runtime.deployment.orchestrator.type", &[], None, "text", Chart, Yes, "shown in `status`", |s, v| describe(s, "orchestrator.type", v)),
-    row("runtime.deployment.highAvailability.enabled", &[], None, "true, false", Chart, Yes, "shown in `status`", |s, v| describe(s, "highAvailability.enabled", v)),
-    row("runtime.deployment.dapr.enabled", &[], None, "true, false", Chart, Yes, "shown in `status`", |s, v| describe(s, "dapr.enabled", v)),
+    row("runtime.deployment.mechanism", &[], None, "text", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "mechanism", v)),
+    row("runtime.deployment.artifact.version", &[], None, "text", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "artifact.version", v)),
+    row("runtime.deployment.artifact.source", &[], None, "text", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "artifact.source", v)),
+    row("runtime.deployment.orchestrator.type", &[], None, "text", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "orchestrator.type", v)),
+    row("runtime.deployment.highAvailability.enabled", &[], None, "true, false", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "highAvailability.enabled", v)),
+    row("runtime.deployment.dapr.enabled", &[], None, "true, false", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "dapr.enabled", v)),
     // Node
     row("runtime.workers", &[], Some("0"), "0 to 1024", Own, Yes, "traffic workers; 0: one per core", set!(workers = workers)),
     row("kernel.mode", &[], Some("auto"), "auto, off, required", Own, Yes, "use of eBPF: what is possible, nothing, or stop when a hook cannot be attached", set!(kernel = kernel_mode)),

@@ -1,0 +1,60 @@
+//! What a configuration may say and the node does not act on yet: said at load, in one place.
+//!
+//! Whoever builds one of these in the agent deletes its line here.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    artifacts::Artifacts,
+    network::{Listener, ListenerLimits},
+    problem::Problem,
+    snapshot::BackendEntry,
+};
+
+/// Warns once for every entity and feature.
+pub(super) fn report(
+    artifacts: &Artifacts,
+    backends: &BTreeMap<Arc<str>, Arc<BackendEntry>>,
+    overlay_path: &str,
+    listeners: &[Listener],
+    problems: &mut Vec<Problem>,
+) {
+    let mut warn = |path: &str, element: &str, effect: &str| {
+        let message = format!("`{element}` is kept, but the node does not act on it yet: {effect}");
+        problems.push(Problem::warning("no-effect-yet", path, message).on(element));
+    };
+    for (name, entity) in &artifacts.backends {
+        let Some(b) = backends.get(name.to_ascii_lowercase().as_str()) else {
+            continue;
+        };
+        if b.breaker.is_some() {
+            warn(&entity.path, "circuitBreaker", "the backend is always tried");
+        }
+        if b.affinity_cookie.is_some() {
+            warn(
+                &entity.path,
+                "sessionAffinity",
+                "requests are spread without regard to the session",
+            );
+        }
+        if !b.certificate_ids.is_empty() || !b.certificate_thumbprints.is_empty() {
+            warn(
+                &entity.path,
+                "credentials.certificateIds",
+                "no client certificate is shown to the backend",
+            );
+        }
+    }
+    for listener in listeners {
+        if listener.limits != ListenerLimits::default() {
+            warn(
+                overlay_path,
+                "limits",
+                "the settings `limits.*` hold for all listeners",
+            );
+        }
+        if !listener.http.http1 || !listener.http.http2 {
+            warn(overlay_path, "http1, http2", "both are served on every listener");
+        }
+    }
+}
