@@ -363,3 +363,118 @@ async fn denied_sources_are_not_served() {
         "HTTP/1.1 200 OK"
     );
 }
+
+/// A backend over TLS for `127.0.0.1` that answers every connection once; its certificate.
+async fn tls_backend(alpn: &'static [u8]) -> (SocketAddr, rustls::pki_types::CertificateDer<'static>) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let cert = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![cert.der().clone()],
+            rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut head = vec![0; 4096];
+                let _ = stream.read(&mut head).await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsecret")
+                    .await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (address, cert.der().clone())
+}
+
+/// A snapshot with an open API that goes to the backend entity `b` at `url`, whose `tls` member is given.
+fn to_backend(url: &str, tls: &str) -> Snapshot {
+    let mut tree = gateway_config::FileTree::new();
+    let mut put = |path: &str, text: String| tree.insert(path.to_owned(), Arc::from(text.into_bytes()));
+    put(
+        "apis/a/apiInformation.json",
+        r#"{"properties":{"displayName":"a","path":"a","protocols":["http"],"isCurrent":true,"subscriptionRequired":false}}"#.to_owned(),
+    );
+    put(
+        "apis/a/specification.yaml",
+        "openapi: 3.0.1\ninfo: {title: t, version: '1'}\npaths:\n  /x:\n    get: {operationId: x, responses: {'200': {description: OK}}}\n".to_owned(),
+    );
+    put(
+        "apis/a/policy.xml",
+        r#"<policies><inbound><set-backend-service backend-id="b" /></inbound><backend><forward-request/></backend><outbound/><on-error/></policies>"#.to_owned(),
+    );
+    put(
+        "backends/b/backendInformation.json",
+        format!(r#"{{"properties":{{"url":"{url}","protocol":"http","tls":{tls}}}}}"#),
+    );
+    let loaded = gateway_config::load(&gateway_config::Input {
+        tree: &tree,
+        overlay: None,
+        settings: &gateway_config::Settings::default(),
+        secrets: &|_| Err("no secrets here".to_owned()),
+        previous: None,
+    });
+    Arc::into_inner(loaded.snapshot.unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_over_tls_are_verified_unless_told_otherwise() {
+    let (address, certificate) = tls_backend(b"http/1.1").await;
+    let (url, other_name) = (
+        format!("https://127.0.0.1:{}", address.port()),
+        format!("https://localhost:{}", address.port()),
+    );
+    let checked = r#"{"validateCertificateChain":true,"validateCertificateName":true}"#;
+    let no_name = r#"{"validateCertificateChain":true,"validateCertificateName":false}"#;
+    let no_chain = r#"{"validateCertificateChain":false,"validateCertificateName":true}"#;
+    let neither = r#"{"validateCertificateChain":false,"validateCertificateName":false}"#;
+    for (known, url, tls, status) in [
+        (true, &url, checked, 200),
+        (false, &url, checked, 500),
+        (true, &other_name, checked, 500),
+        (true, &other_name, no_name, 200),
+        (false, &other_name, no_name, 500),
+        (false, &url, no_chain, 200),
+        (false, &other_name, no_chain, 500),
+        (false, &other_name, neither, 200),
+    ] {
+        let authorities = if known {
+            vec![Arc::from(certificate.as_ref())]
+        } else {
+            Vec::new()
+        };
+        let running = Running::start(Settings {
+            backend_authorities: authorities,
+            ..Settings::default()
+        });
+        running.node.publish(Arc::new(to_backend(url, tls)));
+        let mut client = TcpStream::connect(running.plain).await.unwrap();
+        client
+            .write_all(b"GET /a/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{url} {tls} known={known}: {answer}"
+        );
+        assert_eq!(answer.ends_with("secret"), status == 200, "{answer}");
+    }
+}
