@@ -134,6 +134,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
         &backends,
         &overlay.path,
         &overlay.listeners,
+        &overlay.hostnames,
         &mut problems,
     );
     let digests = digest::of(input.tree, input.overlay);

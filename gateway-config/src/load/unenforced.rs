@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     artifacts::Artifacts,
-    network::{Listener, ListenerLimits},
+    network::{Hostname, Listener, ListenerLimits},
     problem::Problem,
     snapshot::BackendEntry,
 };
@@ -17,6 +17,7 @@ pub(super) fn report(
     backends: &BTreeMap<Arc<str>, Arc<BackendEntry>>,
     overlay_path: &str,
     listeners: &[Listener],
+    hostnames: &[Hostname],
     problems: &mut Vec<Problem>,
 ) {
     let mut warn = |path: &str, element: &str, effect: &str| {
@@ -44,6 +45,9 @@ pub(super) fn report(
                 "no client certificate is shown to the backend",
             );
         }
+    }
+    for _ in hostnames.iter().filter(|h| !h.http2) {
+        warn(overlay_path, "http2", "HTTP/2 is offered for every host name");
     }
     for listener in listeners {
         if listener.limits != ListenerLimits::default() {

@@ -49,11 +49,15 @@ pub(crate) const LISTENER: &[Key] = &[
     leaf("address", "0.0.0.0", "IP address; default 0.0.0.0"),
     leaf("port", "8081", "TCP port"),
     leaf("tls", "true", "terminate TLS here; default false"),
-    leaf("http1", "true", "HTTP/1.1; default true"),
+    leaf(
+        "http1",
+        "true",
+        "HTTP/1.1; default true; false is not acted on yet",
+    ),
     leaf(
         "http2",
         "true",
-        "HTTP/2, by ALPN with TLS and by prior knowledge without; default true",
+        "HTTP/2, by ALPN with TLS and by prior knowledge without; default true; false is not acted on yet",
     ),
     leaf(
         "http3",
@@ -63,7 +67,7 @@ pub(crate) const LISTENER: &[Key] = &[
     object(
         "limits",
         LISTENER_LIMITS,
-        "bounds of this listener; absent ones take the settings",
+        "bounds of this listener; absent ones take the settings; not acted on yet",
     ),
 ];
 
@@ -100,7 +104,11 @@ pub(crate) const HOSTNAME: &[Key] = &[
         "false",
         "ask for a client certificate in the handshake; default false",
     ),
-    leaf("http2", "true", "offer HTTP/2 by ALPN; default true"),
+    leaf(
+        "http2",
+        "true",
+        "offer HTTP/2 by ALPN; default true; false is not acted on yet",
+    ),
 ];
 
 pub(crate) const KERNEL: &[Key] = &[
