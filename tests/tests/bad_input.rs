@@ -42,6 +42,11 @@ fn usual() -> Options {
 }
 
 #[track_caller]
+fn others_are_served_by(scene: &Scene, path: &str) {
+    assert_eq!(scene.get(path, None).unwrap().status, 200);
+}
+
+#[track_caller]
 fn others_are_served(scene: &Scene) {
     assert_eq!(scene.get("/orders/v1/list", None).unwrap().status, 200);
     let tls = scene.ask_tls("gateway.example", "/orders/v1/list", &["--http2"]);
@@ -245,6 +250,63 @@ fn a_backend_that_cuts_its_answer_short_is_not_a_whole_answer() {
     // 18 (partial file) or 56 (reset) over HTTP/1.1: the client must be able to tell.
     assert!(answer.status == 500 || answer.exit != 0, "{answer:?}");
     assert_eq!(scene.get("/echo/get", Some("echo-key-1")).unwrap().status, 200);
+}
+
+#[test]
+fn a_backend_that_drips_is_passed_on_as_it_comes() {
+    let scene = scene!(usual());
+    let backend = silent_backend(&scene);
+    let address = backend.local_addr().unwrap();
+    backend.set_nonblocking(true).unwrap();
+    let (go_on, told) = std::sync::mpsc::channel::<()>();
+    let worker = std::thread::spawn(move || {
+        let accepted = wait::until("the agent at the backend", Duration::from_secs(30), || {
+            backend.accept().ok()
+        });
+        let (mut stream, _) = accepted.unwrap();
+        stream.set_nonblocking(false).unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+            .unwrap();
+        // The second piece is sent only when the client has seen the first: nothing in between may hold it back.
+        told.recv_timeout(Duration::from_secs(30)).unwrap();
+        stream.write_all(b"3\r\ntwo\r\n0\r\n\r\n").unwrap();
+    });
+    point_orders_at(&scene, address);
+    let (mut client, first) = wait::until(
+        "the dripping backend to be asked",
+        Duration::from_secs(20),
+        || {
+            let mut client = scene.lab.client.connect(scene.plain()).unwrap();
+            client.set_read_timeout(Some(QUIET)).unwrap();
+            client
+                .write_all(b"GET /orders/v1/list HTTP/1.1\r\nHost: n\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            let seen = read_until(&mut client, &["one", "upstream"]);
+            seen.contains("one").then_some((client, seen))
+        },
+    )
+    .unwrap();
+    assert!(!first.contains("two"), "{first}");
+    others_are_served_by(&scene, "/orders/v2/list");
+    go_on.send(()).unwrap();
+    let rest = read_until(&mut client, &["two"]);
+    assert!(rest.contains("two"), "{rest}");
+    worker.join().unwrap();
+}
+
+// Reads until one of the words has come; the last answer when none does.
+fn read_until(stream: &mut TcpStream, words: &[&str]) -> String {
+    let mut seen = String::new();
+    let mut chunk = [0; 4096];
+    while !words.iter().any(|word| seen.contains(word)) {
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => seen.push_str(&String::from_utf8_lossy(&chunk[..n])),
+        }
+    }
+    seen
 }
 
 #[track_caller]

@@ -137,6 +137,24 @@ fn a_folder_half_written_does_not_stop_anything() {
 }
 
 #[test]
+fn a_certificate_that_becomes_unreadable_leaves_the_old_one_in_use() {
+    let scene = scene!();
+    let ask = scene.ask_tls("gateway.example", "/orders/v1/list", &["--http1.1"]);
+    assert_eq!(scene.send(&ask).unwrap().status, 200);
+    let file = scene.lab.folder().join("certs/gateway.pem");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nnot base64\n").unwrap();
+    assert_eq!(scene.agent.ask("POST", "/reload").unwrap().status, 202);
+    wait::until("the bad certificate to be told", TAKEN_UP, || {
+        scene.agent.process.output().contains("gateway.pem").then_some(())
+    })
+    .unwrap();
+    assert_eq!(scene.send(&ask).unwrap().status, 200);
+    std::fs::write(&file, good).unwrap();
+    assert_eq!(scene.send(&ask).unwrap().status, 200);
+}
+
+#[test]
 fn the_agent_ends_in_order_when_asked() {
     let mut scene = scene!();
     assert_eq!(teapot(&scene), 418);

@@ -233,6 +233,35 @@ fn policies_change_request_and_answer() {
 }
 
 #[test]
+fn many_clients_at_once_are_all_served_and_all_counted() {
+    let scene = scene!(usual());
+    skip_unless!(Need::Program("h2load", "nghttp2-client"));
+    let before = scene.agent.metric("gateway_requests_total", &[]).unwrap();
+    for protocol in [&["--h1", "-c40", "-n4000"][..], &["-c10", "-m10", "-n4000"][..]] {
+        let mut command = scene.lab.client.command("h2load");
+        command
+            .args(protocol)
+            .arg(format!("http://{}/orders/v1/list", scene.plain()));
+        let output = gateway_tests::process::run(&mut command).unwrap();
+        assert!(output.contains("4000 succeeded, 0 failed, 0 errored"), "{output}");
+    }
+    // The last of them may be counted a moment after its last byte.
+    gateway_tests::wait::until(
+        "every request to be counted",
+        std::time::Duration::from_secs(2),
+        || {
+            let counted = scene.agent.metric("gateway_requests_total", &[]).ok()? - before;
+            (counted >= 8000.0).then_some(())
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        scene.agent.metric("gateway_requests_total", &[]).unwrap() - before,
+        8000.0
+    );
+}
+
+#[test]
 fn names_get_their_certificate() {
     let scene = scene!(usual());
     let known = scene

@@ -62,8 +62,6 @@ struct Stage {
 #[derive(Default)]
 struct Session {
     total: Counts,
-    /// Why there are no kernel programs, when there are none.
-    without_bpf: Option<String>,
 }
 
 impl Session {

@@ -8,6 +8,8 @@ use super::{Finding, finding, tree::Tree};
 
 /// Where the decision records are listed.
 const ADR_INDEX: &str = "docs/adr/README.md";
+/// Where the folders are explained.
+const MAP: &str = "ARCHITECTURE.md";
 
 pub(super) fn find(tree: &Tree) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
@@ -24,6 +26,7 @@ pub(super) fn find(tree: &Tree) -> Result<Vec<Finding>> {
             }
         }
     }
+    found.extend(map(tree));
     let index = tree.text(ADR_INDEX).unwrap_or_default();
     for (path, _) in tree.texts(&["md"]) {
         if let Some(name) = path.strip_prefix("docs/adr/").filter(|name| *name != "README.md")
@@ -33,6 +36,49 @@ pub(super) fn find(tree: &Tree) -> Result<Vec<Finding>> {
         }
     }
     Ok(found)
+}
+
+// The map of ARCHITECTURE.md and the folders that exist name each other.
+fn map(tree: &Tree) -> Vec<Finding> {
+    let Some(page) = tree.text(MAP) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let mut named = Vec::new();
+    let inside = page
+        .lines()
+        .enumerate()
+        .skip_while(|(_, line)| *line != "## The map");
+    for (at, line) in inside.skip(1).take_while(|(_, line)| !line.starts_with("## ")) {
+        if let Some(folder) = line.strip_prefix("| `").and_then(|rest| rest.split('`').next()) {
+            named.push(folder);
+            if !tree.files.iter().any(|file| is_below(&file.path, folder)) {
+                found.push(finding(MAP, at + 1, format!("there is no folder `{folder}`")));
+            }
+        }
+    }
+    let mut folders: Vec<&str> = tree
+        .files
+        .iter()
+        .filter_map(|file| Some(file.path.split_once('/')?.0))
+        .collect();
+    folders.dedup();
+    for folder in folders
+        .iter()
+        .filter(|folder| !folder.starts_with('.') && !named.contains(folder))
+    {
+        found.push(finding(
+            MAP,
+            0,
+            format!("the folder `{folder}` is missing from the map"),
+        ));
+    }
+    found
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.starts_with('/'))
 }
 
 // Targets of `[text](target)`.
@@ -91,6 +137,13 @@ mod tests {
         );
         check(&[("README.md", "[a](docs/none.md)")], 1);
         check(&[("README.md", "[folder](docs/)"), ("docs/a.md", "")], 0);
+    }
+
+    #[test]
+    fn the_map_and_the_folders_name_each_other() {
+        let map = "## The map\n\n| `a` | x |\n\n## Next\n| `z` | y |\n";
+        check(&[("ARCHITECTURE.md", map), ("a/b.rs", "")], 0);
+        check(&[("ARCHITECTURE.md", map), ("c/b.rs", "")], 2);
     }
 
     #[test]
