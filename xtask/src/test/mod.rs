@@ -58,7 +58,7 @@ struct Stage {
     run: fn(&mut Session) -> Result<Counts>,
 }
 
-/// What later stages need from earlier ones.
+/// The run so far.
 #[derive(Default)]
 struct Session {
     total: Counts,
