@@ -27,6 +27,8 @@ pub(super) struct Certificates {
     pub(super) files: Looked,
     /// What could not be read.
     pub(super) problems: Vec<Problem>,
+    /// Names whose files could not be read, which is reported already.
+    pub(super) unreadable: Vec<Arc<str>>,
 }
 
 /// Reads the certificates of all host names, and the default one. Relative paths of the overlay start at the
@@ -81,9 +83,20 @@ impl Certificates {
                 chain: chain_pem,
                 key: key_pem,
             }),
-            (chain, key) => self
-                .problems
-                .extend([chain.err(), key.err()].into_iter().flatten()),
+            (chain_read, key_read) => {
+                self.problems
+                    .extend([chain_read.err(), key_read.err()].into_iter().flatten());
+                // Without content it is no certificate, so the name keeps what it had.
+                let name: Arc<str> = name.to_ascii_lowercase().into();
+                self.unreadable.push(Arc::clone(&name));
+                self.hosts.push(HostCertificate {
+                    name,
+                    chain_source: Arc::clone(chain),
+                    key_source: Arc::clone(key),
+                    chain: Arc::default(),
+                    key: Arc::default(),
+                });
+            }
         }
     }
 
@@ -208,7 +221,11 @@ mod tests {
         let scratch = Scratch::new();
         scratch.write("c.pem", "x");
         let read = read(&Snapshot::default(), &settings(&scratch, "c.pem", "absent.pem"));
-        assert_eq!(read.hosts.len(), 0);
+        assert_eq!(read.unreadable, [Arc::from("*")]);
+        assert!(
+            read.hosts[0].chain.is_empty(),
+            "a name without content keeps what it had"
+        );
         assert!(
             read.problems[0].message.contains("absent.pem"),
             "{:?}",

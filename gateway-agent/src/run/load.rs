@@ -80,7 +80,10 @@ impl Load for FolderLoad {
             &self.clients(&snapshot, &mut problems),
             self.settings.server.refuse_unknown_names,
         );
-        for problem in refused {
+        for problem in refused
+            .into_iter()
+            .filter(|problem| !read.unreadable.contains(&problem.name))
+        {
             let message = format!("{}: {}; {}", problem.name, problem.reason, problem.remedy);
             problems
                 .push(Problem::scope("bad-certificate", &problem.file, message).on(problem.name.to_string()));

@@ -109,10 +109,12 @@ impl fmt::Debug for Certificates {
 }
 
 impl Certificates {
-    /// Checks all of `hosts`; what cannot be used is reported and left out.
+    /// Checks all of `hosts`; what cannot be used is reported. A name left without any keeps those it had before:
+    /// a renewal gone wrong must not end a name that still has a valid certificate.
     pub(super) fn load(
         provider: &CryptoProvider,
         hosts: &[HostCertificate],
+        previous: Option<&Certificates>,
         fallback: Option<Arc<CertifiedKey>>,
         misses: Misses,
     ) -> (Self, Vec<CertificateProblem>) {
@@ -122,6 +124,15 @@ impl Certificates {
             match certified_key(provider, host) {
                 Ok(key) => by_name.entry(Arc::clone(&host.name)).or_default().push(key),
                 Err(problem) => problems.push(problem),
+            }
+        }
+        for host in hosts
+            .iter()
+            .filter(|host| !by_name.contains_key(&host.name))
+            .collect::<Vec<_>>()
+        {
+            if let Some(keys) = previous.and_then(|previous| previous.by_name.get(&host.name)) {
+                by_name.insert(Arc::clone(&host.name), keys.clone());
             }
         }
         for keys in by_name.values_mut() {
@@ -249,7 +260,7 @@ mod tests {
 
     fn load(hosts: &[HostCertificate]) -> (Certificates, Vec<CertificateProblem>) {
         let counter = IntCounter::new("misses", "in this test").unwrap();
-        Certificates::load(&provider(), hosts, None, Misses::new(counter))
+        Certificates::load(&provider(), hosts, None, None, Misses::new(counter))
     }
 
     fn host(name: &str) -> HostCertificate {

@@ -70,7 +70,7 @@ impl Server {
         let fallback = self_signed(&provider)?;
         let misses = Misses::new(misses);
         let (certificates, _) =
-            Certificates::load(&provider, &[], Some(Arc::clone(&fallback)), misses.clone());
+            Certificates::load(&provider, &[], None, Some(Arc::clone(&fallback)), misses.clone());
         let active = build(&provider, &ticketer, certificates, &ClientCertificates::Ignored)
             .map_err(io::Error::other)?;
         Ok(Self {
@@ -84,7 +84,8 @@ impl Server {
 
     /// Replaces all certificates. Handshakes from now on use the new ones; connections stay.
     ///
-    /// Returns what cannot be served; everything else is in force.
+    /// Returns what cannot be used; everything else is in force, and a name whose new certificate cannot be used
+    /// keeps its old one.
     pub fn replace(
         &self,
         hosts: &[HostCertificate],
@@ -92,8 +93,14 @@ impl Server {
         refuse_unknown_names: bool,
     ) -> Vec<CertificateProblem> {
         let fallback = (!refuse_unknown_names).then(|| Arc::clone(&self.fallback));
-        let (certificates, mut problems) =
-            Certificates::load(&self.provider, hosts, fallback, self.misses.clone());
+        let previous = self.active.load();
+        let (certificates, mut problems) = Certificates::load(
+            &self.provider,
+            hosts,
+            Some(&previous.certificates),
+            fallback,
+            self.misses.clone(),
+        );
         match build(&self.provider, &self.ticketer, certificates, clients) {
             Ok(active) => self.active.store(Arc::new(active)),
             Err(error) => problems.push(CertificateProblem {

@@ -1,6 +1,6 @@
 //! The agent as a peer: one process, one worker, three APIs that cost differently.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use gateway_tests::agent::{Agent, Start};
@@ -31,9 +31,7 @@ const TLS_PORT: u16 = 12443;
 
 /// Starts a release build with metrics and accounting on, as in production.
 pub(super) fn start(ground: &Ground<'_>) -> Result<Peer> {
-    run(cargo()
-        .args(["build", "--quiet", "--release", "--package", "gateway-agent"])
-        .stdout(std::io::stderr()))?;
+    let binary = binary()?;
     let artifacts = ground.lab.folder().join("bench-artifacts");
     let overlay = ground.lab.folder().join("bench-overlay.yaml");
     write_artifacts(&artifacts, &format!("http://{}", ground.upstream))?;
@@ -44,7 +42,7 @@ pub(super) fn start(ground: &Ground<'_>) -> Result<Peer> {
         .with("telemetry.logs.std", "none")
         .with("admin.requests", "0")
         .with("admin.connections", "0");
-    start.binary = Some(root().join("target/release/gateway-agent"));
+    start.binary = Some(binary);
     start.wrapper = ["taskset", "-c", PROXY_CPU].map(str::to_owned).to_vec();
     start.name = "bench-agent";
     let agent = Agent::start(ground.lab, &start)?;
@@ -53,6 +51,17 @@ pub(super) fn start(ground: &Ground<'_>) -> Result<Peer> {
         .unwrap_or("unknown")
         .to_owned();
     Ok(Peer::adopt(NAME, agent.process, (PLAIN_PORT, TLS_PORT), version))
+}
+
+// A release build, or the one that `GATEWAY_AGENT_BINARY` names.
+fn binary() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("GATEWAY_AGENT_BINARY") {
+        return Ok(given.into());
+    }
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--release", "--package", "gateway-agent"]);
+    run(build.stdout(std::io::stderr()))?;
+    Ok(root().join("target/release/gateway-agent"))
 }
 
 fn overlay_text(ground: &Ground<'_>) -> String {
