@@ -1,14 +1,20 @@
 //! What a `JValue` holds.
 
-use std::rc::Rc;
+use std::{
+    hash::{Hash, Hasher},
+    rc::Rc,
+};
 
 use num_bigint::BigInt;
 
 use super::TokenType;
 use crate::{
-    Str,
+    Error, Str,
     guid::Guid,
-    number::{Decimal, bool_to_text, decimal_to_text, double_to_text, single_to_text},
+    number::{
+        Decimal, IntType, bool_to_text, decimal_to_text, double_to_text, format_big, format_decimal,
+        format_double, format_integer, format_single, single_to_text,
+    },
     time::{DateTime, DateTimeOffset, TimeSpan},
 };
 
@@ -115,5 +121,75 @@ impl Scalar {
             Scalar::Guid(g) => Str::from(g.to_text()),
             Scalar::TimeSpan(t) => Str::from(t.to_text()),
         }
+    }
+
+    /// `JValue.ToString(format)`, and what a format item with a format makes of it: values that take no
+    /// format give their plain text.
+    ///
+    /// # Errors
+    /// `FormatException`.
+    pub fn format(&self, format: &str) -> Result<Str, Error> {
+        Ok(Str::from(match self {
+            Scalar::Integer(i) => format_integer(i128::from(*i), IntType::Int64, format)?,
+            Scalar::Big(b) => format_big(b, format)?,
+            Scalar::Float(f) => format_double(*f, format)?,
+            Scalar::Single(f) => format_single(*f, format)?,
+            Scalar::Decimal(d) => format_decimal(*d, format)?,
+            Scalar::Date(d) => d.format(format)?,
+            Scalar::DateOffset(d) => d.format(format)?,
+            Scalar::Guid(g) => g.format(format)?,
+            Scalar::TimeSpan(t) => t.format(format)?,
+            _ => return Ok(self.to_text()),
+        }))
+    }
+
+    /// A hash that equal values (see [`Scalar::equals`]) share.
+    pub fn hash_value(&self) -> u64 {
+        let mut state = std::hash::DefaultHasher::new();
+        self.token_type().hash(&mut state);
+        match self {
+            // Numbers that compare equal within a tolerance must not part: only their type counts.
+            Scalar::Float(_) | Scalar::Single(_) | Scalar::Decimal(_) => {}
+            Scalar::Date(d) => d.ticks().hash(&mut state),
+            Scalar::DateOffset(d) => d.local_datetime().ticks().hash(&mut state),
+            Scalar::Bytes(b) => b.hash(&mut state),
+            other => other.to_text().hash(&mut state),
+        }
+        state.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats() {
+        for (value, format, expected) in [
+            (Scalar::Float(1.5), "F2", "1.50"),
+            (Scalar::Integer(255), "X", "FF"),
+            (Scalar::String(Str::new("s")), "N0", "s"),
+            (Scalar::Null, "x", ""),
+            (Scalar::Bool(true), "F2", "True"),
+            (Scalar::Guid(Guid::EMPTY), "N", "00000000000000000000000000000000"),
+            (Scalar::TimeSpan(TimeSpan::from_ticks(10_000_000)), "g", "0:00:01"),
+        ] {
+            assert_eq!(value.format(format).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn equal_values_hash_alike() {
+        for (a, b) in [
+            (Scalar::Integer(1), Scalar::Integer(1)),
+            (Scalar::Float(0.3), Scalar::Float(0.1 + 0.2)),
+            (
+                Scalar::String(Str::new("a")),
+                Scalar::String(Str::from_static("a")),
+            ),
+        ] {
+            assert!(a.equals(&b) && a.hash_value() == b.hash_value());
+        }
+        assert!(!Scalar::Integer(1).equals(&Scalar::Float(1.0)));
     }
 }

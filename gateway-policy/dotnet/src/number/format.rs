@@ -1,6 +1,8 @@
 //! Number to text: the standard format strings, `ToString()` without one, and the choice between
 //! standard and custom formats. Invariant culture.
 
+use num_bigint::BigInt;
+
 use super::{Decimal, IntType, Number, custom, shortest};
 use crate::Error;
 
@@ -61,6 +63,62 @@ pub fn format_integer(value: i128, kind: IntType, format: &str) -> Result<String
         }
         'R' | 'r' => Err(invalid()),
         _ => format_standard(Number::from_integer(value), letter, precision),
+    }
+}
+
+/// `ToString(format)` of a `BigInteger`.
+///
+/// # Errors
+/// `FormatException`.
+pub fn format_big(value: &BigInt, format: &str) -> Result<String, Error> {
+    let text = value.to_string();
+    let digits = text.trim_start_matches('-');
+    let number = Number {
+        digits: if digits == "0" {
+            Vec::new()
+        } else {
+            digits.bytes().map(|b| b - b'0').collect()
+        },
+        scale: if digits == "0" { 0 } else { digits.len() as i32 },
+        negative: text.starts_with('-'),
+        ..Number::default()
+    };
+    let Some((letter, precision)) = standard(if format.is_empty() { "D" } else { format }) else {
+        return custom::format(number, format);
+    };
+    let width = usize::try_from(precision.unwrap_or(0)).unwrap_or(0);
+    match letter {
+        'D' | 'd' | 'R' | 'r' => {
+            let sign = if number.negative { "-" } else { "" };
+            Ok(format!("{sign}{digits:0>width$}"))
+        }
+        'G' | 'g' if width == 0 => Ok(text),
+        'X' | 'x' => {
+            let hex: String = value
+                .to_signed_bytes_be()
+                .iter()
+                .map(|b| format!("{b:02X}"))
+                .collect();
+            // One sign digit is enough.
+            let fill = if number.negative { 'F' } else { '0' };
+            let second_is_like = hex[1..]
+                .chars()
+                .next()
+                .and_then(|c| c.to_digit(16))
+                .map(|d| d >= 8);
+            let short = hex.starts_with(fill) && hex.len() > 1 && second_is_like == Some(number.negative);
+            let hex = if short { hex[1..].to_owned() } else { hex };
+            let padded = format!(
+                "{}{hex}",
+                fill.to_string().repeat(width.saturating_sub(hex.len()))
+            );
+            Ok(if letter == 'x' {
+                padded.to_ascii_lowercase()
+            } else {
+                padded
+            })
+        }
+        _ => format_standard(number, letter, precision),
     }
 }
 

@@ -181,3 +181,20 @@ fn decimals() {
         assert_eq!(show(format_decimal(value, format)), expected, "{text} {format}");
     }
 }
+
+#[test]
+fn big_integers() {
+    let big = |text: &str, format: &str| show(format_big(&text.parse().unwrap(), format));
+    for (text, format, expected) in [
+        ("12345678901234567890", "", "12345678901234567890"),
+        ("12345678901234567890", "F2", "12345678901234567890.00"),
+        ("12345678901234567890", "N0", "12,345,678,901,234,567,890"),
+        ("12345678901234567890", "X", "0AB54A98CEB1F0AD2"),
+        ("-1", "X4", "FFFF"),
+        ("255", "x", "0ff"),
+        ("5", "D3", "005"),
+        ("0", "#,##0.0", "0.0"),
+    ] {
+        assert_eq!(big(text, format), expected, "{text} {format}");
+    }
+}

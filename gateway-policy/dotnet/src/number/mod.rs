@@ -12,8 +12,8 @@ mod shortest;
 
 pub use decimal::Decimal;
 pub use format::{
-    decimal_to_text, double_to_text, format_decimal, format_double, format_integer, format_single,
-    single_to_text,
+    decimal_to_text, double_to_text, format_big, format_decimal, format_double, format_integer,
+    format_single, single_to_text,
 };
 pub use integer::IntType;
 pub use parse::{NumberStyles, parse_bool, parse_decimal, parse_double, parse_integer, parse_single};
