@@ -100,6 +100,12 @@ fn start_and_serve(gathered: Gathered, started: Timestamp, log: &mut Log) -> Exi
     );
     gathered.problems.iter().for_each(log_setting_problem);
     if gathered.is_fatal() {
+        if log.writer.is_none() {
+            for problem in &gathered.problems {
+                let setting = problem.element.as_deref().unwrap_or("settings");
+                crate::cli::complain(&format!("{setting}: {problem}"));
+            }
+        }
         tracing::error!(target: FATAL, event = "GatewayStartup", "the settings named above must be corrected first");
         return Exit::Problem;
     }
@@ -107,6 +113,10 @@ fn start_and_serve(gathered: Gathered, started: Timestamp, log: &mut Log) -> Exi
         Ok(exit) => exit,
         Err(error) => {
             tracing::error!(target: FATAL, event = "GatewayStartup", "{error}");
+            if log.writer.is_none() {
+                // Without a log the reason must not be lost with it.
+                crate::cli::complain(&error.to_string());
+            }
             Exit::Problem
         }
     }

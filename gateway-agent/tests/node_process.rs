@@ -182,6 +182,25 @@ fn all_wrong_settings_are_reported_at_once() {
 }
 
 #[test]
+fn without_a_log_the_reason_is_on_standard_error() {
+    for (settings, expected) in [
+        (
+            [("telemetry.logs.std", "none"), ("runtime.workers", "2")],
+            "no configuration source",
+        ),
+        (
+            [("telemetry.logs.std", "none"), ("runtime.workers", "many")],
+            "runtime.workers",
+        ),
+    ] {
+        let output = command(&["run"]).envs(settings).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        assert!(said.contains(expected), "no {expected:?} in {said}");
+    }
+}
+
+#[test]
 fn a_missing_folder_leaves_the_node_alive_and_not_ready() {
     let scratch = Scratch::new();
     let folder = scratch.path("later");
