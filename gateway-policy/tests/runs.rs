@@ -3,7 +3,12 @@
 //!
 //! The corpus is read in place and is not part of the project; without it the tests say so and do nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and shows why it skips"
+)]
 
 mod support;
 

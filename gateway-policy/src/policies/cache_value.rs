@@ -95,8 +95,8 @@ pub(super) fn caching_type(compiler: &mut Compiler<'_>, node: Node<'_>) -> Optio
     })
 }
 
-/// Seconds a value is kept; a year and a bit is the most .NET caches take without overflow.
-pub(super) type Seconds = Bounded<0, 40_000_000>;
+/// Seconds a value is kept: an `Int32` in the original.
+pub(super) type Seconds = Bounded<0, { i32::MAX as i64 }>;
 
 fn build_lookup(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let key = compiler.attribute(node, "key");
@@ -290,7 +290,7 @@ mod tests {
         check_load(
             "inbound",
             "<cache-store-value key='k' value='v' duration='-1'/>",
-            "bad-value: `duration` of `cache-store-value` must be a whole number from 0 to 40000000",
+            "bad-value: `duration` of `cache-store-value` must be a whole number from 0 to 2147483647",
         );
     }
 }

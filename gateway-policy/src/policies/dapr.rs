@@ -205,7 +205,7 @@ impl Policy for Publish {
 fn build_binding(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let name = compiler.attribute(node, "name");
     let operation = compiler.literal(node, "operation");
-    let mut metadata: Vec<Option<(Arc<str>, Setting<Arc<str>>)>> = Vec::new();
+    let mut metadata: Vec<Option<Item>> = Vec::new();
     for item in node
         .child("metadata")
         .into_iter()
@@ -226,11 +226,14 @@ fn build_binding(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     Some(())
 }
 
+/// Name and value of a property.
+type Item = (Arc<str>, Setting<Arc<str>>);
+
 #[derive(Debug)]
 struct Binding {
     name: Setting<Arc<str>>,
     operation: Arc<str>,
-    metadata: Vec<(Arc<str>, Setting<Arc<str>>)>,
+    metadata: Vec<Item>,
     data: Option<Setting<Arc<str>>>,
     call: Call,
 }

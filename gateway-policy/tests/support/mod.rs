@@ -3,13 +3,13 @@
 use std::{fs, path::PathBuf};
 
 /// A document as published.
-pub struct CorpusDocument {
-    pub path: String,
-    pub text: String,
+pub(crate) struct CorpusDocument {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 /// The documents of the index; `None`, after saying so, without the corpus.
-pub fn corpus() -> Option<Vec<CorpusDocument>> {
+pub(crate) fn corpus() -> Option<Vec<CorpusDocument>> {
     let shared = ["/../../shared/corpus", "/../../../shared/corpus"];
     let root = shared
         .iter()
@@ -31,10 +31,10 @@ pub fn corpus() -> Option<Vec<CorpusDocument>> {
 }
 
 /// A small generator of its own: the same mutations every time, so that a failure can be seen again.
-pub struct Lcg(pub u64);
+pub(crate) struct Lcg(pub(crate) u64);
 
 impl Lcg {
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)

@@ -6,6 +6,7 @@
 //! what common tokenizers average for English text.
 
 pub(super) mod emit_token_metric;
+pub(super) mod semantic_cache;
 pub(super) mod token_limit;
 
 use serde_json::Value as Json;
