@@ -84,6 +84,7 @@ fn numbers() {
 #[test]
 fn documents() {
     check("json.jsonl");
+    check("programs.jsonl");
 }
 
 #[test]

@@ -186,6 +186,7 @@ fn documents(name: &str, a: &[&str]) -> Result<String, Error> {
                 .compare_to(&value(a[1])?, today())
                 .map(|o| o.to_string())
         }
+        "json.program" => program(&json::parse_token(&text)?, a[1]),
         "json.paths" => {
             let found = json::select_tokens(&json::parse_token(&text)?, &Str::new("$..*"), false)?;
             Ok(found
@@ -195,6 +196,79 @@ fn documents(name: &str, a: &[&str]) -> Result<String, Error> {
                 .join(" "))
         }
         _ => Ok(unknown(name)),
+    }
+}
+
+/// Runs a list of changes, each `operation|path|arguments`, and shows the tree and what was thrown.
+fn program(root: &Token, lines: &str) -> Result<String, Error> {
+    let mut log = String::new();
+    for line in lines.split(';') {
+        let words: Vec<&str> = line.split('|').collect();
+        let Some(token) = json::select_token(root, &Str::new(words[1]), false)? else {
+            log.push('-');
+            continue;
+        };
+        if let Err(e) = change(root, &token, &words, &mut log) {
+            log.push_str(&format!("[{}:{}]", e.kind.name(), e.message));
+        }
+    }
+    Ok(format!("{}  {log}", compact(root)?))
+}
+
+fn as_kind(token: &Token, wanted: &str) -> Result<(), Error> {
+    let fits = match wanted {
+        "JArray" => token.token_type() == json::TokenType::Array,
+        _ => token.is_container(),
+    };
+    let wanted = format!("Newtonsoft.Json.Linq.{wanted}");
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::cast(token.type_name(), &wanted))
+    }
+}
+
+fn change(root: &Token, token: &Token, words: &[&str], log: &mut String) -> Result<(), Error> {
+    let parsed = |at: usize| json::parse_token(&Str::new(words[at]));
+    let container = || as_kind(token, "JContainer");
+    match words[0] {
+        "set" => token.set(&Str::new(words[2]), Some(&parsed(3)?)),
+        "seti" => token.set_at(int(words[2]), Some(&parsed(3)?)),
+        "add" => container().and_then(|()| token.add(Some(&parsed(2)?))),
+        "addp" => {
+            container()?;
+            token.add(Some(&Token::property(Str::new(words[2]), Some(&parsed(3)?))))
+        }
+        "rem" => token.remove(),
+        "remp" => token.parent().ok_or_else(Error::null_reference)?.remove(),
+        "rep" => token.replace(Some(&parsed(2)?)),
+        "after" => token.add_after_self(Some(&parsed(2)?)),
+        "before" => token.add_before_self(Some(&parsed(2)?)),
+        "first" => container().and_then(|()| token.insert(0, Some(&parsed(2)?))),
+        "move" => {
+            let target = json::select_token(root, &Str::new(words[2]), false)?;
+            let target = target.ok_or_else(Error::null_reference)?;
+            as_kind(&target, "JContainer")?;
+            target.add(Some(token))
+        }
+        "clear" => container().and_then(|()| token.clear()),
+        "path" => {
+            log.push_str(&format!("{} ", token.path()));
+            Ok(())
+        }
+        "clone" => token.replace(Some(&token.deep_clone()?)),
+        "remat" => as_kind(token, "JArray").and_then(|()| token.remove_at(int(words[2]))),
+        "ins" => {
+            as_kind(token, "JArray")?;
+            let at = usize::try_from(int(words[2])).map_err(|_| {
+                Error::out_of_range(
+                    "index",
+                    "Index was out of range. Must be non-negative and less than the size of the collection.",
+                )
+            })?;
+            token.insert(at, Some(&parsed(3)?))
+        }
+        other => panic!("no such change: {other}"),
     }
 }
 
