@@ -26,6 +26,10 @@ impl<'a> Binder<'a> {
     ) -> Operand<'a> {
         let ty = self.resolve_type(syn);
         let list = self.arguments(args.unwrap_or_default());
+        if let Type::Open(_) = ty {
+            self.error("CS7003", "Unexpected use of an unbound generic name", syn.span);
+            return Operand::Error;
+        }
         if ty.is_error() {
             return Operand::Error;
         }
@@ -127,8 +131,14 @@ impl<'a> Binder<'a> {
                         ..Val::new(ty.clone(), Node::Local(slot))
                     };
                     let at = group.first().map_or(span, |e| e.span);
+                    let mark = self.diagnostics.len();
                     if let Some(call) = self.call_named(receiver, "Add", args, at) {
                         steps.push(call.node);
+                    } else if self.diagnostics[mark..].iter().any(|d| d.code == "CS1503") {
+                        let message = format!(
+                            "The best overloaded Add method '{ty}.Add' for the collection initializer has some invalid arguments"
+                        );
+                        self.error("CS1950", message, at);
                     }
                 }
             }

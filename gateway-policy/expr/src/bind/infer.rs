@@ -241,6 +241,18 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// What the typed arguments alone say of the type parameters.
+    pub(crate) fn infer_known(&mut self, count: usize, args: &[Argument<'a>], wanted: &[Type]) -> Vec<Type> {
+        let mut bounds = vec![Bounds::default(); count];
+        for (arg, to) in args.iter().zip(wanted) {
+            self.first_phase(&mut bounds, arg, &arg.operand, to);
+        }
+        for b in &mut bounds {
+            self.fix(b);
+        }
+        fixed_types(&bounds)
+    }
+
     /// Chooses the type of a parameter from its bounds.
     fn fix(&mut self, b: &mut Bounds) -> bool {
         let mut pool: Vec<Type> = Vec::new();

@@ -294,6 +294,10 @@ impl<'a> Binder<'a> {
     fn return_expression(&mut self, inner: &'a Expr) -> Node {
         if matches!(self.returns, ReturnMode::To(Type::Void)) {
             let operand = self.operand(inner);
+            if !is_statement_expression(inner) && !matches!(operand, Operand::Error) {
+                let message = "Only assignment, call, increment, decrement, await, and new object expressions can be used as a statement";
+                self.error("CS0201", message, inner.span);
+            }
             return match operand {
                 Operand::Value(v) => v.node,
                 operand => self.rvalue(operand, inner.span).node,
@@ -323,6 +327,14 @@ impl<'a> Binder<'a> {
                 }
             }
             ReturnMode::To(ty) => {
+                if self.lambda_context.is_empty() && matches!(operand, Operand::Throw(_)) && self.current == 0
+                {
+                    self.error(
+                        "CS8115",
+                        "A throw expression is not allowed in this context.",
+                        span,
+                    );
+                }
                 if !self.implicit(&operand, &ty) && !self.type_of(&operand).is_some_and(|t| t.is_error()) {
                     self.return_mismatch = true;
                 }
@@ -361,11 +373,39 @@ impl<'a> Binder<'a> {
                 ..Val::error()
             };
         }
+        let old_mismatch = std::mem::replace(&mut self.return_mismatch, false);
         let (function, _) = self.bind_function(e, &inputs, ReturnMode::To(ret));
+        let mismatch = std::mem::replace(&mut self.return_mismatch, old_mismatch);
+        if mismatch
+            && self
+                .diagnostics
+                .last()
+                .is_some_and(|d| matches!(d.code, "CS0029" | "CS0266" | "CS0037"))
+        {
+            let what = if matches!(e.kind, ExprKind::Lambda(..)) {
+                "lambda expression"
+            } else {
+                "anonymous method"
+            };
+            let message = format!(
+                "Cannot convert {what} to intended delegate type because some of the return types in the block are not implicitly convertible to the delegate return type"
+            );
+            self.error("CS1662", message, e.span);
+        }
         let site = self.site(function);
         Val {
             never_null: true,
             ..Val::new(to.clone(), Node::Closure(site, shared(to)))
+        }
+    }
+
+    /// Binds a lambda for the errors in its body alone.
+    pub(crate) fn report_inside(&mut self, e: &'a Expr, inputs: &[Type]) {
+        if parts(e)
+            .and_then(|(p, _)| p)
+            .is_none_or(|p| p.len() == inputs.len())
+        {
+            self.bind_function(e, inputs, ReturnMode::Infer);
         }
     }
 

@@ -9,6 +9,7 @@ mod builder;
 mod call;
 mod convert;
 mod create;
+mod flow;
 mod infer;
 mod lambda;
 mod member;
@@ -59,6 +60,9 @@ pub(crate) fn compile(
     let mut binder = Binder::new(options);
     binder.root(&tree);
     let mut diagnostics = std::mem::take(&mut binder.diagnostics);
+    if !diagnostics.iter().any(|d| !d.warning) {
+        diagnostics.extend(flow::check(&tree, &binder.places));
+    }
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
     diagnostics.dedup();
     if diagnostics.iter().any(|d| !d.warning) {
@@ -120,6 +124,8 @@ pub(crate) struct Binder<'a> {
     work: usize,
     depth: usize,
     needs: Needs,
+    /// Which variable the name at a place is, for the flow analysis.
+    places: HashMap<usize, usize>,
     /// Nodes that compute what a place read and written depends on.
     place_setup: Vec<Node>,
     /// `context.Response` is read somewhere.
@@ -156,6 +162,7 @@ impl<'a> Binder<'a> {
             work: 0,
             depth: 0,
             needs: Needs::default(),
+            places: HashMap::new(),
             place_setup: Vec::new(),
             uses_response: false,
             indirect_body: false,
@@ -206,6 +213,13 @@ impl<'a> Binder<'a> {
 
     /// Converts what the expression returns to `object`, as the generated method does.
     fn returnable(&mut self, operand: Operand<'a>, span: Span) -> Val {
+        if let Operand::Throw(_) = operand {
+            self.error(
+                "CS8115",
+                "A throw expression is not allowed in this context.",
+                span,
+            );
+        }
         let value = self.convert(operand, &Type::OBJECT, span);
         if self.options.allow_list && !value.ty.is_error() {
             // Return types are not restricted here: the policy that takes the value decides.

@@ -106,10 +106,7 @@ impl<'a> Binder<'a> {
             return;
         }
         // A generic type without its arguments, or the other way round.
-        if let Some(other) = (1..=8)
-            .find_map(|n| reg.visible(name, n).first().copied())
-            .filter(|_| arity == 0)
-        {
+        if let Some(other) = (1..=8).find_map(|n| reg.visible(name, n).first().copied()) {
             let def = reg.def(other);
             let shown = format!(
                 "{}<{}>",
@@ -162,6 +159,7 @@ impl<'a> Binder<'a> {
                     self.error("CS0841", message, name.span);
                     return Operand::Error;
                 }
+                self.places.insert(name.span.start, id);
                 return Operand::Local(id);
             }
             Some(Entry::LocalFn(f)) => {

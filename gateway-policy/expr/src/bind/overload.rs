@@ -183,6 +183,7 @@ impl<'a> Binder<'a> {
             (PassBy::Out, PassBy::Out) | (PassBy::Ref, PassBy::Ref) => {
                 let exact = match &arg.operand {
                     Operand::OutVar(_, None) | Operand::Discard(_) | Operand::Error => true,
+                    Operand::OutVar(id, Some(_)) => self.vars[*id].ty == *ty || self.vars[*id].ty.is_error(),
                     operand => self.type_of(operand).is_none_or(|t| t == *ty || t.is_error()),
                 };
                 if exact { Ok(()) } else { Err(misfit()) }
@@ -435,6 +436,7 @@ impl<'a> Binder<'a> {
                 );
                 self.error("CS0311", message, span);
             }
+            Misfit::Inference if self.errors_in_lambdas(candidate, args) => {}
             Misfit::Inference => {
                 let message = format!(
                     "The type arguments for method '{shown}' cannot be inferred from the usage. Try specifying the type arguments explicitly."
@@ -476,6 +478,24 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// Reports what is wrong inside lambda arguments, taking their parameters from what can be inferred.
+    fn errors_in_lambdas(&mut self, c: &Candidate, args: &[Argument<'a>]) -> bool {
+        let mark = self.diagnostics.len();
+        let wanted: Vec<Type> = c.params.iter().map(|p| p.ty.clone()).collect();
+        let known = self.infer_known(c.tparams, args, &wanted);
+        for (arg, ty) in args.iter().zip(&wanted) {
+            if let Operand::Lambda(e) = &arg.operand {
+                if let Some((inputs, _)) = self.delegate_signature(ty) {
+                    let inputs: Vec<Type> = inputs.iter().map(|t| subst(t, &[], &known)).collect();
+                    if !inputs.iter().any(Type::is_open) {
+                        self.report_inside(e, &inputs);
+                    }
+                }
+            }
+        }
+        self.has_errors_since(mark)
+    }
+
     fn is_error_operand(&mut self, operand: &Operand<'a>) -> bool {
         self.type_of(operand).is_some_and(|t| t.is_error())
     }
@@ -488,6 +508,7 @@ impl<'a> Binder<'a> {
                 return;
             }
             Operand::Group(_) | Operand::LocalFn(..) => "method group".to_owned(),
+            Operand::OutVar(id, _) => self.vars[*id].ty.to_string(),
             Operand::Type(t) => {
                 self.error(
                     "CS0119",

@@ -124,13 +124,14 @@ impl<'a> Binder<'a> {
                 }
                 let boxed = ty.is_object() || ty.is_interface() || ty.is_error();
                 let inner = ty.nullable_of().unwrap_or(ty).clone();
+                let mark = self.diagnostics.len();
                 let value = if boxed {
                     value
                 } else {
                     self.convert_value(value, &inner, e.span)
                 };
                 if value.konst.is_none() {
-                    if !value.ty.is_error() {
+                    if !value.ty.is_error() && !self.has_errors_since(mark) {
                         self.error("CS0150", "A constant value is expected", e.span);
                     }
                     return Node::Const(Const::Bool(false));

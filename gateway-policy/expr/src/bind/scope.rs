@@ -95,6 +95,7 @@ impl Binder<'_> {
             span: name.span,
         });
         let id = self.vars.len() - 1;
+        self.places.insert(name.span.start, id);
         if let Some(scope) = self.scopes.last_mut() {
             scope.names.insert(name.name.clone(), Entry::Var(id));
             scope.slots.push(slot);

@@ -261,7 +261,7 @@ impl<'a> Binder<'a> {
                     );
                 }
                 self.breaks = true;
-                (Code::Break, false)
+                (Code::Break, self.breakable == 0)
             }
             StmtKind::Continue => {
                 if self.loops == 0 {

@@ -112,7 +112,8 @@ impl<'a> Binder<'a> {
                 self.error(code, message, e.span);
                 Operand::Error
             }
-            ExprKind::Await(_) => {
+            ExprKind::Await(inner) => {
+                self.operand(inner);
                 let message = "The 'await' operator can only be used within an async method. Consider marking this method with the 'async' modifier and changing its return type to 'Task<Object>'.";
                 self.error("CS4032", message, e.span);
                 Operand::Error

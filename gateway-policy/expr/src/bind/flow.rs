@@ -1,0 +1,621 @@
+//! Definite assignment (C# 7.3 §5.3): no variable is read before it has a value on every path.
+//!
+//! Runs over the syntax tree once binding has found nothing wrong; the binder hands over which name at
+//! which place is which variable.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    Diagnostic, Span,
+    syntax::{
+        Source,
+        ast::{
+            Arg, Body, CaseLabel, Designation, Expr, ExprKind, ForeachTarget, Ident, InitTarget, InitValue,
+            Initializer, InterpPart, Literal, LocalDecl, LocalFn, PassBy, Pattern, Stmt, StmtKind,
+        },
+    },
+};
+
+/// Which variables have a value here; nothing is asked of a place that cannot be reached.
+#[derive(Clone, Default)]
+struct State {
+    dead: bool,
+    set: HashSet<usize>,
+}
+
+impl State {
+    fn join(&mut self, other: &State) {
+        if other.dead {
+            return;
+        }
+        if self.dead {
+            *self = other.clone();
+        } else {
+            self.set.retain(|v| other.set.contains(v));
+        }
+    }
+
+    fn unreachable(&self) -> State {
+        State {
+            dead: true,
+            set: self.set.clone(),
+        }
+    }
+}
+
+struct Flow<'b> {
+    /// Variable by the place of a name.
+    vars: &'b HashMap<usize, usize>,
+    errors: Vec<Diagnostic>,
+    reported: HashSet<usize>,
+    state: State,
+    /// States at the `break`s and `continue`s of the loops and switches around.
+    breaks: Vec<State>,
+    continues: Vec<State>,
+    /// `out` parameters of the local function being looked at.
+    outs: Vec<(usize, Ident)>,
+    /// Variables that belong to functions around this one and are not followed in it.
+    free: bool,
+    owned: HashSet<usize>,
+}
+
+/// Finds every use of a variable before its assignment.
+pub(crate) fn check(tree: &Source, vars: &HashMap<usize, usize>) -> Vec<Diagnostic> {
+    let mut flow = Flow {
+        vars,
+        errors: Vec::new(),
+        reported: HashSet::new(),
+        state: State::default(),
+        breaks: Vec::new(),
+        continues: Vec::new(),
+        outs: Vec::new(),
+        free: false,
+        owned: HashSet::new(),
+    };
+    match tree {
+        Source::Expression(e) => flow.expr(e),
+        Source::Block(list, _) => flow.block(list),
+    }
+    flow.errors
+}
+
+fn constant(e: &Expr) -> Option<bool> {
+    match &e.kind {
+        ExprKind::Literal(Literal::Bool(b)) => Some(*b),
+        ExprKind::Paren(inner) => constant(inner),
+        ExprKind::Unary("!", inner) => constant(inner).map(|b| !b),
+        _ => None,
+    }
+}
+
+impl Flow<'_> {
+    fn var(&self, name: &Ident) -> Option<usize> {
+        self.vars.get(&name.span.start).copied()
+    }
+
+    fn assign(&mut self, name: &Ident) {
+        if let Some(v) = self.var(name) {
+            self.state.set.insert(v);
+        }
+    }
+
+    fn own(&mut self, name: &Ident) {
+        if let Some(v) = self.var(name) {
+            self.owned.insert(v);
+        }
+    }
+
+    /// A name that is declared with a value: parameters, iteration variables.
+    fn declare_assigned(&mut self, name: &Ident) {
+        self.own(name);
+        self.assign(name);
+    }
+
+    fn use_name(&mut self, name: &Ident) {
+        let Some(v) = self.var(name) else { return };
+        if self.free && !self.owned.contains(&v) {
+            return;
+        }
+        if !self.state.dead
+            && !self.state.set.contains(&v)
+            && self.owned.contains(&v)
+            && self.reported.insert(v)
+        {
+            let message = format!("Use of unassigned local variable '{}'", name.name);
+            let mut error = Diagnostic::error("CS0165", message, name.span);
+            error.help("give it a value where it is declared");
+            self.errors.push(error);
+        }
+    }
+
+    fn block(&mut self, list: &[Stmt]) {
+        for s in list {
+            self.stmt(s);
+        }
+    }
+
+    fn declaration(&mut self, decl: &LocalDecl) {
+        for v in &decl.vars {
+            if let Some(init) = &v.init {
+                self.expr(init);
+                self.declare_assigned(&v.name);
+            } else {
+                self.own(&v.name);
+            }
+        }
+    }
+
+    fn stmt(&mut self, s: &Stmt) {
+        match &s.kind {
+            StmtKind::Error | StmtKind::Empty => {}
+            StmtKind::Block(list) => self.block(list),
+            StmtKind::Local(decl) => self.declaration(decl),
+            StmtKind::LocalFn(f) => self.local_fn(f),
+            StmtKind::Expr(e) => self.expr(e),
+            StmtKind::If(c, yes, no) => {
+                let (t, f) = self.cond(c);
+                self.state = t;
+                self.stmt(yes);
+                let after_yes = std::mem::replace(&mut self.state, f);
+                if let Some(no) = no {
+                    self.stmt(no);
+                }
+                self.state.join(&after_yes);
+            }
+            StmtKind::While(c, body) => {
+                let (t, f) = self.cond(c);
+                self.state = t;
+                let exits = self.looped(body).0;
+                self.state = f;
+                self.state.join(&exits);
+            }
+            StmtKind::Do(body, c) => {
+                let (exits, again) = self.looped(body);
+                self.state.join(&again);
+                let (_, f) = self.cond(c);
+                self.state = f;
+                self.state.join(&exits);
+            }
+            StmtKind::For {
+                init,
+                cond,
+                step,
+                body,
+            } => self.for_loop(init, cond.as_ref(), step, body),
+            StmtKind::Foreach { target, source, body } => {
+                self.expr(source);
+                let before = self.state.clone();
+                match target {
+                    ForeachTarget::Var(_, name) => self.declare_assigned(name),
+                    ForeachTarget::Deconstruct(e) => self.target(e),
+                }
+                let exits = self.looped(body).0;
+                self.state = before;
+                self.state.join(&exits);
+            }
+            StmtKind::Switch(value, sections) => self.switch(value, sections),
+            StmtKind::Break => {
+                if let Some(b) = self.breaks.last_mut() {
+                    b.join(&self.state);
+                }
+                self.state = self.state.unreachable();
+            }
+            StmtKind::Continue => {
+                if let Some(c) = self.continues.last_mut() {
+                    c.join(&self.state);
+                }
+                self.state = self.state.unreachable();
+            }
+            StmtKind::Return(value) => {
+                if let Some(e) = value {
+                    self.expr(e);
+                }
+                self.check_outs(s.span);
+                self.state = self.state.unreachable();
+            }
+            StmtKind::Throw(value) => {
+                if let Some(e) = value {
+                    self.expr(e);
+                }
+                self.state = self.state.unreachable();
+            }
+            StmtKind::Try {
+                body,
+                catches,
+                finally,
+            } => {
+                let before = self.state.clone();
+                self.stmt(body);
+                let mut after = self.state.clone();
+                for c in catches {
+                    self.state = before.clone();
+                    if let Some(name) = &c.name {
+                        self.declare_assigned(name);
+                    }
+                    if let Some(when) = &c.when {
+                        self.state = self.cond(when).0;
+                    }
+                    self.stmt(&c.body);
+                    after.join(&self.state);
+                }
+                self.state = after;
+                if let Some(finally) = finally {
+                    let end = std::mem::replace(&mut self.state, before);
+                    self.stmt(finally);
+                    // What `finally` assigns is assigned however the block was left.
+                    let finally_end = std::mem::replace(&mut self.state, end);
+                    self.state.set.extend(finally_end.set);
+                    self.state.dead |= finally_end.dead;
+                }
+            }
+            StmtKind::Using { decl, expr, body } => {
+                if let Some(decl) = decl {
+                    self.declaration(decl);
+                }
+                if let Some(e) = expr {
+                    self.expr(e);
+                }
+                self.stmt(body);
+            }
+            StmtKind::Lock(e, body) => {
+                self.expr(e);
+                self.stmt(body);
+            }
+            StmtKind::Checked(_, body) => self.stmt(body),
+            StmtKind::Goto(_) => self.state = self.state.unreachable(),
+            StmtKind::Labeled(_, inner) => {
+                // Reached by jumps whose states are not followed: nothing is complained about here.
+                self.state.dead = false;
+                self.stmt(inner);
+            }
+        }
+    }
+
+    /// A loop body; gives the states at its breaks and continues.
+    fn looped(&mut self, body: &Stmt) -> (State, State) {
+        self.breaks.push(self.state.unreachable());
+        self.continues.push(self.state.unreachable());
+        self.stmt(body);
+        let (b, c) = (self.breaks.pop(), self.continues.pop());
+        (b.unwrap_or_default(), c.unwrap_or_default())
+    }
+
+    fn for_loop(&mut self, init: &[Stmt], cond: Option<&Expr>, step: &[Expr], body: &Stmt) {
+        self.block(init);
+        let exit = match cond {
+            Some(c) => {
+                let (t, f) = self.cond(c);
+                self.state = t;
+                f
+            }
+            None => self.state.unreachable(),
+        };
+        let (exits, again) = self.looped(body);
+        self.state.join(&again);
+        for e in step {
+            self.expr(e);
+        }
+        self.state = exit;
+        self.state.join(&exits);
+    }
+
+    fn switch(&mut self, value: &Expr, sections: &[crate::syntax::ast::Section]) {
+        self.expr(value);
+        let before = self.state.clone();
+        self.breaks.push(before.unreachable());
+        let mut default = false;
+        for section in sections {
+            self.state = before.clone();
+            let single = section.labels.len() == 1;
+            for (label, _) in &section.labels {
+                match label {
+                    CaseLabel::Default => default = true,
+                    CaseLabel::Case(pattern, guard) => {
+                        let mut matched = before.clone();
+                        std::mem::swap(&mut self.state, &mut matched);
+                        self.pattern(pattern);
+                        if let Some(g) = guard {
+                            self.state = self.cond(g).0;
+                        }
+                        if !single {
+                            self.state = matched;
+                        }
+                    }
+                }
+            }
+            self.block(&section.body);
+        }
+        let exits = self.breaks.pop().unwrap_or_default();
+        self.state = if default { before.unreachable() } else { before };
+        self.state.join(&exits);
+    }
+
+    fn check_outs(&mut self, span: Span) {
+        if self.state.dead {
+            return;
+        }
+        for (v, name) in &self.outs {
+            if !self.state.set.contains(v) && self.reported.insert(*v) {
+                let message = format!(
+                    "The out parameter '{}' must be assigned to before control leaves the current method",
+                    name.name
+                );
+                self.errors.push(Diagnostic::error("CS0177", message, span));
+            }
+        }
+    }
+
+    /// A nested function: its own loops and returns; captured variables are looked at as they are now,
+    /// or not at all for local functions, which run later.
+    fn nested(&mut self, free: bool, run: impl FnOnce(&mut Self)) {
+        let state = self.state.clone();
+        let (breaks, continues) = (
+            std::mem::take(&mut self.breaks),
+            std::mem::take(&mut self.continues),
+        );
+        let outs = std::mem::take(&mut self.outs);
+        let old_free = self.free;
+        self.free |= free;
+        let owned = if free {
+            std::mem::take(&mut self.owned)
+        } else {
+            self.owned.clone()
+        };
+        run(self);
+        self.owned = owned;
+        self.free = old_free;
+        self.outs = outs;
+        self.breaks = breaks;
+        self.continues = continues;
+        self.state = state;
+    }
+
+    fn body(&mut self, body: &Body) {
+        match body {
+            Body::Expr(e) => {
+                self.expr(e);
+                self.check_outs(e.span);
+            }
+            Body::Block(list, span) => {
+                self.block(list);
+                self.check_outs(*span);
+            }
+        }
+    }
+
+    fn local_fn(&mut self, f: &LocalFn) {
+        self.nested(true, |flow| {
+            flow.state.dead = false;
+            for p in &f.params {
+                flow.own(&p.name);
+                match (p.by, flow.var(&p.name)) {
+                    (PassBy::Out, Some(v)) => flow.outs.push((v, p.name.clone())),
+                    _ => flow.assign(&p.name),
+                }
+            }
+            flow.body(&f.body);
+        });
+    }
+
+    // ---- expressions
+
+    /// Both outcomes of a condition.
+    fn cond(&mut self, e: &Expr) -> (State, State) {
+        match &e.kind {
+            ExprKind::Paren(inner) => self.cond(inner),
+            ExprKind::Unary("!", inner) => {
+                let (t, f) = self.cond(inner);
+                (f, t)
+            }
+            ExprKind::Binary("&&", l, r) => {
+                let (t, mut f) = self.cond(l);
+                self.state = t;
+                let (t, f2) = self.cond(r);
+                f.join(&f2);
+                (t, f)
+            }
+            ExprKind::Binary("||", l, r) => {
+                let (mut t, f) = self.cond(l);
+                self.state = f;
+                let (t2, f) = self.cond(r);
+                t.join(&t2);
+                (t, f)
+            }
+            ExprKind::Is(inner, pattern) => {
+                self.expr(inner);
+                let before = self.state.clone();
+                self.pattern(pattern);
+                let t = std::mem::replace(&mut self.state, before.clone());
+                (t, before)
+            }
+            _ => {
+                self.expr(e);
+                let both = self.state.clone();
+                match constant(e) {
+                    Some(true) => (both.clone(), both.unreachable()),
+                    Some(false) => (both.unreachable(), both),
+                    None => (both.clone(), both),
+                }
+            }
+        }
+    }
+
+    fn pattern(&mut self, p: &Pattern) {
+        match p {
+            Pattern::Const(e) => self.expr(e),
+            Pattern::Declaration(_, Some(name)) | Pattern::Var(Some(name), _) => self.declare_assigned(name),
+            Pattern::Declaration(_, None) | Pattern::Var(None, _) => {}
+        }
+    }
+
+    fn designation(&mut self, d: &Designation) {
+        match d {
+            Designation::Name(name) => self.declare_assigned(name),
+            Designation::Discard(_) => {}
+            Designation::Tuple(parts) => parts.iter().for_each(|p| self.designation(p)),
+        }
+    }
+
+    /// The left side of an assignment.
+    fn target(&mut self, e: &Expr) {
+        match &e.kind {
+            ExprKind::Name(name, _) => self.assign(name),
+            ExprKind::Paren(inner) => self.target(inner),
+            ExprKind::Tuple(parts) => parts.iter().for_each(|(_, p)| self.target(p)),
+            ExprKind::Declare(_, d) => self.designation(d),
+            _ => self.expr(e),
+        }
+    }
+
+    fn args(&mut self, args: &[Arg]) {
+        for a in args.iter().filter(|a| a.by != PassBy::Out) {
+            self.expr(&a.value);
+        }
+        for a in args.iter().filter(|a| a.by == PassBy::Out) {
+            self.target(&a.value);
+        }
+    }
+
+    fn initializer(&mut self, init: &Initializer) {
+        match init {
+            Initializer::Object(members) => {
+                for m in members {
+                    if let InitTarget::Index(args) = &m.target {
+                        self.args(args);
+                    }
+                    match &m.value {
+                        InitValue::Expr(e) => self.expr(e),
+                        InitValue::Nested(inner) => self.initializer(inner),
+                    }
+                }
+            }
+            Initializer::Collection(items, _) => items.iter().flatten().for_each(|e| self.expr(e)),
+        }
+    }
+
+    /// Runs something whose assignments are not certain to happen.
+    fn maybe(&mut self, run: impl FnOnce(&mut Self)) {
+        let before = self.state.clone();
+        run(self);
+        self.state.join(&before);
+        if self.state.dead {
+            self.state = before;
+        }
+    }
+
+    fn expr(&mut self, e: &Expr) {
+        match &e.kind {
+            ExprKind::Name(name, _) => self.use_name(name),
+            ExprKind::Interpolated(parts) => {
+                for p in parts {
+                    if let InterpPart::Hole { value, .. } = p {
+                        self.expr(value);
+                    }
+                }
+            }
+            ExprKind::Paren(inner)
+            | ExprKind::Member(inner, ..)
+            | ExprKind::Cast(_, inner)
+            | ExprKind::As(inner, _)
+            | ExprKind::Checked(_, inner)
+            | ExprKind::Await(inner)
+            | ExprKind::Ref(inner)
+            | ExprKind::Postfix(_, inner) => self.expr(inner),
+            ExprKind::Throw(inner) => {
+                self.expr(inner);
+                self.state = self.state.unreachable();
+            }
+            ExprKind::Unary("!", _) | ExprKind::Binary("&&" | "||", ..) | ExprKind::Is(..) => {
+                let (t, f) = self.cond(e);
+                self.state = t;
+                self.state.join(&f);
+            }
+            ExprKind::Unary(_, inner) => self.expr(inner),
+            ExprKind::Call(target, args) => {
+                let nameof = matches!(&target.kind, ExprKind::Name(n, _) if &*n.name == "nameof" && self.var(n).is_none());
+                if !nameof {
+                    self.expr(target);
+                    self.args(args);
+                }
+            }
+            ExprKind::Index(target, args) => {
+                self.expr(target);
+                self.args(args);
+            }
+            ExprKind::Conditional(target, access) => {
+                self.expr(target);
+                self.maybe(|f| f.expr(access));
+            }
+            ExprKind::Binary("??", l, r) => {
+                self.expr(l);
+                self.maybe(|f| f.expr(r));
+            }
+            ExprKind::Binary(_, l, r) => {
+                self.expr(l);
+                self.expr(r);
+            }
+            ExprKind::Assign("=", l, r) => {
+                if !matches!(
+                    l.kind,
+                    ExprKind::Name(..) | ExprKind::Tuple(_) | ExprKind::Declare(..)
+                ) {
+                    self.expr(l);
+                }
+                self.expr(r);
+                if matches!(
+                    l.kind,
+                    ExprKind::Name(..) | ExprKind::Tuple(_) | ExprKind::Declare(..)
+                ) {
+                    self.target(l);
+                }
+            }
+            ExprKind::Assign(_, l, r) => {
+                self.expr(l);
+                self.expr(r);
+            }
+            ExprKind::Ternary(c, a, b) => {
+                let (t, f) = self.cond(c);
+                self.state = t;
+                self.expr(a);
+                let after = std::mem::replace(&mut self.state, f);
+                self.expr(b);
+                self.state.join(&after);
+            }
+            ExprKind::New(_, args, init) => {
+                self.args(args.as_deref().unwrap_or_default());
+                if let Some(init) = init {
+                    self.initializer(init);
+                }
+            }
+            ExprKind::NewArray(_, sizes, init) => {
+                sizes.iter().for_each(|s| self.expr(s));
+                if let Some(init) = init {
+                    self.expr(init);
+                }
+            }
+            ExprKind::NewImplicitArray(_, init) => self.expr(init),
+            ExprKind::ArrayInit(items) => items.iter().for_each(|i| self.expr(i)),
+            ExprKind::NewAnonymous(members) => members.iter().for_each(|(_, m)| self.expr(m)),
+            ExprKind::Tuple(parts) => parts.iter().for_each(|(_, p)| self.expr(p)),
+            ExprKind::Lambda(params, body) => self.nested(false, |f| {
+                params.iter().for_each(|p| f.declare_assigned(&p.name));
+                f.body(body);
+            }),
+            ExprKind::AnonymousMethod(params, body) => self.nested(false, |f| {
+                params.iter().flatten().for_each(|p| f.declare_assigned(&p.name));
+                f.body(body);
+            }),
+            ExprKind::Declare(_, d) => self.designation(d),
+            ExprKind::Error
+            | ExprKind::Literal(_)
+            | ExprKind::Global
+            | ExprKind::Predefined(_)
+            | ExprKind::Type(_)
+            | ExprKind::Receiver
+            | ExprKind::Typeof(_)
+            | ExprKind::Sizeof(_)
+            | ExprKind::Default(_)
+            | ExprKind::This(_) => {}
+        }
+    }
+}
