@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::Value as Json;
 
 /// Rows of probes.jsonl and corpus.jsonl that must agree. Raise it as agreement grows.
-const PROBES: usize = 333;
+const PROBES: usize = 334;
 const CORPUS: usize = 1549;
 
 fn rows(name: &str) -> Option<Vec<Json>> {

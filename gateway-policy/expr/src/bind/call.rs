@@ -132,9 +132,13 @@ impl<'a> Binder<'a> {
 
     fn nameof(&mut self, e: &'a Expr) -> Operand<'a> {
         let mark = self.diagnostics.len();
-        let operand = self.operand(e);
+        let _ = self.operand(e);
+        // An instance member may be named through its type.
+        let through_type = self.diagnostics[mark..].iter().all(|d| d.code == "CS0120");
+        if through_type {
+            self.diagnostics.truncate(mark);
+        }
         let bad = self.has_errors_since(mark);
-        let _ = operand;
         let name = match &e.kind {
             ExprKind::Name(n, _) | ExprKind::Member(_, n, _) => n.name.clone(),
             _ => {
@@ -356,7 +360,8 @@ impl<'a> Binder<'a> {
             ty if ty.is_open() => match ty.def() {
                 Some(d) => {
                     matches!(on, Type::Array(..)) && crate::types::enumerable_element(on).is_some()
-                        || crate::types::element_of(on, d).is_some()
+                        || (crate::types::element_of(on, d).is_some()
+                            && super::infer::unique_interface(on, d))
                 }
                 None => matches!((ty, on), (Type::Array(..), Type::Array(..))),
             },

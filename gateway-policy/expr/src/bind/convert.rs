@@ -614,6 +614,7 @@ impl<'a> Binder<'a> {
                     crate::types::TupleNames(Some(names.into())),
                 ))
             }
+            Operand::OutVar(id, Some(_)) => Some(self.vars[*id].ty.clone()),
             Operand::Error => Some(Type::Error),
             _ => None,
         }

@@ -96,7 +96,7 @@ fn relate_generic(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction)
         }
     }
     let found = match how {
-        Direction::Lower => element_of(from, def),
+        Direction::Lower => element_of(from, def).filter(|_| unique_interface(from, def)),
         _ => (from.def() == Some(def)).then(|| from.clone()),
     };
     let Some(found) = found else { return };
@@ -112,6 +112,16 @@ fn relate_generic(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction)
         };
         relate(bounds, f, t, how);
     }
+}
+
+/// Whether a type implements one construction of a generic interface only; else nothing is inferred.
+pub(crate) fn unique_interface(ty: &Type, def: crate::types::DefId) -> bool {
+    ty.def() == Some(def)
+        || crate::types::interfaces_of(ty)
+            .iter()
+            .filter(|i| i.def() == Some(def))
+            .count()
+            < 2
 }
 
 fn fixed_types(bounds: &[Bounds]) -> Vec<Type> {

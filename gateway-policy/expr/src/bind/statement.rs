@@ -559,7 +559,10 @@ impl<'a> Binder<'a> {
                 Type::Error
             }
         };
-        let element = crate::lib::foreach_element(&value.ty).unwrap_or(element);
+        let (element, source_node) = match crate::lib::foreach_element(&value.ty) {
+            Some(pair) => (pair, Node::Unary(crate::lib::object_pairs, Box::new(value.node))),
+            None => (element, value.node),
+        };
         self.push_scope();
         let item = self.temp();
         let convert = match target {
@@ -587,7 +590,7 @@ impl<'a> Binder<'a> {
         let slots = self.pop_scope();
         let _ = span;
         let code = Code::ForEach {
-            source: value.node,
+            source: source_node,
             slots,
             slot: item,
             convert: Some(convert),

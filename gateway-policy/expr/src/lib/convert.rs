@@ -569,61 +569,24 @@ fn by_name(c: &mut Call<'_, '_>) -> Eval {
 
 /// The bytes of a text.
 pub(crate) fn encode(e: Encoding, s: &Str) -> Vec<u8> {
+    library(e).bytes(s)
+}
+
+fn library(e: Encoding) -> gateway_dotnet::encoding::Encoding {
+    use gateway_dotnet::encoding::Encoding as Library;
     match e {
-        Encoding::Utf8 => s.to_lossy().as_bytes().to_vec(),
-        Encoding::Ascii => s
-            .to_lossy()
-            .encode_utf16()
-            .map(|u| if u < 0x80 { u as u8 } else { b'?' })
-            .collect(),
-        Encoding::Latin1 => s
-            .units()
-            .map(|u| if u < 0x100 { u as u8 } else { b'?' })
-            .collect(),
-        Encoding::Utf16 => s.to_lossy().encode_utf16().flat_map(u16::to_le_bytes).collect(),
-        Encoding::Utf16Big => s.to_lossy().encode_utf16().flat_map(u16::to_be_bytes).collect(),
-        Encoding::Utf32 => s
-            .to_lossy()
-            .chars()
-            .flat_map(|c| (c as u32).to_le_bytes())
-            .collect(),
+        Encoding::Utf8 => Library::Utf8,
+        Encoding::Ascii => Library::Ascii,
+        Encoding::Latin1 => Library::Latin1,
+        Encoding::Utf16 => Library::Unicode,
+        Encoding::Utf16Big => Library::BigEndianUnicode,
+        Encoding::Utf32 => Library::Utf32,
     }
 }
 
 /// The text of bytes; what cannot be read becomes U+FFFD (`?` in ASCII).
 pub(crate) fn decode(e: Encoding, bytes: &[u8]) -> Str {
-    match e {
-        Encoding::Utf8 => Str::new(&String::from_utf8_lossy(bytes)),
-        Encoding::Ascii => {
-            let units: Vec<u16> = bytes
-                .iter()
-                .map(|b| if *b < 0x80 { u16::from(*b) } else { 0xFFFD })
-                .collect();
-            Str::from_utf16(&units)
-        }
-        Encoding::Latin1 => Str::from_utf16(&bytes.iter().map(|b| u16::from(*b)).collect::<Vec<_>>()),
-        Encoding::Utf16 | Encoding::Utf16Big => {
-            let read = if e == Encoding::Utf16 {
-                u16::from_le_bytes
-            } else {
-                u16::from_be_bytes
-            };
-            let mut units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|p| read(*p)).collect();
-            if bytes.len() % 2 == 1 {
-                units.push(0xFFFD);
-            }
-            Str::new(&String::from_utf16_lossy(&units))
-        }
-        Encoding::Utf32 => {
-            let text: String = bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|p| char::from_u32(u32::from_le_bytes(*p)).unwrap_or('\u{fffd}'))
-                .collect();
-            Str::new(&text)
-        }
-    }
+    library(e).string(bytes)
 }
 
 fn encoding_bytes(c: &mut Call<'_, '_>) -> Eval {

@@ -146,9 +146,21 @@ fn select(c: &mut Call<'_, '_>) -> Eval {
         "Enumerable" if is_ilist(&src) => "IList",
         other => other,
     };
-    let name = match source_range(&src) {
-        true => named("SelectRangeIterator", &[&to]),
-        false => named(&format!("Select{kind}Iterator"), &[&from, &to]),
+    let name = if indexed {
+        named("<SelectIterator>d__173", &[&from, &to])
+    } else {
+        match source_name(&src) {
+            Some(n) if n.ends_with("+RangeIterator") => named("SelectRangeIterator", &[&to]),
+            Some(n) if n.starts_with("System.Linq.OrderedEnumerable") || n.contains("Partition`") => {
+                named("SelectIPartitionIterator", &[&from, &to])
+            }
+            Some(n) if n.contains("+WhereArrayIterator") => named("WhereSelectArrayIterator", &[&from, &to]),
+            Some(n) if n.contains("+WhereListIterator") => named("WhereSelectListIterator", &[&from, &to]),
+            Some(n) if n.contains("+WhereEnumerableIterator") => {
+                named("WhereSelectEnumerableIterator", &[&from, &to])
+            }
+            _ => named(&format!("Select{kind}Iterator"), &[&from, &to]),
+        }
     };
     lazy(to, name, move |vm| {
         let (mut it, f) = (vm.iter(&src)?, f.clone());
@@ -179,8 +191,15 @@ fn is_ilist(v: &Value) -> bool {
     }
 }
 
-fn source_range(v: &Value) -> bool {
-    matches!(v, Value::Object(o) if matches!(&o.data, Data::Sequence(s) if s.type_name().is_some_and(|n| n.ends_with("+RangeIterator"))))
+/// The iterator type of a lazy source.
+fn source_name(v: &Value) -> Option<String> {
+    match v {
+        Value::Object(o) => match &o.data {
+            Data::Sequence(s) => s.type_name(),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn select_many(c: &mut Call<'_, '_>) -> Eval {
@@ -221,9 +240,24 @@ fn select_many(c: &mut Call<'_, '_>) -> Eval {
     })
 }
 
+/// The iterator type of `Skip` and `Take`.
+fn partition(src: &Value, ty: &Type) -> Option<String> {
+    let list = flavour(src) != "Enumerable" || is_ilist(src);
+    named(
+        if list {
+            "ListPartition"
+        } else {
+            "EnumerablePartition"
+        },
+        &[ty],
+    )
+}
+
 fn take(c: &mut Call<'_, '_>) -> Eval {
     let (src, count) = (source(c, 0, "source")?, c.int(1)?);
-    lazy(c.ty(0), None, move |vm| {
+    let ty = c.ty(0);
+    let name = partition(&src, &ty);
+    lazy(ty, name, move |vm| {
         let mut it = vm.iter(&src)?;
         let mut left = count;
         step(move |vm| {
@@ -239,7 +273,9 @@ fn take(c: &mut Call<'_, '_>) -> Eval {
 
 fn skip(c: &mut Call<'_, '_>) -> Eval {
     let (src, count) = (source(c, 0, "source")?, c.int(1)?);
-    lazy(c.ty(0), None, move |vm| {
+    let ty = c.ty(0);
+    let name = partition(&src, &ty);
+    lazy(ty, name, move |vm| {
         let mut it = vm.iter(&src)?;
         let mut left = count;
         step(move |vm| {
@@ -273,7 +309,16 @@ fn last_items(c: &mut Call<'_, '_>, take: bool) -> Eval {
 fn while_(c: &mut Call<'_, '_>, taking: bool) -> Eval {
     let (src, test) = (source(c, 0, "source")?, function(c, 1, "predicate")?);
     let indexed = is_indexed(&test, 2);
-    lazy(c.ty(0), None, move |vm| {
+    let ty = c.ty(0);
+    let name = named(
+        if taking {
+            "<TakeWhileIterator>d__216"
+        } else {
+            "<SkipWhileIterator>d__189"
+        },
+        &[&ty],
+    );
+    lazy(ty, name, move |vm| {
         let (mut it, test) = (vm.iter(&src)?, test.clone());
         let (mut done, mut n) = (false, 0);
         step(move |vm| {
@@ -292,16 +337,15 @@ fn while_(c: &mut Call<'_, '_>, taking: bool) -> Eval {
                     vm.test(&test, std::slice::from_ref(&v))?
                 };
                 n += 1;
-                if ok == taking {
-                    if taking {
+                match (ok, taking) {
+                    (true, true) => return Ok(Some(v)),
+                    (true, false) => {}
+                    (false, true) => done = true,
+                    (false, false) => {
+                        // The first that fails the test is kept, and all behind it.
+                        done = true;
                         return Ok(Some(v));
                     }
-                    continue;
-                }
-                done = true;
-                if !taking {
-                    // The first that fails the test is kept.
-                    return Ok(Some(v));
                 }
             }
         })
@@ -355,7 +399,10 @@ fn zip(c: &mut Call<'_, '_>) -> Eval {
         None => Type::Tuple([ta, tb].into(), types::TupleNames::default()),
     };
     let tuple = to.clone();
-    lazy(to, None, move |vm| {
+    let name = f
+        .as_ref()
+        .and_then(|_| named("<ZipIterator>d__243", &[&c.ty(0), &c.ty(1), &to]));
+    lazy(to, name, move |vm| {
         let (mut x, mut y, f, tuple) = (vm.iter(&a)?, vm.iter(&b)?, f.clone(), tuple.clone());
         step(move |vm| {
             vm.step()?;
@@ -378,7 +425,9 @@ fn set_operator(c: &mut Call<'_, '_>, how: &'static str) -> Eval {
     let ty = c.ty(0);
     let name = match how {
         "distinct" => named("DistinctIterator", &[&ty]),
-        "union" => named("UnionIterator2", &[&ty]).map(|n| n.replace("UnionIterator2`1", "UnionIterator2`1")),
+        "union" => named("UnionIterator2", &[&ty]),
+        "intersect" => named("<IntersectIterator>d__100", &[&ty]),
+        "except" => named("<ExceptIterator>d__80", &[&ty]),
         _ => None,
     };
     lazy(ty, name, move |vm| {
@@ -474,7 +523,8 @@ fn of_type(c: &mut Call<'_, '_>) -> Eval {
     let src = source(c, 0, "source")?;
     let ty = c.ty(0);
     let target = ty.clone();
-    lazy(ty, None, move |vm| {
+    let name = named("<OfTypeIterator>d__61", &[&ty]);
+    lazy(ty, name, move |vm| {
         let (mut it, target) = (vm.iter(&src)?, target.clone());
         step(move |vm| {
             while let Some(v) = it.next(vm)? {
@@ -704,9 +754,15 @@ fn groups(
     Ok(out)
 }
 
+fn grouping_type() -> types::DefId {
+    types::registry()
+        .by_full_name("System.Linq.Grouping`2")
+        .unwrap_or(types::IGROUPING)
+}
+
 fn grouping(key_ty: &Type, element: &Type, key: Value, items: Vec<Value>) -> Value {
     Value::object(
-        Type::generic(types::IGROUPING, [key_ty.clone(), element.clone()]),
+        Type::generic(grouping_type(), [key_ty.clone(), element.clone()]),
         Data::Group(key, items),
     )
 }
@@ -793,7 +849,13 @@ fn join(c: &mut Call<'_, '_>, grouped: bool) -> Eval {
     let by = comparer(c.arg(5));
     let inner_ty = c.ty(1);
     let to = c.types.last().cloned().unwrap_or(Type::OBJECT);
-    lazy(to, None, move |vm| {
+    let iterator = if grouped {
+        "<GroupJoinIterator>d__97"
+    } else {
+        "<JoinIterator>d__104"
+    };
+    let name = named(iterator, &[&c.ty(0), &c.ty(1), &c.ty(2), &to]);
+    lazy(to, name, move |vm| {
         let inner_items = vm.collect(&inner)?;
         let mut table = crate::collections::Table::new(by);
         let found = groups(vm, inner_items, &ik, None, by)?;
@@ -1350,7 +1412,10 @@ const ENUMERABLE: &[super::Entry] = &[
         repeat,
     ),
     Get("static IEnumerable<TResult> Empty<TResult>()", |c| {
-        Ok(Value::array(c.ty(0), Vec::new()))
+        let def = types::registry()
+            .by_full_name("System.Linq.EmptyPartition`1")
+            .unwrap_or(types::OBJECT);
+        Ok(Value::object(Type::generic(def, [c.ty(0)]), Data::Plain))
     }),
     Get(
         "static IOrderedEnumerable<TSource> OrderBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
@@ -1592,6 +1657,14 @@ pub(super) const TYPES: &[Decl] = &[
     all(
         "interface System.Linq.IGrouping<out TKey, out TElement> : IEnumerable<TElement>",
         &[Get("TKey Key", group_key)],
+    ),
+    none(
+        "class System.Linq.Grouping<TKey, TElement> : IGrouping<TKey, TElement>, IList<TElement>",
+        &[],
+    ),
+    none(
+        "class System.Linq.EmptyPartition<TElement> : IEnumerable<TElement>",
+        &[],
     ),
     none(
         "interface System.Linq.ILookup<TKey, TElement> : IEnumerable<IGrouping<TKey, TElement>>",

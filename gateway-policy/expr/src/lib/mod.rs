@@ -20,6 +20,7 @@ mod regex;
 mod string;
 mod time;
 mod xml;
+mod zone;
 
 pub(crate) use call::Call;
 pub(crate) use collections::{make_table, pair};
@@ -166,6 +167,7 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     regex::TYPES,
     crypto::TYPES,
     xml::TYPES,
+    zone::TYPES,
 ];
 
 /// Members of a type that macros generate.
@@ -191,8 +193,23 @@ pub(crate) fn default_struct(def: DefId) -> Value {
 }
 
 /// The element type of types whose `GetEnumerator` differs from their `IEnumerable<T>`.
-pub(crate) fn foreach_element(_ty: &Type) -> Option<Type> {
-    None
+pub(crate) fn foreach_element(ty: &Type) -> Option<Type> {
+    (ty.def() == Some(types::JOBJECT))
+        .then(|| Type::generic(types::KEY_VALUE_PAIR, [Type::STRING, Type::Def(types::JTOKEN)]))
+}
+
+/// `JObject.GetEnumerator()`: pairs of name and value.
+pub(crate) fn object_pairs(v: Value) -> Eval {
+    let Value::Json(t) = v else {
+        return Err(Error::null_reference().into());
+    };
+    let ty = Type::generic(types::KEY_VALUE_PAIR, [Type::STRING, Type::Def(types::JTOKEN)]);
+    let pair = |p: &gateway_dotnet::json::Token| {
+        let name = p.property_name().map_or(Value::Null, Value::Str);
+        let value = p.property_value().map_or(Value::Null, Value::Json);
+        Value::object(ty.clone(), Data::Pair(name, value))
+    };
+    Ok(Value::list(ty.clone(), t.children().iter().map(pair).collect()))
 }
 
 /// `Equals` of objects that a library family keeps to itself.
@@ -230,6 +247,7 @@ pub(crate) fn native_text(o: &Object) -> Option<Str> {
         .or_else(|| regex::native_text(o))
         .or_else(|| crypto::native_text(o))
         .or_else(|| xml::text(o))
+        .or_else(|| zone::native_text(o))
 }
 
 /// `IFormattable` of such objects.
