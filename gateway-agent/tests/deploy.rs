@@ -481,17 +481,88 @@ fn the_image_recipe_names_what_the_project_has() {
         format!("image.version=\"{version}\""),
         "USER 1001:1001".to_owned(),
         "EXPOSE 8080/tcp 8081/tcp 8081/udp 4290/tcp".to_owned(),
-        "rust:1.95".to_owned(),
+        "FROM scratch".to_owned(),
     ] {
         assert!(recipe.contains(&part), "no {part:?} in the recipe");
     }
-    for line in recipe
-        .lines()
-        .filter_map(|l| l.strip_prefix("COPY "))
-        .filter(|l| !l.starts_with("--from"))
-    {
-        let source = line.split(' ').next().unwrap();
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(source);
-        assert!(path.exists(), "{source} is copied and does not exist");
+}
+
+/// A store of the test's own, emptied at the end.
+struct Store(Scratch);
+
+impl Store {
+    fn options(&self) -> Vec<String> {
+        let path = |name: &str| self.0.path(name).display().to_string();
+        [
+            "--storage-driver",
+            "vfs",
+            "--root",
+            &path("root"),
+            "--runroot",
+            &path("run"),
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
+
+    fn buildah(&self, arguments: &[&str]) -> String {
+        let output = Command::new("buildah")
+            .args(self.options())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "buildah {arguments:?}\n{said}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        for leftovers in [["rm", "--all"], ["rmi", "--all"]] {
+            let _ = Command::new("buildah")
+                .args(self.options())
+                .args(leftovers)
+                .output();
+        }
+    }
+}
+
+#[test]
+fn the_image_builds_without_a_daemon_and_the_same_each_time() {
+    skip_unless!(
+        Need::Program("buildah", "buildah"),
+        Need::Program("strip", "binutils"),
+        Need::Namespaces
+    );
+    let store = Store(Scratch::new());
+    let build = || {
+        let output = Command::new(deploy("image/build.sh"))
+            .args([env!("CARGO_BIN_EXE_gateway-agent"), "gateway-agent:test"])
+            .args(store.options())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        store.buildah(&["images", "--quiet", "--no-trunc", "gateway-agent:test"])
+    };
+    let first = build();
+    assert_eq!(first, build(), "the same binary gives the same image");
+    let container = store.buildah(&["from", "gateway-agent:test"]);
+    let run = [
+        "run",
+        "--isolation",
+        "chroot",
+        &container,
+        "--",
+        "/usr/bin/gateway-agent",
+        "version",
+    ];
+    assert_eq!(
+        store.buildah(&run),
+        format!("gateway-agent {}", env!("CARGO_PKG_VERSION"))
+    );
 }
