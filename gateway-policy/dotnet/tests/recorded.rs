@@ -100,6 +100,7 @@ fn patterns() {
 #[test]
 fn elements() {
     check("elements.jsonl");
+    check("xml_programs.jsonl");
 }
 
 #[test]

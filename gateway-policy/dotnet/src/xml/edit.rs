@@ -23,13 +23,7 @@ impl Node {
     /// # Errors
     /// As [`Node::add`].
     pub fn add_first(&self, content: &[Content]) -> Result<(), Error> {
-        let mut at = 0;
-        for one in content {
-            let before = self.child_count();
-            self.insert(at, one)?;
-            at += self.child_count() - before;
-        }
-        Ok(())
+        self.insert_nodes(0, content)
     }
 
     /// `AddAfterSelf(content)`
@@ -38,7 +32,7 @@ impl Node {
     /// `InvalidOperationException` without a parent; else as [`Node::add`].
     pub fn add_after_self(&self, content: &[Content]) -> Result<(), Error> {
         let (parent, at) = self.position()?;
-        parent.insert_all(at + 1, content)
+        parent.insert_nodes(at + 1, content)
     }
 
     /// `AddBeforeSelf(content)`
@@ -47,7 +41,7 @@ impl Node {
     /// As [`Node::add_after_self`].
     pub fn add_before_self(&self, content: &[Content]) -> Result<(), Error> {
         let (parent, at) = self.position()?;
-        parent.insert_all(at, content)
+        parent.insert_nodes(at, content)
     }
 
     /// `ReplaceWith(content)`
@@ -57,7 +51,23 @@ impl Node {
     pub fn replace_with(&self, content: &[Content]) -> Result<(), Error> {
         let (parent, at) = self.position()?;
         self.remove()?;
-        parent.insert_all(at, content)
+        parent.insert_nodes(at, content)
+    }
+
+    /// Inserts beside other nodes, where no attribute can stand.
+    fn insert_nodes(&self, mut at: usize, content: &[Content]) -> Result<(), Error> {
+        for one in content {
+            if matches!(one, Content::Attribute(_)) {
+                return Err(Error::new(
+                    ExceptionKind::ArgumentException,
+                    "An attribute cannot be added to content.",
+                ));
+            }
+            let before = self.child_count();
+            self.insert_all(at, std::slice::from_ref(one))?;
+            at += self.child_count() - before;
+        }
+        Ok(())
     }
 
     /// `Remove()`

@@ -24,6 +24,7 @@ pub fn node_to_string(node: &Node, options: SaveOptions) -> String {
         known: Vec::new(),
         written: Vec::new(),
         mixed: false,
+        stack: Vec::new(),
     };
     for ancestor in node.ancestors().into_iter().rev() {
         writer.learn(&ancestor.attributes());
@@ -88,6 +89,9 @@ struct Writer {
     written: Vec<Binding>,
     /// Text has been written in this element or around it: from then on nothing is indented.
     mixed: bool,
+    /// Prefixes the original's writer has on its stack, with the element that put them there: it names
+    /// new prefixes by their number.
+    stack: Vec<(usize, String)>,
 }
 
 impl Writer {
@@ -159,8 +163,10 @@ impl Writer {
             format!("{prefix}:{}", name.local)
         };
         self.out.push_str(&tag);
+        let outer = self.stack.len();
+        self.stack.push((level, prefix));
         for attribute in &attributes {
-            self.attribute(attribute, &own, &mut implied);
+            self.attribute(attribute, &own, &mut implied, level);
         }
         // The writer puts the declarations that nobody wrote last, newest first.
         for (prefix, namespace) in implied.iter().rev() {
@@ -171,6 +177,14 @@ impl Writer {
         self.content(node, &tag, level);
         self.known.truncate(known);
         self.written.truncate(written);
+        self.stack.truncate(outer);
+    }
+
+    /// Puts a prefix on the stack unless this element has it there already.
+    fn stack_prefix(&mut self, level: usize, prefix: &str) {
+        if !self.stack.iter().any(|(l, p)| *l == level && p == prefix) {
+            self.stack.push((level, prefix.to_owned()));
+        }
     }
 
     fn content(&mut self, node: &Node, tag: &str, level: usize) {
@@ -246,8 +260,15 @@ impl Writer {
         prefix
     }
 
-    fn attribute(&mut self, attribute: &Attribute, own: &[Binding], implied: &mut Vec<Binding>) {
+    fn attribute(
+        &mut self,
+        attribute: &Attribute,
+        own: &[Binding],
+        implied: &mut Vec<Binding>,
+        level: usize,
+    ) {
         if let Some((prefix, namespace)) = binding(attribute) {
+            self.stack_prefix(level, &prefix);
             let duplicate = self.omit_duplicates && Self::lookup(&self.written, &prefix) == Some(&*namespace);
             if !duplicate {
                 self.declaration(&prefix, &namespace);
@@ -261,6 +282,7 @@ impl Writer {
             self.out.push_str("xml:");
         } else if !namespace.is_empty() {
             let prefix = self.attribute_prefix(namespace, own, implied);
+            self.stack_prefix(level, &prefix);
             self.out.push_str(&prefix);
             self.out.push(':');
         }
@@ -279,10 +301,9 @@ impl Writer {
         if let Some((prefix, _)) = written {
             return prefix.clone();
         }
-        let prefix = self.tree_prefix(namespace, false).unwrap_or_else(|| {
-            let number = self.written.len() + own.len() + implied.len() + 1;
-            format!("p{number}")
-        });
+        let prefix = self
+            .tree_prefix(namespace, false)
+            .unwrap_or_else(|| format!("p{}", self.stack.len()));
         implied.push((prefix.clone(), namespace.to_owned()));
         prefix
     }

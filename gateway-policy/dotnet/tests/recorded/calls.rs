@@ -62,6 +62,10 @@ pub(crate) fn call(name: &str, a: &[&str]) -> Result<String, Error> {
         "DateTime" | "DateTimeOffset" | "TimeSpan" => times(name, a),
         "json" => documents(name, a),
         "regex" => patterns(name, a),
+        "xml" if name == "xml.program" => Ok(xml_program(
+            &xml::parse_element(a[0], xml::LoadOptions::NONE)?,
+            a[1],
+        )),
         "xml" => elements(name, a[0]),
         "time" | "span" | "zone" => clocks(name, a),
         "Uri" | "IPAddress" | "UrlDecode" | "UrlEncode" | "HtmlDecode" | "HtmlEncode" | "EscapeData"
@@ -362,6 +366,111 @@ fn declaration(document: &xml::Node) -> String {
             .as_ref()
             .map_or(String::new(), xml::declaration_to_string),
         _ => String::new(),
+    }
+}
+
+/// Runs a list of changes on an element, each `operation|path of child numbers|arguments`.
+fn xml_program(root: &xml::Node, lines: &str) -> String {
+    use xml::{SaveOptions, node_to_string};
+    let mut log = String::new();
+    for line in lines.split(';') {
+        let words: Vec<&str> = line.split('|').collect();
+        let Some(node) = node_at(root, words[1]) else {
+            log.push('-');
+            continue;
+        };
+        if let Err(e) = xml_change(root, &node, &words, &mut log) {
+            log.push_str(&format!("[{}:{}]", e.kind.name(), e.message));
+        }
+    }
+    format!(
+        "{}  {}  {log}",
+        node_to_string(root, SaveOptions::NONE),
+        node_to_string(root, SaveOptions::DISABLE_FORMATTING)
+    )
+}
+
+fn node_at(root: &xml::Node, path: &str) -> Option<xml::Node> {
+    let steps = path.split('.').filter(|s| !s.is_empty());
+    steps.into_iter().try_fold(root.clone(), |node, step| {
+        node.nodes().get(step.parse::<usize>().ok()?).cloned()
+    })
+}
+
+fn made(text: &str) -> Result<xml::Content, Error> {
+    use xml::{Attribute, Content, LoadOptions, Name, Node};
+    let rest = text.get(1..).unwrap_or_default().to_owned();
+    Ok(match text.chars().next() {
+        Some('<') => Content::Node(xml::parse_element(text, LoadOptions::NONE)?),
+        Some('@') => Content::Attribute(Attribute::new(Name::expanded(&rest)?, "v".to_owned())),
+        Some('!') => Content::Node(Node::comment(rest)),
+        Some('#') => Content::Node(Node::cdata(rest)),
+        _ => Content::Text(text.to_owned()),
+    })
+}
+
+fn xml_type(node: &xml::Node) -> &'static str {
+    match node.kind() {
+        xml::Kind::Element { .. } => "XElement",
+        xml::Kind::Text(_) => "XText",
+        xml::Kind::CData(_) => "XCData",
+        xml::Kind::Comment(_) => "XComment",
+        _ => "XNode",
+    }
+}
+
+fn xml_change(root: &xml::Node, node: &xml::Node, words: &[&str], log: &mut String) -> Result<(), Error> {
+    let cast = |n: &xml::Node, wanted: &str| {
+        let full = |n: &str| format!("System.Xml.Linq.{n}");
+        if n.is_element() {
+            Ok(())
+        } else {
+            Err(Error::cast(&full(xml_type(n)), &full(wanted)))
+        }
+    };
+    let container = || cast(node, "XContainer");
+    let element = || cast(node, "XElement");
+    let content = || made(words[2]).map(|c| vec![c]);
+    let some = |text: &str| Some(text.to_owned()).filter(|t| !t.is_empty());
+    match words[0] {
+        "add" => container().and_then(|()| node.add(&content()?)),
+        "first" => container().and_then(|()| node.add_first(&content()?)),
+        "after" => node.add_after_self(&content()?),
+        "before" => node.add_before_self(&content()?),
+        "with" => node.replace_with(&content()?),
+        "rem" => node.remove(),
+        "nodes" => container().map(|()| node.remove_nodes()),
+        "attrs" => element().map(|()| node.remove_attributes()),
+        "value" => element().and_then(|()| node.set_value(words[2].to_owned())),
+        "name" => {
+            element()?;
+            node.set_name(xml::Name::expanded(words[2])?);
+            Ok(())
+        }
+        "seta" => {
+            element()?;
+            node.set_attribute_value(&xml::Name::expanded(words[2])?, some(words[3]));
+            Ok(())
+        }
+        "sete" => {
+            element().and_then(|()| node.set_element_value(&xml::Name::expanded(words[2])?, some(words[3])))
+        }
+        "move" => {
+            let target = node_at(root, words[2]).ok_or_else(Error::null_reference)?;
+            cast(&target, "XContainer")?;
+            target.add(&[xml::Content::Node(node.clone())])
+        }
+        "val" => element().map(|()| log.push_str(&format!("{} ", node.value()))),
+        "desc" => element().map(|()| {
+            let names: Vec<String> = node
+                .descendants()
+                .iter()
+                .filter_map(|n| n.name())
+                .map(|n| n.to_string())
+                .collect();
+            log.push_str(&format!("{} ", names.join(",")));
+        }),
+        other => panic!("no such change: {other}"),
     }
 }
 
