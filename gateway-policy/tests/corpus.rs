@@ -141,16 +141,22 @@ fn mutate(text: &str, random: &mut Lcg) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Mutations of each document: enough to reach odd corners, few enough for every run. More by
+/// `POLICY_MUTATIONS=1000 cargo test -p gateway-policy --test corpus mutated`.
+const MUTATIONS: usize = 12;
+
 #[test]
 fn mutated_documents_never_panic() {
     let Some(documents) = corpus() else { return };
-    /// Mutations of each document: enough to reach odd corners, few enough for every run.
-    const MUTATIONS: usize = 12;
+    let mutations = std::env::var("POLICY_MUTATIONS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(MUTATIONS);
     let mut random = Lcg(42);
     let options = CheckOptions::default();
     let mut read = 0;
     for document in &documents {
-        for _ in 0..MUTATIONS {
+        for _ in 0..mutations {
             let text = mutate(&document.text, &mut random);
             read += usize::from(document::read(&text).is_ok());
             let report = check_document("mutated", &text, &options);
@@ -164,7 +170,7 @@ fn mutated_documents_never_panic() {
     }
     println!(
         "{read} of {} mutated documents were readable",
-        documents.len() * MUTATIONS
+        documents.len() * mutations
     );
     assert!(
         read > 0,

@@ -193,6 +193,29 @@ fn policies_that_do_not_run_here_warn_or_refuse() {
 }
 
 #[test]
+fn a_stand_in_does_not_make_an_expression_wrong() {
+    let options = Options {
+        named_value_default: Some("x".into()),
+        ..Options::default()
+    };
+    let options = CheckOptions {
+        options,
+        ..CheckOptions::default()
+    };
+    for (condition, ok) in [
+        ("@({{limit}} &gt; 5)", true),
+        ("@(&quot;{{limit}}&quot; == &quot;5&quot;)", true),
+        ("@({{limit}} &gt; 5 &amp;&amp; nope)", true),
+        ("@(&quot;{{limit}}&quot; == nope)", false),
+    ] {
+        let text = format!(
+            "<policies><inbound><choose><when condition=\"{condition}\"/></choose></inbound></policies>"
+        );
+        assert_eq!(check_document("d.xml", &text, &options).ok, ok, "{condition}");
+    }
+}
+
+#[test]
 fn a_stand_in_that_does_not_fit_checks_but_never_runs() {
     use crate::{Execution, Outcome, Program, ScopeDoc, Source, Step, test_support};
     let text = "<policies><inbound><rate-limit calls='{{limit}}' renewal-period='60'/></inbound></policies>";

@@ -148,6 +148,13 @@ impl Compiler<'_> {
             Ok((expression, warnings)) => (Some(expression), warnings),
             Err(errors) => (None, errors),
         };
+        let guessed =
+            |d: &gateway_expr::Diagnostic| text.is_replaced_at(start + d.span.start.min(code.len()));
+        if compiled.is_none() && self.stands_in(text) && diagnostics.iter().any(guessed) {
+            // `@({{limit}} > 5)`: what the stand-in breaks is not the document's mistake.
+            self.incomplete = true;
+            return None;
+        }
         for diagnostic in diagnostics {
             let at = text.source_offset(start + diagnostic.span.start.min(code.len()));
             let end = text.source_offset(start + diagnostic.span.end.min(code.len()));

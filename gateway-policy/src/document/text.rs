@@ -39,6 +39,15 @@ impl Text {
         self.runs.iter().any(|r| !r.verbatim)
     }
 
+    /// True when the byte at `offset` is not one of the file's own.
+    pub(crate) fn is_replaced_at(&self, offset: usize) -> bool {
+        let after = self.runs.partition_point(|r| r.out as usize <= offset);
+        after
+            .checked_sub(1)
+            .and_then(|i| self.runs.get(i))
+            .is_some_and(|r| !r.verbatim)
+    }
+
     /// The file offset behind the decoded offset.
     pub fn source_offset(&self, offset: usize) -> usize {
         let after = self.runs.partition_point(|r| r.out as usize <= offset);
