@@ -14,7 +14,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use gateway_policy::{CheckOptions, Options, check_document, document};
-use support::{Lcg, corpus};
+use support::{Lcg, corpus, mutate};
 
 /// Documents that compiled when this was last raised. It only goes up.
 const COMPILED_MIN: usize = 356;
@@ -80,65 +80,6 @@ fn most_documents_compile_and_the_rest_say_why_not() {
         compiled >= COMPILED_MIN,
         "{compiled} documents compile, {COMPILED_MIN} did before"
     );
-}
-
-/// What hostile or careless hands put into documents.
-const PIECES: &[&str] = &[
-    "\"",
-    "'",
-    "<",
-    ">",
-    "&",
-    "@(",
-    "@{",
-    ")",
-    "}",
-    "{",
-    "$\"",
-    "@\"",
-    "$@\"{",
-    "/*",
-    "//",
-    "<!--",
-    "-->",
-    "<![CDATA[",
-    "]]>",
-    "</",
-    "/>",
-    "&quot;",
-    "&#x1F600;",
-    "&#xD800;",
-    "{{",
-    "}}",
-    "\\",
-    "\u{feff}",
-    "\r\n",
-    "ä",
-    "\0",
-];
-
-fn mutate(text: &str, random: &mut Lcg) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    for _ in 0..=random.below(4) {
-        let at = random.below(bytes.len());
-        match random.below(4) {
-            0 => bytes.truncate(at),
-            1 => {
-                let end = (at + random.below(40)).min(bytes.len());
-                bytes.drain(at..end);
-            }
-            2 => {
-                let piece = PIECES[random.below(PIECES.len())];
-                bytes.splice(at..at, piece.bytes());
-            }
-            _ => {
-                let end = (at + random.below(200)).min(bytes.len());
-                let copy = bytes[at..end].to_vec();
-                bytes.splice(at..at, copy);
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Mutations of each document: enough to reach odd corners, few enough for every run. More by

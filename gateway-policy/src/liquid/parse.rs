@@ -112,7 +112,7 @@ fn cut(text: &str) -> Result<Vec<Piece>, ParseError> {
         };
         let is_tag = tag == Some(open);
         let close = if is_tag { "%}" } else { "}}" };
-        let Some(end) = text[open..].find(close).map(|i| open + i) else {
+        let Some(end) = text[open + 2..].find(close).map(|i| open + 2 + i) else {
             return Err(error(
                 open,
                 &format!("`{}` is never closed", &text[open..open + 2]),
@@ -150,7 +150,7 @@ fn until_end<'t>(text: &'t str, from: usize, tag: &str) -> Option<(&'t str, usiz
     let mut at = from;
     loop {
         let open = at + text[at..].find("{%")?;
-        let close = open + text[open..].find("%}")?;
+        let close = open + 2 + text[open + 2..].find("%}")?;
         if text[open + 2..close].trim_matches('-').trim() == format!("end{tag}") {
             return Some((&text[from..open], close + 2));
         }

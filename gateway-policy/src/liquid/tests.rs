@@ -223,6 +223,8 @@ fn mistakes_are_found_when_the_document_is_loaded() {
         ("x{% include 'a' %}", 1, "there is no Liquid tag `include`"),
         ("{% for a of b %}{% endfor %}", 0, "a loop needs `name in values`"),
         ("{% endif %}", 0, "there is no Liquid tag `endif`"),
+        ("{%}", 0, "`{%` is never closed"),
+        ("{% raw %}{%}", 0, "`raw` is never closed"),
         ("{{ 'a }}", 0, "the text 'a is never closed"),
         ("{% if a ~ b %}{% endif %}", 0, "there is no operator `~`"),
     ] {

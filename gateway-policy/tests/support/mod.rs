@@ -1,4 +1,6 @@
-//! What the tests over the corpus share.
+//! What the tests over the corpus and over hostile input share.
+
+#![allow(dead_code, reason = "every test binary uses its part of it")]
 
 use std::{fs, path::PathBuf};
 
@@ -41,4 +43,64 @@ impl Lcg {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound.max(1)
     }
+}
+
+/// What hostile or careless hands put into documents.
+const PIECES: &[&str] = &[
+    "\"",
+    "'",
+    "<",
+    ">",
+    "&",
+    "@(",
+    "@{",
+    ")",
+    "}",
+    "{",
+    "$\"",
+    "@\"",
+    "$@\"{",
+    "/*",
+    "//",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "]]>",
+    "</",
+    "/>",
+    "&quot;",
+    "&#x1F600;",
+    "&#xD800;",
+    "{{",
+    "}}",
+    "\\",
+    "\u{feff}",
+    "\r\n",
+    "ä",
+    "\0",
+];
+
+/// A text with a few pieces cut, doubled or put in; not empty on the way in.
+pub(crate) fn mutate(text: &str, random: &mut Lcg) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len());
+        match random.below(4) {
+            0 => bytes.truncate(at),
+            1 => {
+                let end = (at + random.below(40)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            2 => {
+                let piece = PIECES[random.below(PIECES.len())];
+                bytes.splice(at..at, piece.bytes());
+            }
+            _ => {
+                let end = (at + random.below(200)).min(bytes.len());
+                let copy = bytes[at..end].to_vec();
+                bytes.splice(at..at, copy);
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
