@@ -26,8 +26,9 @@ use super::{
     state::State,
 };
 
-/// Connections served at once, over all endpoints. Operators and one or two scrapers need a handful; a leak
-/// in one of them must not cost the node memory.
+/// Connections served at once by one endpoint. Operators and one or two scrapers need a handful; a leak in
+/// one of them must not cost the node memory, and strangers on the scraper's port must not shut the operator
+/// out.
 const CONNECTIONS_MAX: usize = 64;
 /// A request's head has to arrive in this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -121,10 +122,9 @@ impl Endpoint {
 
 /// Serves every endpoint until `stop` completes.
 pub async fn serve(endpoints: Vec<Endpoint>, state: Arc<State>, stop: impl Future<Output = ()>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut tasks = tokio::task::JoinSet::new();
     for endpoint in endpoints {
-        let (state, permits) = (Arc::clone(&state), Arc::clone(&permits));
+        let (state, permits) = (Arc::clone(&state), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
         tasks.spawn(async move {
             let name = endpoint.describe();
             if let Err(error) = accept(endpoint, state, permits).await {
@@ -184,6 +184,8 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES)
+            // A scraper comes back in seconds; a connection kept for it is one that a stranger can hold.
+            .keep_alive(audience == Audience::Operator)
             .serve_connection(TokioIo::new(stream), service);
         // A broken client is its own problem; there is nothing to do about it here.
         let _ = tokio::time::timeout(CONNECTION_LIFE, connection).await;

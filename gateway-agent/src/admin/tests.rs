@@ -243,3 +243,31 @@ fn a_unix_socket_is_private_and_replaced_when_stale() {
     let error = Endpoint::unix(&path).unwrap_err();
     assert!(error.to_string().contains("is not a socket"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn strangers_who_hold_the_scrapers_port_do_not_shut_the_operator_out() {
+    let operator = Endpoint::tcp("127.0.0.1:0".parse().unwrap(), Audience::Operator).unwrap();
+    let scraper = Endpoint::tcp("127.0.0.1:0".parse().unwrap(), Audience::Scraper).unwrap();
+    let (a, b) = (operator.describe(), scraper.describe());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(server::serve(vec![operator, scraper], state(), async {
+        let _ = stopped.await;
+    }));
+    tokio::task::spawn_blocking(move || {
+        // More than are served at once; each sends half a request and waits.
+        let held: Vec<TcpStream> = (0..100)
+            .map(|_| {
+                let mut stream = TcpStream::connect(&b).unwrap();
+                std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.1\r\n").unwrap();
+                stream
+            })
+            .collect();
+        assert!(ask(TcpStream::connect(&a).unwrap(), "/healthz").ends_with("ok\n"));
+        drop(held);
+        assert!(ask(TcpStream::connect(&b).unwrap(), "/metrics").contains("gateway_build_info"));
+    })
+    .await
+    .unwrap();
+    stop.send(()).unwrap();
+    served.await.unwrap();
+}
