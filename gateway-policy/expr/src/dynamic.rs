@@ -78,10 +78,10 @@ fn member(vm: &mut Vm<'_>, target: &Value, name: &str) -> Eval {
             .get(&gateway_dotnet::Str::new(name))
             .map_or(Value::Null, Value::Json)),
         Value::Object(o) => {
-            if let (Type::Anon(members), crate::object::Data::Anon(items)) = (&o.ty, &o.data) {
-                if let Some(i) = members.iter().position(|(n, _)| **n == *name) {
-                    return Ok(items.get(i).cloned().unwrap_or(Value::Null));
-                }
+            if let (Type::Anon(members), crate::object::Data::Anon(items)) = (&o.ty, &o.data)
+                && let Some(i) = members.iter().position(|(n, _)| **n == *name)
+            {
+                return Ok(items.get(i).cloned().unwrap_or(Value::Null));
             }
             property(vm, target, name)
         }
@@ -248,10 +248,10 @@ fn convert(vm: &mut Vm<'_>, value: Value, ty: &Type, explicit: bool) -> Eval {
         return Ok(value);
     }
     let from = value.runtime_type();
-    if let (Some(a), Some(b)) = (from.num(), ty.nullable_of().unwrap_or(ty).num()) {
-        if explicit || a.widens_to(b) {
-            return crate::ops::convert(b, false)(value);
-        }
+    if let (Some(a), Some(b)) = (from.num(), ty.nullable_of().unwrap_or(ty).num())
+        && (explicit || a.widens_to(b))
+    {
+        return crate::ops::convert(b, false)(value);
     }
     if let Some(op) = crate::bind::user_conversion(&from, ty, explicit) {
         let mut args = [value];

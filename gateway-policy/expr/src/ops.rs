@@ -279,7 +279,7 @@ fn widen(v: &Value) -> Option<Wide> {
 /// What the processor's conversion gives for a double out of a 32-bit integer's range.
 fn truncate32(v: f64) -> i32 {
     let t = v.trunc();
-    if t >= -2_147_483_648.0 && t <= 2_147_483_647.0 {
+    if (-2_147_483_648.0..=2_147_483_647.0).contains(&t) {
         t as i32
     } else {
         i32::MIN
@@ -287,7 +287,7 @@ fn truncate32(v: f64) -> i32 {
 }
 
 fn truncate64(v: f64) -> i64 {
-    if v >= -9_223_372_036_854_775_808.0 && v < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&v) {
         v as i64
     } else {
         i64::MIN

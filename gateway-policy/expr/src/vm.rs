@@ -606,10 +606,10 @@ impl<'v> Vm<'v> {
 
     /// `ToString()`, empty for null.
     pub(crate) fn to_str(&mut self, value: &Value) -> Result<Str, Thrown> {
-        if let Value::Context(part) = value {
-            if let Some(url) = crate::lib::context_url(self, *part) {
-                return Ok(url);
-            }
+        if let Value::Context(part) = value
+            && let Some(url) = crate::lib::context_url(self, *part)
+        {
+            return Ok(url);
         }
         let text = text::to_text(value);
         self.charge(text.len())?;
@@ -752,12 +752,11 @@ impl<'v> Vm<'v> {
         let mut first = test_last;
         loop {
             self.step()?;
-            if !first {
-                if let Some(cond) = cond {
-                    if !self.truth(cond, frame)? {
-                        return Ok(Flow::Next);
-                    }
-                }
+            if !first
+                && let Some(cond) = cond
+                && !self.truth(cond, frame)?
+            {
+                return Ok(Flow::Next);
             }
             first = false;
             match self.exec(body, frame)? {

@@ -42,12 +42,12 @@ impl<'a> Binder<'a> {
     }
 
     fn argument_operand(&mut self, a: &'a Arg) -> Operand<'a> {
-        if a.by == PassBy::Out {
-            if let crate::syntax::ast::ExprKind::Name(n, _) = &a.value.kind {
-                if &*n.name == "_" && self.lookup("_").is_none() {
-                    return Operand::Discard(None);
-                }
-            }
+        if a.by == PassBy::Out
+            && let crate::syntax::ast::ExprKind::Name(n, _) = &a.value.kind
+            && &*n.name == "_"
+            && self.lookup("_").is_none()
+        {
+            return Operand::Discard(None);
         }
         self.operand(&a.value)
     }

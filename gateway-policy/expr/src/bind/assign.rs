@@ -182,7 +182,7 @@ impl<'a> Binder<'a> {
         );
         let write = self.write_place(&place, with, span)?;
         let mut steps = vec![Node::Set(slot, Box::new(value.node))];
-        steps.extend(self.place_setup.drain(..));
+        steps.append(&mut self.place_setup);
         steps.push(write.node);
         steps.push(Node::Local(slot));
         Some(Val::new(ty, Node::Sequence(steps.into())))

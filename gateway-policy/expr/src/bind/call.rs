@@ -40,10 +40,11 @@ pub(crate) fn candidate(member: &'static Member, owner: &Type, rank: usize, exte
 impl<'a> Binder<'a> {
     /// `target(args)`
     pub(crate) fn call(&mut self, target: &'a Expr, args: &'a [Arg], span: Span) -> Operand<'a> {
-        if let (Some(name), [arg]) = (plain_name(target), args) {
-            if &*name.name == "nameof" && self.lookup("nameof").is_none() {
-                return self.nameof(&arg.value);
-            }
+        if let (Some(name), [arg]) = (plain_name(target), args)
+            && &*name.name == "nameof"
+            && self.lookup("nameof").is_none()
+        {
+            return self.nameof(&arg.value);
         }
         let callee = self.operand(target);
         match callee {
@@ -86,10 +87,10 @@ impl<'a> Binder<'a> {
         if value.ty.is_error() {
             return Operand::Error;
         }
-        if let (Type::Dynamic, Node::Dynamic(d)) = (&value.ty, &value.node) {
-            if matches!(**d, DynamicNode::Member(..)) {
-                return self.dynamic_call(value.node, args);
-            }
+        if let (Type::Dynamic, Node::Dynamic(d)) = (&value.ty, &value.node)
+            && matches!(**d, DynamicNode::Member(..))
+        {
+            return self.dynamic_call(value.node, args);
         }
         if !value.ty.is_delegate() {
             match name {

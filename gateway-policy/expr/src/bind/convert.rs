@@ -322,19 +322,19 @@ impl<'a> Binder<'a> {
             );
             return;
         }
-        if let (Some(c), Some(num)) = (value.konst.as_ref().and_then(Const::as_integer), to.num()) {
-            if from.num().is_some_and(|n| {
+        if let (Some(c), Some(num)) = (value.konst.as_ref().and_then(Const::as_integer), to.num())
+            && from.num().is_some_and(|n| {
                 n.is_integral() && n != Num::Char && n != Num::Long && n != Num::ULong || n == Num::Int
-            }) && num.is_integral()
-                && num != Num::Char
-            {
-                self.error(
-                    "CS0031",
-                    format!("Constant value '{c}' cannot be converted to a '{to}'"),
-                    span,
-                );
-                return;
-            }
+            })
+            && num.is_integral()
+            && num != Num::Char
+        {
+            self.error(
+                "CS0031",
+                format!("Constant value '{c}' cannot be converted to a '{to}'"),
+                span,
+            );
+            return;
         }
         let explicit = explicit_standard(from, to) || user_defined(from, to, true).is_some();
         if explicit {
@@ -446,16 +446,16 @@ impl<'a> Binder<'a> {
                 ..Val::error()
             },
             Operand::Tuple(parts) => {
-                if let Type::Tuple(items, _) = to {
-                    if items.len() == parts.len() {
-                        let items = items.clone();
-                        let nodes: Vec<Node> = parts
-                            .into_iter()
-                            .zip(items.iter())
-                            .map(|((_, p, s), t)| self.cast(p, t, s).node)
-                            .collect();
-                        return Val::new(to.clone(), Node::Tuple(shared(to), nodes.into()));
-                    }
+                if let Type::Tuple(items, _) = to
+                    && items.len() == parts.len()
+                {
+                    let items = items.clone();
+                    let nodes: Vec<Node> = parts
+                        .into_iter()
+                        .zip(items.iter())
+                        .map(|((_, p, s), t)| self.cast(p, t, s).node)
+                        .collect();
+                    return Val::new(to.clone(), Node::Tuple(shared(to), nodes.into()));
                 }
                 self.convert_tuple(parts, to, span)
             }
@@ -486,20 +486,19 @@ impl<'a> Binder<'a> {
             return self.dynamic_convert(value, to, true, span);
         }
         let user_first = !explicit_standard(&value.ty, to);
-        if user_first {
-            if let Some(op) = user_defined(&value.ty, to, true) {
-                return self.apply_user(value, op, to, span);
-            }
+        if user_first && let Some(op) = user_defined(&value.ty, to, true) {
+            return self.apply_user(value, op, to, span);
         }
         if let Some(cast) = self.numeric_cast(&value, to) {
             return Val::new(to.clone(), cast(value.node));
         }
         if explicit_standard(&value.ty, to) {
-            if let Some(inner) = value.ty.nullable_of().cloned() {
-                if to.nullable_of().is_none() && to.is_value_type() {
-                    let unwrapped = Val::new(inner, Node::Unary(cast::nullable_value, Box::new(value.node)));
-                    return self.cast_value(unwrapped, to, span);
-                }
+            if let Some(inner) = value.ty.nullable_of().cloned()
+                && to.nullable_of().is_none()
+                && to.is_value_type()
+            {
+                let unwrapped = Val::new(inner, Node::Unary(cast::nullable_value, Box::new(value.node)));
+                return self.cast_value(unwrapped, to, span);
             }
             let node = if to.is_string() {
                 Node::CastStr(Box::new(value.node))
@@ -582,10 +581,11 @@ impl<'a> Binder<'a> {
                 }
             });
         }
-        if to.is_enum() && numeric_of(&value.ty).is_some() {
-            if let (Some(i), Some(d)) = (konst.as_integer(), to.def()) {
-                return Some(Val::konst(to.clone(), Const::Enum(d, i as i64)));
-            }
+        if to.is_enum()
+            && numeric_of(&value.ty).is_some()
+            && let (Some(i), Some(d)) = (konst.as_integer(), to.def())
+        {
+            return Some(Val::konst(to.clone(), Const::Enum(d, i as i64)));
         }
         None
     }

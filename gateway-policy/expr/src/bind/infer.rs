@@ -46,11 +46,11 @@ fn relate(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction) {
         }
         _ if !to.is_open() => {}
         Type::Array(element, rank) => {
-            if let Type::Array(of, r) = from {
-                if r == rank {
-                    let how = if of.is_reference() { how } else { Direction::Exact };
-                    relate(bounds, of, element, how);
-                }
+            if let Type::Array(of, r) = from
+                && r == rank
+            {
+                let how = if of.is_reference() { how } else { Direction::Exact };
+                relate(bounds, of, element, how);
             }
         }
         Type::Tuple(items, _) => {
@@ -78,8 +78,8 @@ fn relate_generic(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction)
         relate(bounds, from, b, Direction::Lower);
         return;
     }
-    if let Type::Array(of, 1) = from {
-        if [
+    if let Type::Array(of, 1) = from
+        && [
             IENUMERABLE_T,
             ICOLLECTION_T,
             ILIST_T,
@@ -87,13 +87,12 @@ fn relate_generic(bounds: &mut [Bounds], from: &Type, to: &Type, how: Direction)
             IREADONLY_COLLECTION,
         ]
         .contains(&def)
-        {
-            if let Some(arg) = args.first() {
-                let how = if of.is_reference() { how } else { Direction::Exact };
-                relate(bounds, of, arg, how);
-            }
-            return;
+    {
+        if let Some(arg) = args.first() {
+            let how = if of.is_reference() { how } else { Direction::Exact };
+            relate(bounds, of, arg, how);
         }
+        return;
     }
     let found = match how {
         Direction::Lower => element_of(from, def).filter(|_| unique_interface(from, def)),

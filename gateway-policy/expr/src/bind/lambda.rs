@@ -105,10 +105,10 @@ impl<'a> Binder<'a> {
         if params.is_some_and(|p| p.len() != inputs.len()) {
             return false;
         }
-        if let Some(given) = self.explicit_parameters(e) {
-            if given.iter().zip(&inputs).any(|(g, i)| g != i && !g.is_error()) {
-                return false;
-            }
+        if let Some(given) = self.explicit_parameters(e)
+            && given.iter().zip(&inputs).any(|(g, i)| g != i && !g.is_error())
+        {
+            return false;
         }
         if matches!(ret, Type::Void) {
             return match body {

@@ -130,11 +130,11 @@ impl<'a> Binder<'a> {
         }
         if let Some(d) = ty.def() {
             let def = registry().def(d);
-            if def.kind == TypeKind::Enum {
-                if let Some((_, v)) = def.values.iter().find(|(n, _)| *n == name) {
-                    self.check_enum_allowed(d, name, span);
-                    return Operand::konst(ty, Const::Enum(d, *v));
-                }
+            if def.kind == TypeKind::Enum
+                && let Some((_, v)) = def.values.iter().find(|(n, _)| *n == name)
+            {
+                self.check_enum_allowed(d, name, span);
+                return Operand::konst(ty, Const::Enum(d, *v));
             }
             if let Some(nested) = self.nested_type(&ty, name) {
                 return Operand::Type(Type::Def(nested));

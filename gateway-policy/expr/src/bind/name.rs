@@ -39,10 +39,11 @@ impl<'a> Binder<'a> {
             }
             SynKind::Omitted => Type::Error,
             SynKind::Name(parts) => {
-                if let [single] = &**parts {
-                    if &*single.ident.name == "dynamic" && single.args.is_empty() {
-                        return Type::Dynamic;
-                    }
+                if let [single] = &**parts
+                    && &*single.ident.name == "dynamic"
+                    && single.args.is_empty()
+                {
+                    return Type::Dynamic;
                 }
                 self.resolve_name(parts, syn.span)
             }

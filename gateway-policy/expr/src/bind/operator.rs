@@ -131,10 +131,10 @@ impl<'a> Binder<'a> {
         if let Some(done) = self.builtin(op, &l, &r) {
             return self.apply_builtin(op, done, l, r, span);
         }
-        if matches!(op, "==" | "!=") {
-            if let Some(result) = self.equality(op, &l, &r, span) {
-                return Operand::value(Type::BOOL, result(l.node, r.node));
-            }
+        if matches!(op, "==" | "!=")
+            && let Some(result) = self.equality(op, &l, &r, span)
+        {
+            return Operand::value(Type::BOOL, result(l.node, r.node));
         }
         self.no_operator(op, &l, &r, span)
     }
@@ -267,10 +267,10 @@ impl<'a> Binder<'a> {
         } else {
             operand_ty.clone()
         };
-        if let (Some(x), Some(y), false) = (&l.konst, &r.konst, b.lifted) {
-            if let Some(folded) = self.fold(op, &b.on, x, y, &operand_ty, &right_ty, &result, span) {
-                return folded;
-            }
+        if let (Some(x), Some(y), false) = (&l.konst, &r.konst, b.lifted)
+            && let Some(folded) = self.fold(op, &b.on, x, y, &operand_ty, &right_ty, &result, span)
+        {
+            return folded;
         }
         self.constant_zero(op, &b.on, &r, span);
         let l = self.convert_value(l, &wrap(operand_ty.clone()), span);
@@ -497,10 +497,10 @@ impl<'a> Binder<'a> {
         if matches!(op, "++" | "--") {
             return self.increment(op, inner, false, span);
         }
-        if op == "-" {
-            if let Some(minimum) = self.least_integer(inner) {
-                return minimum;
-            }
+        if op == "-"
+            && let Some(minimum) = self.least_integer(inner)
+        {
+            return minimum;
         }
         let value = self.value(inner);
         if value.ty.is_error() {
@@ -534,15 +534,11 @@ impl<'a> Binder<'a> {
         }
         if let Some(done) = self.unary_numeric(op, &ty, lifted, &value, span) {
             let (target, f) = done;
-            let wrapped = if lifted {
-                Type::nullable(target.clone())
-            } else {
-                target
-            };
-            if let (Some(f), Some(c)) = (f, value.konst.as_ref()) {
-                if let Some(folded) = self.fold_unary(f, c, &wrapped, span) {
-                    return folded;
-                }
+            let wrapped = if lifted { Type::nullable(target) } else { target };
+            if let (Some(f), Some(c)) = (f, value.konst.as_ref())
+                && let Some(folded) = self.fold_unary(f, c, &wrapped, span)
+            {
+                return folded;
             }
             let value = self.convert_value(value, &wrapped, span);
             return match f {

@@ -267,10 +267,10 @@ impl<'a> Binder<'a> {
             (false, true) => return false,
             _ => {}
         }
-        if let Operand::Lambda(e) = operand {
-            if let Some(answer) = self.better_lambda(e, s, t) {
-                return answer;
-            }
+        if let Operand::Lambda(e) = operand
+            && let Some(answer) = self.better_lambda(e, s, t)
+        {
+            return answer;
         }
         self.better_target(s, t)
     }
@@ -484,12 +484,12 @@ impl<'a> Binder<'a> {
         let wanted: Vec<Type> = c.params.iter().map(|p| p.ty.clone()).collect();
         let known = self.infer_known(c.tparams, args, &wanted);
         for (arg, ty) in args.iter().zip(&wanted) {
-            if let Operand::Lambda(e) = &arg.operand {
-                if let Some((inputs, _)) = self.delegate_signature(ty) {
-                    let inputs: Vec<Type> = inputs.iter().map(|t| subst(t, &[], &known)).collect();
-                    if !inputs.iter().any(Type::is_open) {
-                        self.report_inside(e, &inputs);
-                    }
+            if let Operand::Lambda(e) = &arg.operand
+                && let Some((inputs, _)) = self.delegate_signature(ty)
+            {
+                let inputs: Vec<Type> = inputs.iter().map(|t| subst(t, &[], &known)).collect();
+                if !inputs.iter().any(Type::is_open) {
+                    self.report_inside(e, &inputs);
                 }
             }
         }

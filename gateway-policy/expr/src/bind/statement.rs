@@ -177,7 +177,7 @@ impl<'a> Binder<'a> {
         let (function, ret) = (local.function, local.ret.clone());
         let types: Vec<Type> = local.params.iter().map(|p| p.ty.clone()).collect();
         let outer = std::mem::replace(&mut self.current, function);
-        let old_mode = std::mem::replace(&mut self.returns, ReturnMode::To(ret.clone()));
+        let old_mode = std::mem::replace(&mut self.returns, ReturnMode::To(ret));
         let state = self.enter_body();
         self.push_scope();
         for (p, ty) in decl.params.iter().zip(types) {
@@ -692,14 +692,13 @@ impl<'a> Binder<'a> {
                     self.error("CS0155", "The type caught or thrown must be derived from System.Exception", t.span);
                     return Type::Error;
                 }
-                if let Some(earlier) = caught.iter().find(|e| is_subtype(&ty, e)).cloned() {
-                    if c.when.is_none() || c.when.is_some() {
+                if let Some(earlier) = caught.iter().find(|e| is_subtype(&ty, e)).cloned()
+                    && (c.when.is_none() || c.when.is_some()) {
                         let message = format!(
                             "A previous catch clause already catches all exceptions of this or of a super type ('{earlier}')"
                         );
                         self.error("CS0160", message, t.span);
                     }
-                }
                 ty
             });
             let slot = c.name.as_ref().map(|name| {

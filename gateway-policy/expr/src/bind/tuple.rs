@@ -74,16 +74,16 @@ impl<'a> Binder<'a> {
         span: Span,
     ) -> Val {
         let target = to.nullable_of().unwrap_or(to);
-        if let Type::Tuple(items, _) = target {
-            if items.len() == parts.len() {
-                let items = items.clone();
-                let nodes: Vec<Node> = parts
-                    .into_iter()
-                    .zip(items.iter())
-                    .map(|((_, o, s), t)| self.convert(o, t, s).node)
-                    .collect();
-                return Val::new(to.clone(), Node::Tuple(shared(target), nodes.into()));
-            }
+        if let Type::Tuple(items, _) = target
+            && items.len() == parts.len()
+        {
+            let items = items.clone();
+            let nodes: Vec<Node> = parts
+                .into_iter()
+                .zip(items.iter())
+                .map(|((_, o, s), t)| self.convert(o, t, s).node)
+                .collect();
+            return Val::new(to.clone(), Node::Tuple(shared(target), nodes.into()));
         }
         let value = self.tuple_value(parts, span);
         if value.ty.is_error() {

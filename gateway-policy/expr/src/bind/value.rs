@@ -252,14 +252,13 @@ impl<'a> Binder<'a> {
             }),
             true,
         ) = (&p.receiver, p.args.is_empty())
+            && let Some(next) = crate::lib::fold_part(*part, &p.member.name)
         {
-            if let Some(next) = crate::lib::fold_part(*part, &p.member.name) {
-                self.note_part(next);
-                return Val {
-                    never_null: true,
-                    ..Val::new(p.ty, Node::Const(Const::Part(next)))
-                };
-            }
+            self.note_part(next);
+            return Val {
+                never_null: true,
+                ..Val::new(p.ty, Node::Const(Const::Part(next)))
+            };
         }
         let mut args: Vec<Node> = Vec::with_capacity(1 + p.args.len());
         args.extend(p.receiver.map(|r| r.node));

@@ -585,7 +585,7 @@ pub(super) const TYPES: &[Decl] = &[
                     name
                 })
             }),
-            Get("string FullName", |c| to_string(c)),
+            Get("string FullName", to_string),
             Get("string ToString()", to_string),
             Get("bool Equals(object o)", equals),
             Get("static bool operator ==(Type left, Type right)", |c| {

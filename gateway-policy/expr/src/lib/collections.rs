@@ -363,10 +363,10 @@ fn to_array(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn contains(c: &mut Call<'_, '_>) -> Eval {
-    if let Value::Object(o) = c.arg(0) {
-        if let Data::Table(t) = &o.data {
-            return Ok(Value::Bool(t.borrow().contains(c.arg(1))));
-        }
+    if let Value::Object(o) = c.arg(0)
+        && let Data::Table(t) = &o.data
+    {
+        return Ok(Value::Bool(t.borrow().contains(c.arg(1))));
     }
     let items = items_of(c)?;
     Ok(Value::Bool(
@@ -390,11 +390,11 @@ pub(crate) fn count(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn clear(c: &mut Call<'_, '_>) -> Eval {
-    if let Value::Object(o) = c.arg(0) {
-        if let Data::Table(t) = &o.data {
-            t.borrow_mut().clear();
-            return Ok(Value::Null);
-        }
+    if let Value::Object(o) = c.arg(0)
+        && let Data::Table(t) = &o.data
+    {
+        t.borrow_mut().clear();
+        return Ok(Value::Null);
     }
     changed(c, |l| {
         l.items.clear();
@@ -506,10 +506,10 @@ fn new_dictionary(c: &mut Call<'_, '_>) -> Eval {
     };
     let mut table = Table::new(how);
     for item in source {
-        if let Some((k, v)) = pair(&item) {
-            if !table.set(k.clone(), v) {
-                return Err(duplicate_key(&k));
-            }
+        if let Some((k, v)) = pair(&item)
+            && !table.set(k.clone(), v)
+        {
+            return Err(duplicate_key(&k));
         }
     }
     Ok(Value::object(
@@ -866,7 +866,7 @@ pub(super) const TYPES: &[Decl] = &[
     ),
     none(
         "interface System.Collections.Generic.IReadOnlyList<out T> : IReadOnlyCollection<T>",
-        &[Get("T this[int index]", |c| element(c))],
+        &[Get("T this[int index]", element)],
     ),
     all(
         "interface System.Collections.Generic.ICollection<T> : IEnumerable<T>",

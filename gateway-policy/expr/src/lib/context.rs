@@ -325,22 +325,22 @@ fn joined(c: &mut Call<'_, '_>) -> Eval {
     let Value::Str(name) = c.arg(1).clone() else {
         return Err(gateway_dotnet::Error::null("key").into());
     };
-    if let Value::Context(p) = c.arg(0) {
-        if let Some(map) = headers_of(c.vm, *p) {
-            let mut all = map.get_all(name.as_str().unwrap_or_default()).iter();
-            return match (all.next(), all.next()) {
-                (None, _) => Ok(c.take(2)),
-                (Some(one), None) => string(header_text(one)),
-                (Some(a), Some(b)) => {
-                    let mut out = format!("{},{}", header_text(a), header_text(b));
-                    for more in all {
-                        out.push(',');
-                        out.push_str(&header_text(more));
-                    }
-                    string(out)
+    if let Value::Context(p) = c.arg(0)
+        && let Some(map) = headers_of(c.vm, *p)
+    {
+        let mut all = map.get_all(name.as_str().unwrap_or_default()).iter();
+        return match (all.next(), all.next()) {
+            (None, _) => Ok(c.take(2)),
+            (Some(one), None) => string(header_text(one)),
+            (Some(a), Some(b)) => {
+                let mut out = format!("{},{}", header_text(a), header_text(b));
+                for more in all {
+                    out.push(',');
+                    out.push_str(&header_text(more));
                 }
-            };
-        }
+                string(out)
+            }
+        };
     }
     match super::collections::look_up(c, &Value::Str(name))? {
         Some(Value::Object(o)) => match &o.data {

@@ -214,14 +214,14 @@ fn select_many(c: &mut Call<'_, '_>) -> Eval {
         let mut n = 0;
         step(move |vm| {
             loop {
-                if let Some((outer, items)) = &mut inner {
-                    if let Some(v) = items.next(vm)? {
-                        vm.step()?;
-                        return Ok(Some(match &result {
-                            Some(r) => vm.invoke(r, &[outer.clone(), v])?,
-                            None => v,
-                        }));
-                    }
+                if let Some((outer, items)) = &mut inner
+                    && let Some(v) = items.next(vm)?
+                {
+                    vm.step()?;
+                    return Ok(Some(match &result {
+                        Some(r) => vm.invoke(r, &[outer.clone(), v])?,
+                        None => v,
+                    }));
                 }
                 let Some(outer) = it.next(vm)? else {
                     return Ok(None);
@@ -1023,12 +1023,11 @@ fn count(c: &mut Call<'_, '_>, long: bool) -> Eval {
 fn contains(c: &mut Call<'_, '_>) -> Eval {
     let src = source(c, 0, "source")?;
     let (wanted, by) = (c.arg(1).clone(), comparer(c.arg(2)));
-    if let Value::Object(o) = &src {
-        if let (Data::Table(t), Comparer::Default) = (&o.data, by) {
-            if o.ty.def() == Some(types::HASH_SET) {
-                return Ok(Value::Bool(t.borrow().contains(&wanted)));
-            }
-        }
+    if let Value::Object(o) = &src
+        && let (Data::Table(t), Comparer::Default) = (&o.data, by)
+        && o.ty.def() == Some(types::HASH_SET)
+    {
+        return Ok(Value::Bool(t.borrow().contains(&wanted)));
     }
     let mut it = c.vm.iter(&src)?;
     while let Some(v) = it.next(c.vm)? {

@@ -447,10 +447,10 @@ fn add_content(c: &mut Call<'_, '_>, target: &Token, from: usize) -> Result<(), 
 fn new_object(c: &mut Call<'_, '_>) -> Eval {
     let t = Token::object();
     c.vm.charge(64)?;
-    if let Value::Json(other) = c.arg(0) {
-        if other.token_type() == TokenType::Object {
-            return Ok(Value::Json(other.deep_clone()?));
-        }
+    if let Value::Json(other) = c.arg(0)
+        && other.token_type() == TokenType::Object
+    {
+        return Ok(Value::Json(other.deep_clone()?));
     }
     add_content(c, &t, 0)?;
     Ok(Value::Json(t))
@@ -707,10 +707,10 @@ fn json_equals(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn merge_settings(c: &Call<'_, '_>, f: impl FnOnce(&mut MergeSettings)) -> Eval {
-    if let Value::Object(o) = c.arg(0) {
-        if let Some(s) = o.native::<std::cell::RefCell<MergeSettings>>() {
-            f(&mut s.borrow_mut());
-        }
+    if let Value::Object(o) = c.arg(0)
+        && let Some(s) = o.native::<std::cell::RefCell<MergeSettings>>()
+    {
+        f(&mut s.borrow_mut());
     }
     Ok(Value::Null)
 }

@@ -31,7 +31,7 @@ struct Basic {
 /// base64url without padding.
 fn base64url(text: &str) -> Option<Vec<u8>> {
     let mut s = text.replace('-', "+").replace('_', "/");
-    while s.len() % 4 != 0 {
+    while !s.len().is_multiple_of(4) {
         s.push('=');
     }
     from_base64(&s).ok()

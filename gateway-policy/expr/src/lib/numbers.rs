@@ -420,7 +420,7 @@ pub(super) const TYPES: &[Decl] = &[
         [
             Constant("const float MinValue", Const::Float(f32::MIN)),
             Constant("const float MaxValue", Const::Float(f32::MAX)),
-            Constant("const float Epsilon", Const::Float(1.401_298_5e-45)),
+            Constant("const float Epsilon", Const::Float(1e-45)),
             Constant("const float NaN", Const::Float(f32::NAN)),
             Constant("const float PositiveInfinity", Const::Float(f32::INFINITY)),
             Constant("const float NegativeInfinity", Const::Float(f32::NEG_INFINITY))

@@ -209,10 +209,10 @@ fn window(c: &Call<'_, '_>) -> (Option<i32>, Option<i32>) {
 fn index_of(c: &mut Call<'_, '_>) -> Eval {
     let this = c.this_str()?;
     let (start, count) = window(c);
-    if let Value::Char(u) = c.arg(1) {
-        if !matches!(c.args.last(), Some(Value::Enum(..))) {
-            return Ok(Value::Int(this.index_of_char(*u, start.unwrap_or(0), count)?));
-        }
+    if let Value::Char(u) = c.arg(1)
+        && !matches!(c.args.last(), Some(Value::Enum(..)))
+    {
+        return Ok(Value::Int(this.index_of_char(*u, start.unwrap_or(0), count)?));
     }
     let value = needle(c)?;
     Ok(Value::Int(this.index_of_in(

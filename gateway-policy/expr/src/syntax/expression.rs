@@ -63,12 +63,12 @@ impl Parser<'_> {
             return self.query(start);
         }
         let left = self.conditional()?;
-        if let Tok::Op(op) = *self.peek() {
-            if let Some(op) = ASSIGNMENTS.iter().find(|a| **a == op) {
-                self.advance();
-                let right = self.expression()?;
-                return Ok(self.make(start, ExprKind::Assign(op, Box::new(left), Box::new(right))));
-            }
+        if let Tok::Op(op) = *self.peek()
+            && let Some(op) = ASSIGNMENTS.iter().find(|a| **a == op)
+        {
+            self.advance();
+            let right = self.expression()?;
+            return Ok(self.make(start, ExprKind::Assign(op, Box::new(left), Box::new(right))));
         }
         Ok(left)
     }
@@ -196,12 +196,11 @@ impl Parser<'_> {
                 let span = ty.span;
                 return Ok(Some(Pattern::Const(Expr { span, kind: ExprKind::Type(ty) })));
             }
-            if let TypeKind::Name(parts) = &ty.kind {
-                if follows && parts.iter().any(|part| !part.args.is_empty()) {
+            if let TypeKind::Name(parts) = &ty.kind
+                && follows && parts.iter().any(|part| !part.args.is_empty()) {
                     let span = ty.span;
                     return Ok(Some(Pattern::Const(Expr { span, kind: ExprKind::Type(ty) })));
                 }
-            }
             Ok(None)
         });
         match typed {
@@ -399,17 +398,17 @@ impl Parser<'_> {
             PassBy::Value
         };
         let start = self.span().start;
-        if by == PassBy::Out {
-            if let Some(ty) = self.declaration_type() {
-                let ident = self.ident()?;
-                let designation = if &*ident.name == "_" {
-                    Designation::Discard(ident.span)
-                } else {
-                    Designation::Name(ident)
-                };
-                let value = self.make(start, ExprKind::Declare(ty, designation));
-                return Ok(Arg { name, by, value });
-            }
+        if by == PassBy::Out
+            && let Some(ty) = self.declaration_type()
+        {
+            let ident = self.ident()?;
+            let designation = if &*ident.name == "_" {
+                Designation::Discard(ident.span)
+            } else {
+                Designation::Name(ident)
+            };
+            let value = self.make(start, ExprKind::Declare(ty, designation));
+            return Ok(Arg { name, by, value });
         }
         Ok(Arg {
             name,

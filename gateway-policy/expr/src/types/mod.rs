@@ -187,7 +187,7 @@ impl Type {
 /// The built-in numeric types.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[expect(missing_docs, reason = "each variant is the C# type of the same name")]
-pub enum Num {
+pub(crate) enum Num {
     SByte,
     Byte,
     Short,

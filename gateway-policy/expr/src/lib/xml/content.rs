@@ -96,7 +96,7 @@ fn duration(ticks: i64) -> String {
     if days > 0 {
         out.push_str(&format!("{days}D"));
     }
-    if ticks % (86_400 * PER_SECOND) == 0 {
+    if ticks.is_multiple_of(86_400 * PER_SECOND) {
         return out;
     }
     out.push('T');

@@ -204,7 +204,7 @@ pub(crate) fn text(o: &Object) -> Option<Str> {
     } else if let Some(namespace) = o.native::<Namespace>() {
         namespace.0.to_string()
     } else {
-        declaration_to_string(&*o.native::<std::cell::RefCell<Declaration>>()?.borrow())
+        declaration_to_string(&o.native::<std::cell::RefCell<Declaration>>()?.borrow())
     };
     Some(Str::new(&text))
 }
