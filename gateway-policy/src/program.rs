@@ -44,6 +44,9 @@ pub struct Options {
     /// Policies that the official self-hosted gateway does not run refuse their scope instead of being
     /// reported and skipped.
     pub refuse_unsupported: bool,
+    /// There is a cache behind [`crate::Effect::Cache`]. Without one the cache policies do nothing, as on a
+    /// self-hosted gateway without an external cache, and loading warns.
+    pub has_cache: bool,
 }
 
 /// One compiled document.

@@ -438,6 +438,20 @@ impl<'a> Compiler<'a> {
         self.current
     }
 
+    /// Warns that a cache policy does nothing where there is no cache.
+    pub(crate) fn warn_without_cache(&mut self, element: &Element) {
+        if !self.options.has_cache {
+            let message = format!("`{}` does nothing: there is no cache", element.name);
+            let help =
+                "lookups miss and stores are lost, as on a self-hosted gateway without an external cache";
+            self.report(
+                Finding::on(element, "no-external-cache", message)
+                    .warning()
+                    .help(help),
+            );
+        }
+    }
+
     /// True where message policies edit the request.
     pub(crate) fn edits_request(&self) -> bool {
         self.section.is_none_or(Section::edits_request)

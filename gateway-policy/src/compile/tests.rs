@@ -193,6 +193,24 @@ fn policies_that_do_not_run_here_warn_or_refuse() {
 }
 
 #[test]
+fn cache_policies_warn_where_there_is_no_cache() {
+    let text = "<policies><inbound><cache-lookup-value key='k' variable-name='v'/></inbound></policies>";
+    assert_eq!(
+        findings(text, &CheckOptions::default()),
+        ["1:20 no-external-cache cache-lookup-value"]
+    );
+    let options = Options {
+        has_cache: true,
+        ..Options::default()
+    };
+    let options = CheckOptions {
+        options,
+        ..CheckOptions::default()
+    };
+    assert_eq!(findings(text, &options), Vec::<String>::new());
+}
+
+#[test]
 fn a_stand_in_does_not_make_an_expression_wrong() {
     let options = Options {
         named_value_default: Some("x".into()),

@@ -134,6 +134,7 @@ fn build_lookup(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         headers: headers.into_iter().collect::<Option<_>>()?,
         parameters: parameters.into_iter().collect::<Option<_>>()?,
     });
+    compiler.warn_without_cache(node.element);
     Some(())
 }
 
@@ -146,6 +147,7 @@ fn build_store(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
             duration: duration?,
             any_status,
         });
+        compiler.warn_without_cache(node.element);
     }
     Some(())
 }

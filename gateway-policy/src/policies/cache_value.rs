@@ -109,6 +109,7 @@ fn build_lookup(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         default,
         cache: cache?,
     });
+    compiler.warn_without_cache(node.element);
     Some(())
 }
 
@@ -123,6 +124,7 @@ fn build_store(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         duration: duration?,
         cache: cache?,
     });
+    compiler.warn_without_cache(node.element);
     Some(())
 }
 
@@ -135,6 +137,7 @@ fn build_remove(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         fail: fail?,
         cache: cache?,
     });
+    compiler.warn_without_cache(node.element);
     Some(())
 }
 

@@ -57,6 +57,11 @@ pub fn simulate(documents: &[Document<'_>], scenario: &Json) -> Result<Json, Sim
     let names = names(scenario)?;
     let mut scopes = [None, None, None, None];
     let mut warnings = Vec::new();
+    // The scenario has a cache of its own.
+    let options = Options {
+        has_cache: true,
+        ..Options::default()
+    };
     let inline = inline_documents(scenario)?;
     let inline = inline.iter().map(|(scope, text)| Document {
         scope: *scope,
@@ -69,7 +74,7 @@ pub fn simulate(documents: &[Document<'_>], scenario: &Json) -> Result<Json, Sim
             path: document.path,
             scope: Some(document.scope),
         };
-        let compiled = ScopeDoc::compile(&source, &names, &Options::default());
+        let compiled = ScopeDoc::compile(&source, &names, &options);
         let (doc, more) = compiled.map_err(SimulateError::Document)?;
         warnings.extend(more);
         scopes[document.scope as usize] = Some(Arc::new(doc));
