@@ -64,12 +64,10 @@ pub(crate) fn missing(parts: &[Part]) -> Vec<&'static str> {
 
 fn apt() -> Command {
     let mut command = Command::new("apt-get");
-    // Standard output belongs to `--json`; apt's account goes where progress goes.
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
         // Service scripts take this as "do not start": only the binaries are wanted here.
-        .env("RUNLEVEL", "1")
-        .stdout(std::io::stderr());
+        .env("RUNLEVEL", "1");
     command
 }
 

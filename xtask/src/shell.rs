@@ -21,11 +21,12 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a command with its output visible.
+/// Runs a command with its output visible, on standard error: standard output belongs to our own answer.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}");
     let status = command
         .stdin(Stdio::null())
+        .stdout(std::io::stderr())
         .status()
         .with_context(|| format!("cannot run {shown}"))?;
     ensure!(status.success(), "{shown} ended with {status}");

@@ -60,7 +60,7 @@ fn binary() -> Result<PathBuf> {
     }
     let mut build = cargo();
     build.args(["build", "--quiet", "--release", "--package", "gateway-agent"]);
-    run(build.stdout(std::io::stderr()))?;
+    run(&mut build)?;
     Ok(root().join("target/release/gateway-agent"))
 }
 
