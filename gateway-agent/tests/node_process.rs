@@ -89,6 +89,42 @@ fn the_dump_shows_what_is_served_and_no_secret() {
     );
 }
 
+/// CAP_BPF, which a node keeps where the kernel needs it for maps that are open already (before 5.19).
+const CAP_BPF: u64 = 1 << 39;
+
+#[test]
+fn no_thread_keeps_a_capability() {
+    let scratch = Scratch::new();
+    let agent = Agent::start(
+        &scratch,
+        &[("config.artifacts.path", &artifacts()), ("kernel.mode", "auto")],
+    );
+    let dropped = agent.event("CapabilitiesDropped");
+    agent.event("ConfigInitialSyncCompleted");
+    let allowed = if dropped["kept"] == "[]" { 0 } else { CAP_BPF };
+    let mut threads = 0;
+    for task in fs::read_dir(format!("/proc/{}/task", agent.pid())).unwrap() {
+        let Ok(status) = fs::read_to_string(task.unwrap().path().join("status")) else {
+            continue;
+        };
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|l| l.strip_prefix(name))
+                .unwrap_or("")
+                .trim()
+        };
+        for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
+            let held = u64::from_str_radix(field(set), 16).unwrap();
+            assert_eq!(held & !allowed, 0, "{} of {}", set, field("Name:"));
+        }
+        assert_eq!(field("NoNewPrivs:"), "1", "{}", field("Name:"));
+        threads += 1;
+    }
+    // Main, log writer, watcher, side runtime, worker: the check above saw them all.
+    assert!(threads >= 5, "{threads} threads");
+}
+
 #[test]
 fn tokens_never_leave_the_process() {
     let scratch = Scratch::new();
