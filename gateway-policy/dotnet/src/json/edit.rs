@@ -58,7 +58,7 @@ impl Token {
         } else {
             item.clone()
         };
-        Ok(token)
+        Ok(token.stored())
     }
 
     pub(super) fn attach_value(&self, value: Option<&Token>) {
@@ -360,6 +360,7 @@ impl Token {
 
     /// Appends a fresh token that is known to be allowed.
     pub(super) fn push_unchecked(&self, token: Token) {
+        let token = token.stored();
         token.set_parent(Some(self));
         match &mut *self.0.data.borrow_mut() {
             Data::Object(members) => {

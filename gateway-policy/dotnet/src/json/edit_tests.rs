@@ -215,3 +215,30 @@ fn many_members_keep_their_order_and_their_index() {
     assert_eq!(o.child(10).unwrap().property_name().unwrap(), "new");
     assert_eq!(o.count(), 99);
 }
+
+/// A token keeps the tree it was reached in, and the tree keeps no token.
+#[test]
+fn parents_outlive_the_root_handle() {
+    let text = "{\"a\":[1,{\"b\":2}],\"c\":3}";
+    let second = obj(text).first().and_then(|p| p.next()).unwrap();
+    assert_eq!(second.path().as_str(), Some("c"));
+    assert_eq!(json(&second.parent().unwrap()), text);
+    let deep = crate::json::select_token(&obj(text), &s("a[1].b"), false);
+    let deep = deep.unwrap().unwrap();
+    assert_eq!(deep.path().as_str(), Some("a[1].b"));
+    assert_eq!(json(&deep.root()), text);
+
+    // Moved away, its children keep the new root.
+    let array = obj(text).get(&s("a")).unwrap();
+    array.parent().unwrap().remove().unwrap();
+    let property = Token::property(s("z"), Some(&array));
+    let item = property.property_value().unwrap().child(1).unwrap();
+    let watch = std::rc::Rc::downgrade(&property.0);
+    let other = Token::object();
+    other.add(Some(&property)).unwrap();
+    drop(property);
+    assert_eq!(item.path().as_str(), Some("z[1]"));
+    drop(other);
+    drop((array, item));
+    assert!(watch.upgrade().is_none(), "nothing is kept");
+}

@@ -61,8 +61,11 @@ impl TokenType {
 }
 
 /// A `JToken`: a shared reference to a node of a tree. Clones are the same token.
+///
+/// Parents are weak references, so a token reached from another also holds the root it was reached in: its
+/// parents live as long as it does. Tokens stored in a node hold no root, which would be a cycle.
 #[derive(Clone)]
-pub struct Token(pub(super) Rc<Node>);
+pub struct Token(pub(super) Rc<Node>, Option<Rc<Node>>);
 
 pub(super) struct Node {
     pub(super) parent: RefCell<Weak<Node>>,
@@ -92,14 +95,13 @@ pub(super) struct Members {
 const INDEX_FROM: usize = 12;
 
 impl Members {
-    pub(super) fn find(&self, name: &Str) -> Option<Token> {
+    fn find(&self, name: &Str) -> Option<&Token> {
         match &self.index {
-            Some(index) => index.get(name).cloned(),
+            Some(index) => index.get(name),
             None => self
                 .list
                 .iter()
-                .find(|p| p.with_name(|n| n == name) == Some(true))
-                .cloned(),
+                .find(|p| p.with_name(|n| n == name) == Some(true)),
         }
     }
 
@@ -155,10 +157,26 @@ impl Drop for Node {
 
 impl Token {
     pub(super) fn from_data(data: Data) -> Token {
-        Token(Rc::new(Node {
+        let node = Node {
             parent: RefCell::new(Weak::new()),
             data: RefCell::new(data),
-        }))
+        };
+        Token(Rc::new(node), None)
+    }
+
+    /// The token as a node stores it: without hold on a root.
+    pub(super) fn stored(self) -> Token {
+        Token(self.0, None)
+    }
+
+    /// A token that this one stores, as it is handed out: it holds the root.
+    fn hand_out(&self, stored: &Token) -> Token {
+        let is_root = self.0.parent.borrow().strong_count() == 0;
+        let root = match &self.1 {
+            Some(root) if !is_root => root,
+            _ => &self.0,
+        };
+        Token(stored.0.clone(), Some(root.clone()))
     }
 
     /// `new JObject()`.
@@ -259,7 +277,7 @@ impl Token {
     /// `JProperty.Value`.
     pub fn property_value(&self) -> Option<Token> {
         match &*self.0.data.borrow() {
-            Data::Property(_, value) => value.clone(),
+            Data::Property(_, value) => value.as_ref().map(|v| self.hand_out(v)),
             _ => None,
         }
     }
@@ -284,27 +302,31 @@ impl Token {
 
     /// `Children()`: of an object its properties, of a property its value. A snapshot.
     pub fn children(&self) -> Vec<Token> {
+        let hand_out = |t| self.hand_out(t);
         match &*self.0.data.borrow() {
-            Data::Object(members) => members.list.clone(),
-            Data::Array(items) | Data::Constructor(_, items) => items.clone(),
-            Data::Property(_, value) => value.iter().cloned().collect(),
+            Data::Object(members) => members.list.iter().map(hand_out).collect(),
+            Data::Array(items) | Data::Constructor(_, items) => items.iter().map(hand_out).collect(),
+            Data::Property(_, value) => value.iter().map(hand_out).collect(),
             Data::Value(_) => Vec::new(),
         }
     }
 
     /// Child number `index`.
     pub fn child(&self, index: usize) -> Option<Token> {
-        match &*self.0.data.borrow() {
-            Data::Object(members) => members.list.get(index).cloned(),
-            Data::Array(items) | Data::Constructor(_, items) => items.get(index).cloned(),
-            Data::Property(_, value) => value.clone().filter(|_| index == 0),
+        let data = self.0.data.borrow();
+        let stored = match &*data {
+            Data::Object(members) => members.list.get(index),
+            Data::Array(items) | Data::Constructor(_, items) => items.get(index),
+            Data::Property(_, value) => value.as_ref().filter(|_| index == 0),
             Data::Value(_) => None,
-        }
+        };
+        stored.map(|t| self.hand_out(t))
     }
 
     /// `Parent`.
     pub fn parent(&self) -> Option<Token> {
-        self.0.parent.borrow().upgrade().map(Token)
+        let parent = self.0.parent.borrow().upgrade()?;
+        Some(Token(parent, self.1.clone()))
     }
 
     /// `Root`.
@@ -319,7 +341,7 @@ impl Token {
     /// `JObject.Property(name)`.
     pub fn find_property(&self, name: &Str) -> Option<Token> {
         match &*self.0.data.borrow() {
-            Data::Object(members) => members.find(name),
+            Data::Object(members) => members.find(name).map(|t| self.hand_out(t)),
             _ => None,
         }
     }
