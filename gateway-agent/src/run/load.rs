@@ -1,6 +1,6 @@
 //! From what was read to what serves: the configuration crate checks, the node takes over.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{collections::HashSet, net::SocketAddr, path::Path, sync::Arc};
 
 use gateway_config::{
     FileTree, Problem, SecretRef, Settings, Severity, Snapshot, load, network, overlay::OverlayFile,
@@ -105,12 +105,15 @@ impl Load for FolderLoad {
                 .push(Problem::warning("kernel-option", path, warning).on("kernel"));
         }
         self.node.publish(Arc::clone(&loaded.snapshot));
-        let snapshot = &loaded.snapshot;
-        self.node.metrics.retain_routes(|api, operation| {
-            snapshot.apis().iter().any(|entry| {
-                &*entry.name == api && entry.operations.iter().any(|o| &*o.operation.id == operation)
-            })
-        });
+        let served: HashSet<(&str, &str)> = loaded
+            .snapshot
+            .apis()
+            .iter()
+            .flat_map(|api| api.operations.iter().map(|o| (&*api.name, &*o.operation.id)))
+            .collect();
+        self.node
+            .metrics
+            .retain_routes(|api, operation| served.contains(&(api, operation)));
         Ok(())
     }
 }
