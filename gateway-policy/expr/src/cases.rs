@@ -404,10 +404,10 @@ fn show(vm: &mut Vm<'_>, value: &Value) -> Result<String, crate::vm::Thrown> {
                 )
             }
             _ if crate::types::enumerable_element(&o.ty).is_some() => list(vm, value)?,
-            _ => vm.to_str(value)?.to_lossy().into_owned(),
+            _ => vm.text_of(value)?.to_lossy().into_owned(),
         },
         Value::Context(part) if matches!(part.ty(), Type::Gen(..)) => list(vm, value)?,
-        other => vm.to_str(other)?.to_lossy().into_owned(),
+        other => vm.text_of(other)?.to_lossy().into_owned(),
     })
 }
 

@@ -204,7 +204,7 @@ fn binary(vm: &mut Vm<'_>, op: &'static str, left: Value, right: Value) -> Eval 
         return crate::ops::not(l);
     }
     if op == "+" && (matches!(l, Value::Str(_)) || matches!(r, Value::Str(_))) {
-        let joined = gateway_dotnet::Str::concat(&[&vm.to_str(&l)?, &vm.to_str(&r)?])?;
+        let joined = gateway_dotnet::Str::concat(&[&vm.text_of(&l)?, &vm.text_of(&r)?])?;
         return Ok(Value::Str(joined));
     }
     let (a, b) = (l.runtime_type(), r.runtime_type());

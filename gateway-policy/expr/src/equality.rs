@@ -8,7 +8,7 @@ use std::{
 
 use gateway_dotnet::{Error, ExceptionKind, Str, text::StringComparison};
 
-use crate::{Value, object::Data, types::Type};
+use crate::{Value, object::Data};
 
 /// How keys are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,9 +194,4 @@ fn not_comparable() -> Error {
         ExceptionKind::ArgumentException,
         "At least one object must implement IComparable.",
     )
-}
-
-/// Whether `Comparer<T>.Default` works for this type, so that sorting one element cannot fail late.
-pub(crate) fn is_comparable(ty: &Type) -> bool {
-    ty.num().is_some() || ty.is_string() || ty.is_bool() || ty.is_enum()
 }

@@ -212,7 +212,6 @@ pub(crate) struct CatchCode {
 pub(crate) struct SectionCode {
     pub tests: Box<[Node]>,
     pub body: Box<[Stmt]>,
-    pub slots: Box<[u32]>,
 }
 
 /// A statement.

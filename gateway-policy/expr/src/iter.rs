@@ -27,10 +27,13 @@ pub(crate) trait Sequence {
     }
 
     /// Source and keys (selector, comparer, descending) of an ordered sequence.
-    fn ordering(&self) -> Option<(Value, Vec<(Value, Value, bool)>)> {
+    fn ordering(&self) -> Option<Ordering> {
         None
     }
 }
+
+/// Source of an ordered sequence, and its keys: selector, comparer, descending.
+pub(crate) type Ordering = (Value, Vec<(Value, Value, bool)>);
 
 /// Items already at hand.
 pub(crate) struct Ready(pub std::vec::IntoIter<Value>);

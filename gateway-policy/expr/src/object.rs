@@ -2,7 +2,7 @@
 
 use std::{any::Any, cell::RefCell, fmt, rc::Rc, sync::Arc};
 
-use gateway_dotnet::{ExceptionKind, Str, text::StringBuilder};
+use gateway_dotnet::{Str, text::StringBuilder};
 
 use crate::{
     Value,
@@ -69,7 +69,6 @@ pub(crate) struct NativeTarget {
 
 /// What every exception has.
 pub(crate) struct ExceptionData {
-    pub kind: ExceptionKind,
     pub message: Str,
     pub inner: Value,
     pub param: Option<Str>,

@@ -84,12 +84,14 @@ macro_rules! int_ops {
                     _ => Err(mismatch()),
                 }
             }
+            #[allow(dead_code, reason = "not every width has every operator")]
             pub(super) fn neg(a: Value) -> R {
                 match a {
                     Value::$variant(a) => Ok(Value::$variant((0 as $t).wrapping_sub(a))),
                     _ => Err(mismatch()),
                 }
             }
+            #[allow(dead_code, reason = "not every width has every operator")]
             pub(super) fn neg_checked(a: Value) -> R {
                 match a {
                     Value::$variant(a) => (0 as $t).checked_sub(a).map(Value::$variant).ok_or_else(overflow),

@@ -55,7 +55,6 @@ pub(crate) struct Vm<'v> {
     memory: usize,
     stack_start: usize,
     stack_limit: usize,
-    limits: Limits,
     /// Variables shared with closures, emptied at the end so that cycles through them are freed.
     cells: Vec<std::rc::Weak<RefCell<Value>>>,
     /// The exception being handled, for `throw;`.
@@ -80,15 +79,10 @@ impl<'v> Vm<'v> {
             memory: limits.memory,
             stack_start: stack_position(),
             stack_limit: limits.stack,
-            limits,
             cells: Vec::new(),
             handling: Vec::new(),
             messages: Vec::new(),
         }
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// Runs function 0.
@@ -596,7 +590,7 @@ impl<'v> Vm<'v> {
             match self.eval(part, frame)? {
                 Value::Null => {}
                 Value::Str(s) => pieces.push(s),
-                other => pieces.push(self.to_str(&other)?),
+                other => pieces.push(self.text_of(&other)?),
             }
         }
         self.charge(pieces.iter().map(Str::len).sum())?;
@@ -605,7 +599,7 @@ impl<'v> Vm<'v> {
     }
 
     /// `ToString()`, empty for null.
-    pub(crate) fn to_str(&mut self, value: &Value) -> Result<Str, Thrown> {
+    pub(crate) fn text_of(&mut self, value: &Value) -> Result<Str, Thrown> {
         if let Value::Context(part) = value
             && let Some(url) = crate::lib::context_url(self, *part)
         {
@@ -635,7 +629,7 @@ impl<'v> Vm<'v> {
                     let value = self.eval(value, frame)?;
                     let text = match format {
                         Some(format) => text::format_value(&value, Some(format))?,
-                        None => self.to_str(&value)?,
+                        None => self.text_of(&value)?,
                     };
                     pieces.push(match *align {
                         0 => text,

@@ -1,5 +1,11 @@
 //! Agreement with the real compiler: the shared oracle's rows, read in place.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells what it saw"
+)]
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value as Json;

@@ -2,8 +2,6 @@
 //!
 //! A row has the oracle's form. Exceptions are compared by type, compile errors by code.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::{fs, path::Path};
 
 use serde_json::Value as Json;

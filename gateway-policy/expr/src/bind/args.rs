@@ -47,7 +47,7 @@ impl<'a> Binder<'a> {
             && &*n.name == "_"
             && self.lookup("_").is_none()
         {
-            return Operand::Discard(None);
+            return Operand::Discard;
         }
         self.operand(&a.value)
     }
@@ -124,7 +124,7 @@ impl<'a> Binder<'a> {
                 laid.outs.push((at, slot));
                 read(slot)
             }
-            Operand::Discard(_) => {
+            Operand::Discard => {
                 let slot = self.temp();
                 laid.outs.push((at, slot));
                 read(slot)

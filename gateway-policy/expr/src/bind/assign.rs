@@ -3,7 +3,6 @@
 use super::{
     Binder,
     operand::{Operand, Prop, Val},
-    shared,
 };
 use crate::{
     Span,
@@ -13,7 +12,7 @@ use crate::{
 };
 
 /// A place that is read and then written: everything it depends on is computed once.
-pub(crate) enum Place<'a> {
+pub(crate) enum Place {
     Local(usize),
     Prop {
         member: &'static crate::types::Member,
@@ -27,8 +26,7 @@ pub(crate) enum Place<'a> {
         index: Vec<u32>,
         ty: Type,
     },
-    Field(Box<Place<'a>>, u32, Type, Type),
-    Marker(std::marker::PhantomData<&'a ()>),
+    Field(Box<Place>, u32, Type, Type),
 }
 
 impl<'a> Binder<'a> {
@@ -45,7 +43,7 @@ impl<'a> Binder<'a> {
             return self.deconstruct(l, r, span);
         }
         let target = match super::member::plain_name(l) {
-            Some(name) if &*name.name == "_" && self.lookup("_").is_none() => Operand::Discard(None),
+            Some(name) if &*name.name == "_" && self.lookup("_").is_none() => Operand::Discard,
             _ => self.operand(l),
         };
         let value = self.operand(r);
@@ -53,7 +51,7 @@ impl<'a> Binder<'a> {
             self.note_assigned(&target);
             return Operand::Error;
         }
-        if let Operand::Discard(_) = target {
+        if let Operand::Discard = target {
             return Operand::Value(self.rvalue(value, r.span));
         }
         let Some(ty) = self.type_of(&target) else {
@@ -133,7 +131,7 @@ impl<'a> Binder<'a> {
                 Node::SetIndex(Box::new((array.node, index.into(), value.node))),
             )),
             Operand::TupleField(tuple, n, ty) => self.store_field(*tuple, n, ty, value, span),
-            Operand::Discard(_) => Some(value),
+            Operand::Discard => Some(value),
             Operand::Value(v) if matches!(v.ty, Type::Dynamic) => {
                 if !self.options.allow_list {
                     return self.store_dynamic(v, value);
@@ -189,7 +187,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Computes what a place depends on into temporaries (see `place_setup`).
-    pub(crate) fn place(&mut self, target: Operand<'a>, span: Span) -> Option<Place<'a>> {
+    pub(crate) fn place(&mut self, target: Operand<'a>, span: Span) -> Option<Place> {
         match target {
             Operand::Local(id) => Some(Place::Local(id)),
             Operand::Prop(p) => {
@@ -251,12 +249,8 @@ impl<'a> Binder<'a> {
             Operand::Error => None,
             other => {
                 let message = "The left-hand side of an assignment must be a variable, property or indexer";
-                let code = if self.type_of(&other).is_some() {
-                    "CS0131"
-                } else {
-                    "CS0131"
-                };
-                self.error(code, message, span);
+                let _ = self.type_of(&other);
+                self.error("CS0131", message, span);
                 None
             }
         }
@@ -273,7 +267,7 @@ impl<'a> Binder<'a> {
             .collect()
     }
 
-    fn place_operand(&mut self, place: &Place<'a>) -> Operand<'a> {
+    fn place_operand(&mut self, place: &Place) -> Operand<'a> {
         match place {
             Place::Local(id) => Operand::Local(*id),
             Place::Prop {
@@ -305,16 +299,15 @@ impl<'a> Binder<'a> {
                 let inner = self.place_operand(inner);
                 Operand::TupleField(Box::new(inner), *n, ty.clone())
             }
-            Place::Marker(_) => Operand::Error,
         }
     }
 
-    pub(crate) fn read_place(&mut self, place: &Place<'a>, span: Span) -> Val {
+    pub(crate) fn read_place(&mut self, place: &Place, span: Span) -> Val {
         let operand = self.place_operand(place);
         self.rvalue(operand, span)
     }
 
-    pub(crate) fn write_place(&mut self, place: &Place<'a>, value: Val, span: Span) -> Option<Val> {
+    pub(crate) fn write_place(&mut self, place: &Place, value: Val, span: Span) -> Option<Val> {
         match place {
             Place::Field(inner, n, _, tuple_ty) => {
                 let read = self.read_place(inner, span);
@@ -365,7 +358,7 @@ impl<'a> Binder<'a> {
     fn compound_value(
         &mut self,
         op: &'static str,
-        place: &Place<'a>,
+        place: &Place,
         right: Val,
         l: Span,
         span: Span,
@@ -468,11 +461,6 @@ impl<'a> Binder<'a> {
             steps.push(Node::Local(old));
         }
         Operand::value(ty, Node::Sequence(steps.into()))
-    }
-
-    /// A default value node of a type.
-    pub(crate) fn default_node(ty: &Type) -> Node {
-        Node::Default(shared(ty))
     }
 }
 

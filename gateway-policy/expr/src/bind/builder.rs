@@ -1,7 +1,7 @@
 //! Functions under construction: slots, captured variables, and the sites where closures are made.
 
 use super::scope::{LocalFunction, Var};
-use crate::ir::{Code, Function, Node, Program, Site, Stmt};
+use crate::ir::{Code, Function, Program, Site, Stmt};
 
 /// A lambda, a local function or the expression itself while it is bound.
 #[derive(Debug)]
@@ -169,9 +169,4 @@ fn sites(functions: &[FunctionBuilder], vars: &[Var], f: usize) -> Box<[Site]> {
             }
         })
         .collect()
-}
-
-/// A node that reads slot `slot`.
-pub(crate) fn read(slot: u32) -> Node {
-    Node::Local(slot)
 }

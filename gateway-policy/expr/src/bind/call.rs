@@ -49,7 +49,7 @@ impl<'a> Binder<'a> {
         let callee = self.operand(target);
         match callee {
             Operand::Group(group) => self.call_group(*group, args, span),
-            Operand::LocalFn(f, _) => self.call_local(f, args, span),
+            Operand::LocalFn(f) => self.call_local(f, args, span),
             Operand::Error => {
                 for arg in args {
                     // Errors inside arguments are still worth reporting.

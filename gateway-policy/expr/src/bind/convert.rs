@@ -1,7 +1,5 @@
 //! Conversions: which exist, and the code that does them (C# 7.3 §6).
 
-use gateway_dotnet::Str;
-
 use super::{
     Binder,
     operand::{Operand, Val},
@@ -212,7 +210,7 @@ impl<'a> Binder<'a> {
             Operand::Throw(_) => true,
             Operand::Lambda(e) => self.lambda_fits(e, to),
             Operand::Group(g) => self.group_fits(g, to),
-            Operand::LocalFn(f, _) => self.local_fn_fits(*f, to),
+            Operand::LocalFn(f) => self.local_fn_fits(*f, to),
             Operand::Tuple(parts) => {
                 let target = to.nullable_of().unwrap_or(to);
                 match target {
@@ -226,7 +224,7 @@ impl<'a> Binder<'a> {
                     _ => self.type_of(operand).is_some_and(|t| self.implicit_type(&t, to)),
                 }
             }
-            Operand::Type(_) | Operand::Namespace(_) | Operand::OutVar(..) | Operand::Discard(_) => false,
+            Operand::Type(_) | Operand::Namespace(_) | Operand::OutVar(..) | Operand::Discard => false,
         }
     }
 
@@ -242,7 +240,7 @@ impl<'a> Binder<'a> {
             Operand::Throw(node) => Val::new(to.clone(), node),
             Operand::Lambda(e) => self.convert_lambda(e, to),
             Operand::Group(g) => self.convert_group(*g, to, span),
-            Operand::LocalFn(f, _) => self.convert_local_fn(f, to, span),
+            Operand::LocalFn(f) => self.convert_local_fn(f, to, span),
             Operand::Tuple(parts) => self.convert_tuple(parts, to, span),
             operand => {
                 let value = self.rvalue(operand, span);
@@ -659,9 +657,4 @@ pub(crate) fn convert_constant(c: &Const, to: &Type) -> Option<Const> {
         return Some(c.clone());
     }
     None
-}
-
-/// A string constant.
-pub(crate) fn text(s: &str) -> Const {
-    Const::Str(Str::new(s))
 }

@@ -147,7 +147,7 @@ impl Flow<'_> {
 
     fn stmt(&mut self, s: &Stmt) {
         match &s.kind {
-            StmtKind::Error | StmtKind::Empty => {}
+            StmtKind::Empty => {}
             StmtKind::Block(list) => self.block(list),
             StmtKind::Local(decl) => self.declaration(decl),
             StmtKind::LocalFn(f) => self.local_fn(f),

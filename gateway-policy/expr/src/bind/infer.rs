@@ -171,9 +171,9 @@ impl<'a> Binder<'a> {
                 .filter_map(|i| self.delegate_signature(&wanted[*i]))
                 .map(|(_, ret)| ret)
                 .collect();
-            for n in 0..count {
-                let ready = bounds[n].fixed.is_none() && !outputs.iter().any(|o| mentions(o, n));
-                if ready && self.fix(&mut bounds[n]) {
+            for (n, bound) in bounds.iter_mut().enumerate().take(count) {
+                let ready = bound.fixed.is_none() && !outputs.iter().any(|o| mentions(o, n));
+                if ready && self.fix(bound) {
                     progress = true;
                 }
             }
@@ -245,7 +245,7 @@ impl<'a> Binder<'a> {
         match operand {
             Operand::Lambda(e) => self.lambda_result(e, inputs),
             Operand::Group(g) => self.group_result(g, inputs),
-            Operand::LocalFn(f, _) => Some(self.local_fns[*f].ret.clone()),
+            Operand::LocalFn(f) => Some(self.local_fns[*f].ret.clone()),
             _ => None,
         }
     }

@@ -164,8 +164,11 @@ impl<'a> Binder<'a> {
                 return Operand::Local(id);
             }
             Some(Entry::LocalFn(f)) => {
-                let targs = targs.iter().map(|t| self.resolve_type(t)).collect();
-                return Operand::LocalFn(f, targs);
+                // Local functions here are not generic; the types are still checked.
+                for targ in targs {
+                    self.resolve_type(targ);
+                }
+                return Operand::LocalFn(f);
             }
             Some(Entry::Path(id, path)) => {
                 let mut operand = Operand::Local(id);
@@ -194,7 +197,7 @@ impl<'a> Binder<'a> {
             return Operand::Namespace(name.name.to_string());
         }
         if &*name.name == "_" {
-            return Operand::Discard(None);
+            return Operand::Discard;
         }
         let message = format!("The name '{}' does not exist in the current context", name.name);
         let help = self.similar_name(&name.name);

@@ -80,7 +80,7 @@ pub(crate) enum Operand<'a> {
     Type(Type),
     Namespace(String),
     Group(Box<Group>),
-    LocalFn(usize, Vec<Type>),
+    LocalFn(usize),
     /// A lambda or anonymous method, bound when its type is known.
     Lambda(&'a Expr),
     /// `null`
@@ -93,7 +93,7 @@ pub(crate) enum Operand<'a> {
     /// `out var x`, `out int x`: a declaration whose variable exists already.
     OutVar(usize, Option<&'a TypeSyn>),
     /// `_`
-    Discard(Option<Type>),
+    Discard,
     Error,
 }
 

@@ -111,13 +111,8 @@ impl<'a> Binder<'a> {
             return self.logical(op, l, r, span);
         }
         if matches!(l.ty, Type::Dynamic) || matches!(r.ty, Type::Dynamic) {
-            let ty = if matches!(op, "==" | "!=" | "<" | ">" | "<=" | ">=") {
-                Type::Dynamic
-            } else {
-                Type::Dynamic
-            };
             return Operand::value(
-                ty,
+                Type::Dynamic,
                 Node::Dynamic(Box::new(DynamicNode::Binary(op, l.node, r.node))),
             );
         }
@@ -593,10 +588,6 @@ impl<'a> Binder<'a> {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "operand type and operation of one operator"
-    )]
     fn unary_numeric(
         &mut self,
         op: &str,

@@ -182,7 +182,7 @@ impl<'a> Binder<'a> {
         match (wanted, arg.by) {
             (PassBy::Out, PassBy::Out) | (PassBy::Ref, PassBy::Ref) => {
                 let exact = match &arg.operand {
-                    Operand::OutVar(_, None) | Operand::Discard(_) | Operand::Error => true,
+                    Operand::OutVar(_, None) | Operand::Discard | Operand::Error => true,
                     Operand::OutVar(id, Some(_)) => self.vars[*id].ty == *ty || self.vars[*id].ty.is_error(),
                     operand => self.type_of(operand).is_none_or(|t| t == *ty || t.is_error()),
                 };

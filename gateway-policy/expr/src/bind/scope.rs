@@ -41,8 +41,6 @@ pub(crate) enum Entry {
 pub(crate) struct Scope {
     pub names: HashMap<Box<str>, Entry>,
     pub slots: Vec<u32>,
-    /// The function the scope belongs to.
-    pub function: usize,
     /// Names declared later in this block, by position.
     pub later: HashMap<Box<str>, Span>,
 }
@@ -58,10 +56,7 @@ pub(crate) struct LocalFunction<'a> {
 
 impl Binder<'_> {
     pub(crate) fn push_scope(&mut self) {
-        self.scopes.push(Scope {
-            function: self.current,
-            ..Scope::default()
-        });
+        self.scopes.push(Scope::default());
     }
 
     /// Ends a scope and gives the slots declared in it.

@@ -13,8 +13,8 @@ use crate::{
     Span,
     ir::{CatchCode, Const, Node, Stmt as Code},
     syntax::ast::{
-        Catch, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn, PassBy, Stmt, StmtKind,
-        TypeKind, TypeSyn,
+        Catch, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn, Stmt, StmtKind, TypeKind,
+        TypeSyn,
     },
     types::{IDISPOSABLE, ParamDef, Type, enumerable_element, is_subtype},
 };
@@ -231,7 +231,7 @@ impl<'a> Binder<'a> {
 
     fn statement_inner(&mut self, stmt: &'a Stmt) -> (Code, bool) {
         match &stmt.kind {
-            StmtKind::Error | StmtKind::Empty => (Code::Empty, true),
+            StmtKind::Empty => (Code::Empty, true),
             StmtKind::Block(list) => self.block(list),
             StmtKind::Local(decl) => (self.local_declaration(decl), true),
             StmtKind::LocalFn(f) => {
@@ -821,10 +821,5 @@ impl<'a> Binder<'a> {
             GotoTarget::Default => self.goto_default(span),
             GotoTarget::Case(e) => self.goto_case(e, span),
         }
-    }
-
-    /// Passing mode of a parameter; lambdas take values only.
-    pub(crate) fn by_value(by: PassBy) -> bool {
-        matches!(by, PassBy::Value | PassBy::In)
     }
 }

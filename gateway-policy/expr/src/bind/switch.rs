@@ -171,7 +171,6 @@ impl<'a> Binder<'a> {
             SectionCode {
                 tests: tests.into(),
                 body,
-                slots,
             },
             end,
         )

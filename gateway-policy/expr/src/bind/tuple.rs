@@ -131,12 +131,11 @@ impl<'a> Binder<'a> {
     ) -> Operand<'a> {
         match designation {
             Designation::Discard(_) => {
-                let ty = if is_var(syn) {
-                    None
-                } else {
-                    Some(self.resolve_type(syn))
-                };
-                Operand::Discard(ty)
+                // A type that does not exist is an error even where its value is dropped.
+                if !is_var(syn) {
+                    self.resolve_type(syn);
+                }
+                Operand::Discard
             }
             Designation::Name(name) => {
                 let inferred = is_var(syn);

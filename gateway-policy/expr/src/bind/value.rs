@@ -174,7 +174,7 @@ impl<'a> Binder<'a> {
                     .help("add parentheses to call it");
                 Val::error()
             }
-            Operand::LocalFn(f, _) => {
+            Operand::LocalFn(f) => {
                 let name = self.local_fns[f].decl.name.name.clone();
                 let message = format!(
                     "Cannot convert method group '{name}' to non-delegate type 'object'. Did you intend to invoke the method?"
@@ -203,7 +203,7 @@ impl<'a> Binder<'a> {
                 Val::error()
             }
             Operand::OutVar(id, _) => self.read_var(id, span),
-            Operand::Discard(_) => {
+            Operand::Discard => {
                 self.error(
                     "CS0103",
                     "The name '_' does not exist in the current context",

@@ -22,7 +22,7 @@ use crate::{
 
 pub(crate) fn to_string(c: &mut Call<'_, '_>) -> Eval {
     let value = c.take(0);
-    Ok(Value::Str(c.vm.to_str(&value)?))
+    Ok(Value::Str(c.vm.text_of(&value)?))
 }
 
 pub(crate) fn equals(c: &mut Call<'_, '_>) -> Eval {

@@ -170,7 +170,8 @@ fn query_pairs(query: &str) -> Vec<(String, String)> {
 
 /// Undoes percent-encoding; what does not decode stays as it is.
 fn percent_decode(text: &str, plus: bool) -> String {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    let coded = text.contains('%') || plus && text.contains('+');
+    if !coded {
         return text.to_owned();
     }
     let mut bytes = Vec::with_capacity(text.len());

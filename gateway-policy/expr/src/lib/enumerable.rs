@@ -963,14 +963,12 @@ fn single(c: &mut Call<'_, '_>, or_default: bool) -> Eval {
 fn element_at(c: &mut Call<'_, '_>, or_default: bool) -> Eval {
     let (src, index) = (source(c, 0, "source")?, c.int(1)?);
     let mut it = c.vm.iter(&src)?;
-    let mut n = 0;
-    while index >= 0 {
+    for n in 0..=index {
         let Some(v) = it.next(c.vm)? else { break };
         c.vm.step()?;
         if n == index {
             return Ok(v);
         }
-        n += 1;
     }
     if or_default {
         return Ok(cast::default_value(&c.ty(0)));

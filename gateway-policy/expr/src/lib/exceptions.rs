@@ -22,7 +22,6 @@ pub(crate) fn exception_object(e: &Error) -> Value {
         .type_named(e.kind.full_name())
         .unwrap_or(Type::EXCEPTION);
     let data = ExceptionData {
-        kind: e.kind,
         message: Str::new(&e.message),
         inner: Value::Null,
         param: None,
@@ -51,7 +50,6 @@ fn make(kind: ExceptionKind, message: Str, inner: Value, param: Option<Str>) -> 
     Ok(Value::object(
         ty,
         Data::Exception(ExceptionData {
-            kind,
             message,
             inner,
             param,

@@ -58,9 +58,9 @@ fn int(v: i32) -> Eval {
 fn new_date(c: &mut Call<'_, '_>) -> Eval {
     let mut ints = [0i32; 7];
     let mut n = 0;
-    for i in 0..c.args.len().min(7) {
-        if let Value::Int(v) = c.arg(i) {
-            ints[i] = *v;
+    for (i, (slot, given)) in ints.iter_mut().zip(c.args.iter()).enumerate() {
+        if let Value::Int(v) = given {
+            *slot = *v;
             n = i + 1;
         }
     }

@@ -76,6 +76,10 @@ pub(crate) struct Arg {
 
 /// A piece of an interpolated string.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a syntax tree lives only while its expression is compiled"
+)]
 pub(crate) enum InterpPart {
     Text(Vec<u16>),
     Hole {
@@ -138,14 +142,17 @@ pub(crate) enum Pattern {
     /// `is T x`, `is T _`
     Declaration(TypeSyn, Option<Ident>),
     /// `is var x`
-    Var(Option<Ident>, Span),
+    Var(
+        Option<Ident>,
+        #[expect(dead_code, reason = "every node of the tree knows its place")] Span,
+    ),
 }
 
 /// The left side of a deconstruction or an `out` declaration.
 #[derive(Clone, Debug)]
 pub(crate) enum Designation {
     Name(Ident),
-    Discard(Span),
+    Discard(#[expect(dead_code, reason = "every node of the tree knows its place")] Span),
     Tuple(Vec<Designation>),
 }
 
@@ -238,10 +245,15 @@ pub(crate) struct Catch {
     pub name: Option<Ident>,
     pub when: Option<Expr>,
     pub body: Stmt,
+    #[expect(dead_code, reason = "every node of the tree knows its place")]
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a syntax tree lives only while its expression is compiled"
+)]
 pub(crate) enum CaseLabel {
     Default,
     Case(Pattern, Option<Expr>),
@@ -263,7 +275,6 @@ pub(crate) enum GotoTarget {
 
 #[derive(Clone, Debug)]
 pub(crate) enum StmtKind {
-    Error,
     Empty,
     Block(Vec<Stmt>),
     Local(LocalDecl),

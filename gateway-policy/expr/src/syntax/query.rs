@@ -209,7 +209,7 @@ impl Parser<'_> {
         loop {
             let span = self.span();
             if self.eat_word("from") {
-                self.from_clause(range, span)?;
+                self.second_from(range, span)?;
             } else if self.eat_word("let") {
                 let var = self.ident()?;
                 self.expect_op("=")?;
@@ -249,7 +249,7 @@ impl Parser<'_> {
         }
     }
 
-    fn from_clause(&mut self, range: &mut Range, span: Span) -> Parse<()> {
+    fn second_from(&mut self, range: &mut Range, span: Span) -> Parse<()> {
         let ty = self.range_type();
         let var = self.ident()?;
         self.expect_kw("in")?;

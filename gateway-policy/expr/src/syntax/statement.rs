@@ -322,11 +322,11 @@ impl Parser<'_> {
                 return self.fail("CS1513", "} expected");
             }
             let mut body = Vec::new();
-            while !self.is_op("}")
-                && !self.is_kw("case")
-                && !(self.is_kw("default") && self.is_op_at(1, ":"))
-                && !matches!(self.peek(), Tok::End)
-            {
+            loop {
+                let label = self.is_kw("case") || self.is_kw("default") && self.is_op_at(1, ":");
+                if label || self.is_op("}") || matches!(self.peek(), Tok::End) {
+                    break;
+                }
                 body.push(self.statement()?);
             }
             sections.push(Section {

@@ -9,6 +9,7 @@ macro_rules! known {
         known!(@ids 0u16; $($id)*);
     };
     (@ids $n:expr; $id:ident $($rest:ident)*) => {
+        #[allow(dead_code, reason = "the list is the registry's order; code does not name every entry")]
         pub(crate) const $id: DefId = DefId($n);
         known!(@ids $n + 1; $($rest)*);
     };
@@ -106,9 +107,6 @@ shorthand! {
     BOOL = BOOL;
     INT = INT;
     LONG = LONG;
-    ULONG = ULONG;
-    UINT = UINT;
-    DOUBLE = DOUBLE;
     STRING = STRING;
     CHAR = CHAR;
     EXCEPTION = EXCEPTION;

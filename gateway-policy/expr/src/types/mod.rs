@@ -57,6 +57,7 @@ pub enum Type {
     /// An anonymous type: names and types in order.
     Anon(Arc<[(Box<str>, Type)]>),
     /// Type parameter `n` of the declaring type, in a library signature.
+    #[expect(clippy::enum_variant_names, reason = "the language calls it a type parameter")]
     TypeParam(u16),
     /// Type parameter `n` of the method, in a library signature or while it is being inferred.
     MethodParam(u16),
@@ -186,7 +187,6 @@ impl Type {
 
 /// The built-in numeric types.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-#[expect(missing_docs, reason = "each variant is the C# type of the same name")]
 pub(crate) enum Num {
     SByte,
     Byte,
