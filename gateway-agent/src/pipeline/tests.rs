@@ -452,10 +452,12 @@ async fn websockets_pass_through() {
         assert_eq!(read_until(&mut client, "hello").await, "hello");
         client.write_all(b"ping").await.unwrap();
         assert_eq!(read_until(&mut client, "ping").await, "ping");
-        // The backend closes: so does the node.
+        // The backend closes: so does the node, even towards a client that keeps its side open.
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.unwrap();
         assert!(rest.is_empty());
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(client.write_all(b"late").await.is_err());
     })
     .await;
 }
