@@ -436,3 +436,25 @@ fn broken_texts_never_panic() {
     }
     assert!(read > 100, "only {read} were well-formed");
 }
+
+/// A node or attribute keeps the tree it was reached in.
+#[test]
+fn parents_outlive_the_root_handle() {
+    let document = || parse_document(BASE, LoadOptions::NONE).expect("a document");
+    let last = document().descendants().pop().expect("an element");
+    assert_eq!(last.name(), Some(name("c")));
+    assert_eq!(last.parent().and_then(|r| r.name()), Some(name("r")));
+    assert_eq!(
+        last.owner_document().map(|d| raw(&d)),
+        Some(BASE.replace('\'', "\"").replace("<c/>", "<c />"))
+    );
+    let of = |node: &Node| node.attribute(&name("n"));
+    let attribute = document()
+        .descendants()
+        .iter()
+        .rev()
+        .find_map(of)
+        .expect("an attribute");
+    let bearer = attribute.parent().expect("an element");
+    assert_eq!(bearer.ancestors().len(), 2);
+}

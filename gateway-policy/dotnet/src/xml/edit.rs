@@ -257,7 +257,7 @@ impl Node {
         };
         self.grow(node.0.height.get())?;
         *node.0.parent.borrow_mut() = Rc::downgrade(&self.0);
-        children.borrow_mut().insert(at, node);
+        children.borrow_mut().insert(at, node.stored());
         Ok(())
     }
 

@@ -30,7 +30,7 @@ impl Node {
         children
             .iter()
             .find(|child| child.name().as_ref() == Some(name))
-            .cloned()
+            .map(|child| self.hand_out(child))
     }
 
     /// `Root` of a document.
@@ -105,7 +105,7 @@ impl Node {
         attributes
             .iter()
             .find(|attribute| attribute.name() == name)
-            .cloned()
+            .map(|attribute| self.hand_out_attribute(attribute))
     }
 
     /// `IsEmpty`: written as one tag.

@@ -8,8 +8,11 @@ use std::{
 use super::Name;
 
 /// A node of a tree. Cloning shares the node; [`Node::deep_clone`] copies it.
+///
+/// Parents are weak references, so a node reached from another also holds the root it was reached in: its
+/// parents live as long as it does. Nodes stored in a node hold no root, which would be a cycle.
 #[derive(Clone, Debug)]
-pub struct Node(pub(super) Rc<Inner>);
+pub struct Node(pub(super) Rc<Inner>, Option<Rc<Inner>>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -89,9 +92,9 @@ pub struct Declaration {
     pub standalone: Option<String>,
 }
 
-/// `XAttribute`. Cloning shares the attribute.
+/// `XAttribute`. Cloning shares the attribute, which holds the root it was reached in as a [`Node`] does.
 #[derive(Clone, Debug)]
-pub struct Attribute(pub(super) Rc<AttributeInner>);
+pub struct Attribute(pub(super) Rc<AttributeInner>, Option<Rc<Inner>>);
 
 #[derive(Debug)]
 pub(super) struct AttributeInner {
@@ -103,11 +106,12 @@ pub(super) struct AttributeInner {
 impl Attribute {
     /// A free attribute.
     pub fn new(name: Name, value: String) -> Self {
-        Attribute(Rc::new(AttributeInner {
+        let inner = AttributeInner {
             name,
             value: RefCell::new(value),
             parent: RefCell::default(),
-        }))
+        };
+        Attribute(Rc::new(inner), None)
     }
 
     /// `Name`
@@ -127,7 +131,8 @@ impl Attribute {
 
     /// `Parent`
     pub fn parent(&self) -> Option<Node> {
-        self.0.parent.borrow().upgrade().map(Node)
+        let parent = self.0.parent.borrow().upgrade()?;
+        Some(Node(parent, self.1.clone()))
     }
 
     /// Whether both are the same attribute object.
@@ -138,11 +143,37 @@ impl Attribute {
 
 impl Node {
     pub(super) fn of(kind: Kind) -> Self {
-        Node(Rc::new(Inner {
+        let inner = Inner {
             parent: RefCell::default(),
             height: Cell::new(0),
             kind,
-        }))
+        };
+        Node(Rc::new(inner), None)
+    }
+
+    /// The node as another stores it: without hold on a root.
+    pub(super) fn stored(self) -> Self {
+        Node(self.0, None)
+    }
+
+    /// The root that what is reached from here holds.
+    fn held(&self) -> Option<Rc<Inner>> {
+        let is_root = self.0.parent.borrow().strong_count() == 0;
+        let root = match &self.1 {
+            Some(root) if !is_root => root,
+            _ => &self.0,
+        };
+        Some(root.clone())
+    }
+
+    /// A child as it is handed out.
+    pub(super) fn hand_out(&self, child: &Node) -> Node {
+        Node(child.0.clone(), self.held())
+    }
+
+    /// An attribute as it is handed out.
+    pub(super) fn hand_out_attribute(&self, attribute: &Attribute) -> Attribute {
+        Attribute(attribute.0.clone(), self.held())
     }
 
     /// An empty element.
@@ -239,7 +270,8 @@ impl Node {
 
     /// The container it stands in, a document included.
     pub fn container(&self) -> Option<Node> {
-        self.0.parent.borrow().upgrade().map(Node)
+        let parent = self.0.parent.borrow().upgrade()?;
+        Some(Node(parent, self.1.clone()))
     }
 
     pub(super) fn children_cell(&self) -> Option<&RefCell<Vec<Node>>> {
@@ -259,14 +291,17 @@ impl Node {
     /// `Nodes()`, as they stand now.
     pub fn nodes(&self) -> Vec<Node> {
         self.children_cell()
-            .map(|children| children.borrow().clone())
+            .map(|children| children.borrow().iter().map(|c| self.hand_out(c)).collect())
             .unwrap_or_default()
     }
 
     /// `Attributes()`, as they stand now.
     pub fn attributes(&self) -> Vec<Attribute> {
         self.attributes_cell()
-            .map(|attributes| attributes.borrow().clone())
+            .map(|attributes| {
+                let attributes = attributes.borrow();
+                attributes.iter().map(|a| self.hand_out_attribute(a)).collect()
+            })
             .unwrap_or_default()
     }
 
@@ -321,7 +356,7 @@ impl Node {
     pub(super) fn attach_attribute(&self, attribute: Attribute) {
         *attribute.0.parent.borrow_mut() = Rc::downgrade(&self.0);
         if let Some(attributes) = self.attributes_cell() {
-            attributes.borrow_mut().push(attribute);
+            attributes.borrow_mut().push(Attribute(attribute.0, None));
         }
     }
 }
