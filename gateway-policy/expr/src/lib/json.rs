@@ -104,8 +104,22 @@ fn index_get(c: &mut Call<'_, '_>) -> Eval {
     }
 }
 
+/// Refuses to build below the depth at which trees can still be written: adding walks up to the root.
+fn shallow(t: &Token) -> Result<(), Thrown> {
+    let mut at = t.clone();
+    for _ in 0..json::MAX_DEPTH {
+        match at.parent() {
+            Some(parent) => at = parent,
+            None => return Ok(()),
+        }
+    }
+    Err(Thrown::Budget("depth of JSON"))
+}
+
 fn index_set(c: &mut Call<'_, '_>) -> Eval {
     let t = c.json(0)?;
+    shallow(&t)?;
+    c.vm.charge(128)?;
     let value = opt_json(c, 2);
     match c.arg(1) {
         Value::Str(name) => t.set(name, value.as_ref())?,
@@ -437,6 +451,7 @@ fn add_content(c: &mut Call<'_, '_>, target: &Token, from: usize) -> Result<(), 
         // `params object[]`: one array is the list of contents.
         content(c, v, &mut list)?;
     }
+    shallow(target)?;
     c.vm.charge(list.len() * 64)?;
     for t in list {
         target.add(t.as_ref())?;
@@ -522,6 +537,7 @@ fn add(c: &mut Call<'_, '_>) -> Eval {
 fn add_named(c: &mut Call<'_, '_>) -> Eval {
     let (t, name, value) = (c.json(0)?, c.text(1, "propertyName")?, opt_json(c, 2));
     c.vm.charge(64)?;
+    shallow(&t)?;
     t.add_property(&name, value.as_ref())?;
     Ok(Value::Null)
 }
@@ -906,6 +922,7 @@ const JARRAY: &[super::Entry] = &[
     Get("void Add(JToken item)", |c| {
         let (t, item) = (c.json(0)?, opt_json(c, 1));
         c.vm.charge(64)?;
+        shallow(&t)?;
         t.add(item.as_ref())?;
         Ok(Value::Null)
     }),

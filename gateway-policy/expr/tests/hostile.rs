@@ -1,0 +1,155 @@
+//! Hostile expressions end in a refusal or a budget exception, in bounded time, and never in a panic.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use gateway_expr::{Limits, cases};
+use serde_json::json;
+
+/// Generous: debug builds on a busy machine. A release build takes a tenth of it.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How an expression must end.
+enum End {
+    /// A budget exception.
+    Budget,
+    /// Refused at load with this code.
+    Refused(&'static str),
+    /// Anything, as long as it ends.
+    Any,
+}
+
+fn check(source: &str, end: &End) {
+    let shown: String = source.chars().take(80).collect();
+    let start = Instant::now();
+    let outcome = match gateway_expr::compile(source) {
+        Err(diagnostics) => Err(diagnostics.first().map_or("", |d| d.code)),
+        Ok((expression, _)) => {
+            let mut context = cases::context_from_json(&json!({})).expect("an empty context");
+            let limits = Limits {
+                steps: 300_000,
+                memory: 32 << 20,
+                ..Limits::default()
+            };
+            Ok(expression.evaluate_within(&mut context, &cases::FixedWorld::default(), limits))
+        }
+    };
+    assert!(start.elapsed() < LIMIT, "{shown}: took {:?}", start.elapsed());
+    match (end, &outcome) {
+        (End::Any, _) => {}
+        (End::Budget, Ok(Err(e))) => assert!(e.type_name.starts_with("Budget"), "{shown}: {e:?}"),
+        (End::Refused(code), Err(got)) => assert_eq!(got, code, "{shown}"),
+        (End::Budget, other) => panic!("{shown}: expected a budget exception, got {other:?}"),
+        (End::Refused(code), other) => panic!("{shown}: expected {code}, got {other:?}"),
+    }
+}
+
+#[test]
+fn hostile_expressions_are_cut_off() {
+    let nested = |open: &str, middle: &str, close: &str, n: usize| {
+        format!("{}{middle}{}", open.repeat(n), close.repeat(n))
+    };
+    let table: Vec<(String, End)> = vec![
+        ("@{while(true){}}".into(), End::Budget),
+        ("@{for(;;);}".into(), End::Budget),
+        ("@{a: goto a;}".into(), End::Budget),
+        ("@{int F(int n)=>F(n+1); return F(0);}".into(), End::Budget),
+        (
+            "@{Func<int,int> f=null; f=n=>f(n+1); return f(0);}".into(),
+            End::Budget,
+        ),
+        (
+            "@{string s=\"aaaaaaaaaaaaaaaa\"; while(true) s+=s;}".into(),
+            End::Budget,
+        ),
+        (
+            "@{try { while(true){} } catch { return 1; } finally { } return 2;}".into(),
+            End::Budget,
+        ),
+        (
+            "@{try { while(true){} } finally { while(true){} }}".into(),
+            End::Budget,
+        ),
+        ("new int[2000000000]".into(), End::Budget),
+        ("new string('x', 2000000000)".into(), End::Any),
+        ("\"\".PadLeft(2000000000)".into(), End::Any),
+        (
+            "@{var l=new List<object>(); while(true) l.Add(l);}".into(),
+            End::Budget,
+        ),
+        ("Enumerable.Range(0,2000000000).Sum()".into(), End::Any),
+        (
+            "Enumerable.Range(0,2000000000).Select(x=>x*2).ToList()".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Repeat(\"xxxxxxxxxxxxxxxx\",2000000000).Aggregate((a,b)=>a+b)".into(),
+            End::Budget,
+        ),
+        (
+            "@{var d=new JObject(); var c=d; while(true){ var n=new JObject(); c[\"a\"]=n; c=n; }}".into(),
+            End::Budget,
+        ),
+        (
+            "Regex.IsMatch(new string('a',5000)+\"!\",\"^(a+)+$\")".into(),
+            End::Any,
+        ),
+        (
+            "Regex.IsMatch(\"a\",\"(((((((((((((((a{1000}){1000}){1000}){1000})))))))))))))\")".into(),
+            End::Any,
+        ),
+        ("decimal.Parse(\"1e999999999\")".into(), End::Any),
+        ("double.Parse(new string('9',100000))".into(), End::Any),
+        ("1e999999999".into(), End::Refused("CS0594")),
+        (format!("JToken.Parse(\"{}\")", "[".repeat(50_000)), End::Any),
+        (
+            format!("System.Xml.Linq.XElement.Parse(\"{}\")", "<a>".repeat(50_000)),
+            End::Any,
+        ),
+        (nested("(", "1", ")", 5_000), End::Refused("CS8078")),
+        (nested("!", "true", "", 5_000), End::Refused("CS8078")),
+        (nested("-", "1", "", 5_000), End::Any),
+        (nested("new[]{", "1", "}", 5_000), End::Refused("CS8078")),
+        (nested("x=>", "1", "", 5_000), End::Refused("CS8078")),
+        (nested("true?1:", "1", "", 5_000), End::Refused("CS8078")),
+        (nested("$\"{", "1", "}\"", 60), End::Any),
+        (
+            format!("@{}", nested("{", "return 1;", "}", 5_000)),
+            End::Refused("CS8078"),
+        ),
+        (
+            format!("@{{{} return 1;}}", "if(true) ".repeat(5_000)),
+            End::Refused("CS8078"),
+        ),
+        (format!("1{}", "+1".repeat(5_000)), End::Refused("CS8078")),
+        (format!("\"a\"{}", "+\"a\"".repeat(390)), End::Any),
+        (format!("\"a\"{}", ".Trim()".repeat(390)), End::Any),
+        (format!("1{}", "??1".repeat(5_000)), End::Refused("CS8078")),
+        (
+            format!(
+                "Enumerable.Range(0,1){}",
+                ".Select(a=>Enumerable.Range(0,1)".repeat(8) + &".Select(z=>z)".to_owned() + &")".repeat(8)
+            ),
+            End::Any,
+        ),
+        ("\u{0}\u{1}".into(), End::Any),
+        ("@{".into(), End::Refused("CS1513")),
+        (String::new(), End::Refused("CS1525")),
+    ];
+    for (source, end) in &table {
+        check(source, end);
+    }
+}
+
+#[test]
+fn every_prefix_of_a_program_is_refused_or_compiled() {
+    let source = r#"@{ var o = JObject.Parse("{\"a\":[1,2]}"); foreach (var t in o["a"].Where(x => (int)x > 1))
+        { if (t is JValue v && v.Type == JTokenType.Integer) return $"{v,5:D3}|{o?["a"]?[0] ?? 1}"; }
+        switch (1) { case int n when n > 0: goto default; default: break; } try { throw new Exception("x"); }
+        catch (Exception e) when (e.Message == "x") { } finally { } return (1, b: "x").b + nameof(o) + @"v""" + 'c'; }"#;
+    for (i, _) in source.char_indices() {
+        let _ = gateway_expr::compile(&source[..i]);
+        let _ = gateway_expr::compile(&format!("{}}}", &source[..i]));
+    }
+}
