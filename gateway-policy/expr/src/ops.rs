@@ -84,20 +84,6 @@ macro_rules! int_ops {
                     _ => Err(mismatch()),
                 }
             }
-            #[allow(dead_code, reason = "not every width has every operator")]
-            pub(super) fn neg(a: Value) -> R {
-                match a {
-                    Value::$variant(a) => Ok(Value::$variant((0 as $t).wrapping_sub(a))),
-                    _ => Err(mismatch()),
-                }
-            }
-            #[allow(dead_code, reason = "not every width has every operator")]
-            pub(super) fn neg_checked(a: Value) -> R {
-                match a {
-                    Value::$variant(a) => (0 as $t).checked_sub(a).map(Value::$variant).ok_or_else(overflow),
-                    _ => Err(mismatch()),
-                }
-            }
             pub(super) fn binary(op: &str, checked: bool) -> Option<super::BinaryFn> {
                 Some(match (op, checked) {
                     ("+", false) => add,
@@ -237,10 +223,10 @@ pub(crate) fn binary(op: &str, num: Num, checked: bool) -> Option<BinaryFn> {
 /// `-` or `~` on a promoted operand.
 pub(crate) fn unary(op: &str, num: Num, checked: bool) -> Option<UnaryFn> {
     Some(match (op, num, checked) {
-        ("-", Num::Int, false) => int::neg,
-        ("-", Num::Int, true) => int::neg_checked,
-        ("-", Num::Long, false) => long::neg,
-        ("-", Num::Long, true) => long::neg_checked,
+        ("-", Num::Int, false) => negate_int,
+        ("-", Num::Int, true) => negate_int_checked,
+        ("-", Num::Long, false) => negate_long,
+        ("-", Num::Long, true) => negate_long_checked,
         ("-", Num::Float, _) => float::neg,
         ("-", Num::Double, _) => double::neg,
         ("-", Num::Decimal, _) => decimal::neg,
@@ -494,4 +480,29 @@ pub(crate) fn enum_not(a: Value) -> R {
         Value::Enum(d, v) => Ok(Value::Enum(d, !v)),
         _ => Err(mismatch()),
     }
+}
+
+/// Unary minus of the two widths that have one of their own.
+macro_rules! negation {
+    ($($wrapping:ident, $checked:ident, $variant:ident, $t:ty;)*) => {
+        $(
+            fn $wrapping(a: Value) -> R {
+                match a {
+                    Value::$variant(a) => Ok(Value::$variant((0 as $t).wrapping_sub(a))),
+                    _ => Err(mismatch()),
+                }
+            }
+            fn $checked(a: Value) -> R {
+                match a {
+                    Value::$variant(a) => (0 as $t).checked_sub(a).map(Value::$variant).ok_or_else(overflow),
+                    _ => Err(mismatch()),
+                }
+            }
+        )*
+    };
+}
+
+negation! {
+    negate_int, negate_int_checked, Int, i32;
+    negate_long, negate_long_checked, Long, i64;
 }

@@ -1,6 +1,5 @@
 //! Real expressions compile, or are refused as the real compiler refuses them: the shared corpus, read in place.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeMap, path::PathBuf};
 
