@@ -129,7 +129,10 @@ mod tests {
     use super::*;
     use crate::Secret;
 
-    fn named_value(json: &str) -> (Option<(Arc<str>, Arc<str>, bool)>, Vec<Problem>) {
+    /// Display name, value, and whether it is a secret.
+    type Shown = (Arc<str>, Arc<str>, bool);
+
+    fn named_value(json: &str) -> (Option<Shown>, Vec<Problem>) {
         let mut problems = Vec::new();
         let node = crate::doc::read("n.json", json.as_bytes(), &mut problems).unwrap();
         let entity = Entity {
