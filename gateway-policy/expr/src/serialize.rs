@@ -239,7 +239,7 @@ pub(crate) fn from_token(vm: &mut Vm<'_>, t: &Token, ty: &Type, today: DateTime)
             if t.scalar().is_some_and(|s| s.is_null()) {
                 return Ok(Value::Null);
             }
-            return Err(cannot(t, ty));
+            return Err(Error::cast(t.type_name(), &ty.net_name()).into());
         }
     }
     if ty.is_object() {

@@ -245,6 +245,11 @@ impl Value {
         )
     }
 
+    /// Items at hand where .NET gives a lazy sequence.
+    pub(crate) fn sequence(element: Type, items: Vec<Value>) -> Self {
+        Value::object(Type::enumerable(element), Data::List(RefCell::new(items.into())))
+    }
+
     pub(crate) fn strings<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
         Value::array(Type::STRING, items.into_iter().map(Value::string).collect())
     }

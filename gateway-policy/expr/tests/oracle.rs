@@ -10,9 +10,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value as Json;
 
-/// Rows of probes.jsonl and corpus.jsonl that must agree. Raise it as agreement grows.
-const PROBES: usize = 334;
-const CORPUS: usize = 1549;
+/// Rows that differ on purpose or by nature: a piece of the expression, and why.
+const MEANT: &[(&str, &str)] = &[
+    (
+        "certificate.VerifyNoRevocation()",
+        "the oracle calls every certificate verified, an empty one too; here its members fail",
+    ),
+    (
+        "new Random().Next(0, availableBackends.Count)",
+        "an unseeded random number: the recorded one was drawn once",
+    ),
+];
 
 fn rows(name: &str) -> Option<Vec<Json>> {
     let path: PathBuf = [
@@ -59,9 +67,9 @@ fn agrees(got: &Json, want: &Json) -> bool {
         .all(|k| got.get(k) == want.get(k))
 }
 
-fn check(name: &str, floor: usize) {
+fn check(name: &str) {
     let Some(rows) = rows(name) else { return };
-    let mut agreed = 0;
+    let (mut agreed, mut meant) = (0, 0);
     let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let only = std::env::var("ONLY").ok();
     for row in &rows {
@@ -70,6 +78,10 @@ fn check(name: &str, floor: usize) {
         let want = &row["result"];
         if agrees(&got, want) {
             agreed += 1;
+            continue;
+        }
+        if MEANT.iter().any(|(piece, _)| source.contains(piece)) {
+            meant += 1;
             continue;
         }
         let cause = match got.get("message").and_then(Json::as_str) {
@@ -96,16 +108,23 @@ fn check(name: &str, floor: usize) {
             examples[0].chars().take(700).collect::<String>()
         );
     }
-    println!("{name}: {agreed} of {} agree", rows.len());
-    assert!(agreed >= floor, "{name}: {agreed} agree, {floor} did before");
+    println!(
+        "{name}: {agreed} of {} agree, {meant} differ on purpose",
+        rows.len()
+    );
+    assert_eq!(
+        agreed + meant,
+        rows.len(),
+        "{name}: rows differ that did not before"
+    );
 }
 
 #[test]
 fn probes_agree_with_the_real_compiler() {
-    check("probes.jsonl", PROBES);
+    check("probes.jsonl");
 }
 
 #[test]
 fn corpus_agrees_with_the_real_compiler() {
-    check("corpus.jsonl", CORPUS);
+    check("corpus.jsonl");
 }

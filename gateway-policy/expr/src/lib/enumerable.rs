@@ -183,9 +183,7 @@ fn select(c: &mut Call<'_, '_>) -> Eval {
 
 fn is_ilist(v: &Value) -> bool {
     match v {
-        Value::Object(o) => {
-            matches!(&o.data, Data::Sequence(s) if s.type_name().is_some_and(|n| n.contains("+CastIListIterator")))
-        }
+        Value::Object(o) => types::element_of(&o.ty, types::ILIST_T).is_some(),
         Value::Json(t) => t.token_type() == gateway_dotnet::json::TokenType::Array,
         _ => false,
     }

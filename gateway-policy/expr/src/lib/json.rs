@@ -63,7 +63,7 @@ fn opt_json(c: &Call<'_, '_>, i: usize) -> Option<Token> {
 /// Tokens as an `IEnumerable<JToken>`.
 fn tokens(list: Vec<Token>) -> Eval {
     Ok(Value::object(
-        Type::generic(types::LIST, [Type::Def(types::JTOKEN)]),
+        Type::enumerable(Type::Def(types::JTOKEN)),
         Data::List(std::cell::RefCell::new(
             list.into_iter().map(Value::Json).collect::<Vec<_>>().into(),
         )),
@@ -290,7 +290,7 @@ fn extension_values(c: &mut Call<'_, '_>) -> Eval {
             }
         }
     }
-    Ok(Value::list(ty, out))
+    Ok(Value::sequence(ty, out))
 }
 
 fn children_values(c: &mut Call<'_, '_>) -> Eval {
@@ -300,7 +300,7 @@ fn children_values(c: &mut Call<'_, '_>) -> Eval {
     for child in t.children() {
         out.push(convert_to(c, Some(child), &ty)?);
     }
-    Ok(Value::list(ty, out))
+    Ok(Value::sequence(ty, out))
 }
 
 // ---- tree walking
@@ -406,7 +406,7 @@ fn children_of(c: &mut Call<'_, '_>) -> Eval {
         .map(Value::Json)
         .filter(|v| cast::is(v, &ty))
         .collect();
-    Ok(Value::list(ty, list))
+    Ok(Value::sequence(ty, list))
 }
 
 // ---- building
@@ -598,7 +598,7 @@ fn contains_key(c: &mut Call<'_, '_>) -> Eval {
 
 fn properties(c: &mut Call<'_, '_>) -> Eval {
     let list = c.json(0)?.children().into_iter().map(Value::Json).collect();
-    Ok(Value::list(Type::Def(types::JPROPERTY), list))
+    Ok(Value::sequence(Type::Def(types::JPROPERTY), list))
 }
 
 fn merge(c: &mut Call<'_, '_>) -> Eval {

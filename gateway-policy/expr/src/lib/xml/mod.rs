@@ -100,7 +100,7 @@ fn opt_string(text: Option<String>) -> Eval {
 }
 
 fn nodes_of(def: DefId, nodes: Vec<Node>) -> Eval {
-    Ok(Value::list(
+    Ok(Value::sequence(
         Type::Def(def),
         nodes.into_iter().map(node_value).collect(),
     ))
@@ -112,7 +112,7 @@ fn elements_of(nodes: Vec<Node>) -> Eval {
 
 fn attributes_of(attributes: Vec<Attribute>) -> Eval {
     let items = attributes.into_iter().map(attribute_value).collect();
-    Ok(Value::list(Type::Def(types::XATTRIBUTE), items))
+    Ok(Value::sequence(Type::Def(types::XATTRIBUTE), items))
 }
 
 fn as_node(value: &Value) -> Option<Node> {
