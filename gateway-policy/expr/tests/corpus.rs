@@ -1,6 +1,5 @@
 //! Real expressions compile, or are refused as the real compiler refuses them: the shared corpus, read in place.
 
-
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value as Json;
