@@ -200,7 +200,7 @@ pub static TABLE: &[Setting] = &[
     // Bounds
     row("limits.connections", &[], Some("65536"), "1 to 4000000", Own, Yes, "client connections open at once", set!(limits.connections = |v| number(v, 1, 4_000_000))),
     row("limits.request.header.bytes", &[], Some("64KiB"), "size", Own, Yes, "header section of a request", set!(limits.header_bytes = small_bytes)),
-    row("limits.request.header.count", &[], Some("128"), "1 to 1024", Own, Yes, "header fields of a request", set!(limits.header_count = |v| number(v, 1, 1024))),
+    row("limits.request.header.count", &[], Some("100"), "1 to 1024", Own, Yes, "header fields of a request; above 100 each request costs an allocation more", set!(limits.header_count = |v| number(v, 1, 1024))),
     row("limits.request.header.timeout", &[], Some("15s"), "time span", Own, Yes, "time to send a header section", set!(limits.header_timeout = positive)),
     row("limits.idle.timeout", &[], Some("240s"), "time span", Own, Yes, "kept-alive client connection without request", set!(limits.idle_timeout = positive)),
     row("limits.tls.handshake.timeout", &[], Some("10s"), "time span", Own, Yes, "time for a TLS handshake", set!(limits.handshake_timeout = positive)),
