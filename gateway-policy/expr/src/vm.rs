@@ -73,7 +73,7 @@ impl<'v> Vm<'v> {
         Vm {
             context,
             world,
-            stack: Vec::with_capacity(16),
+            stack: Vec::new(),
             base: 0,
             steps: limits.steps,
             memory: limits.memory,
