@@ -337,6 +337,7 @@ fn contoso(context: &mut Context) {
         section: Some(text("inbound")),
         path: Some(text("choose[3]/when[2]")),
         policy_id: Some(text("p1")),
+        http_error_code: 401,
     }));
 }
 

@@ -249,6 +249,8 @@ pub struct LastError {
     pub section: Option<Arc<str>>,
     pub path: Option<Arc<str>>,
     pub policy_id: Option<Arc<str>>,
+    /// Status that the failure leads to; `HttpErrorCode`, a member the documentation does not list.
+    pub http_error_code: u16,
 }
 
 /// `context.Variables`: few, so a list beats a map.

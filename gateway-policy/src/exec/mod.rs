@@ -525,6 +525,7 @@ impl Execution {
     fn raise_from(&mut self, site: Option<&Site>, failure: Failure) {
         let mut error = failure.last_error();
         error.section = Some(self.at.section.name().into());
+        error.http_error_code = failure.status(self.statuses).as_u16();
         if let Some(site) = site {
             if error.source.is_empty() {
                 error.source = site.policy.into();

@@ -352,7 +352,10 @@ pub(crate) const TYPES: &[Decl] = &[
                 "string PolicyId",
                 |c| entity!(c, last_error, e => opt(e.policy_id.as_deref())),
             ),
-            Get("int HttpErrorCode", |_| Ok(Value::Int(401))),
+            Get(
+                "int HttpErrorCode",
+                |c| entity!(c, last_error, e => Ok(Value::Int(i32::from(e.http_error_code)))),
+            ),
         ],
     ),
     all(
