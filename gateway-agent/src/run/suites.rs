@@ -60,7 +60,19 @@ fn select(
             what: "supported",
         });
     }
+    provider.cipher_suites.sort_by_key(|suite| rank(suite, names));
     Ok(Arc::new(provider))
+}
+
+/// How early a suite is preferred: as the setting lists it. Without a list AES-128 comes first: its
+/// handshake hashes with SHA-256, which processors do in hardware, where SHA-384 took a sixth of the CPU of
+/// a handshake.
+fn rank(suite: &SupportedCipherSuite, names: &[Arc<str>]) -> usize {
+    if let Some(at) = names.iter().position(|name| is_named(suite, name)) {
+        return at;
+    }
+    let name = suite.suite().as_str().unwrap_or_default();
+    usize::from(!name.contains("AES_128"))
 }
 
 /// The registry's name (IANA); the library writes `TLS13_…` for those of TLS 1.3.
@@ -117,6 +129,20 @@ mod tests {
         );
         check(true, true, &["TLS_RSA_WITH_AES_128_CBC_SHA"], None);
         check(true, false, &["TLS_AES_128_GCM_SHA256"], None);
+    }
+
+    #[test]
+    fn the_list_is_the_preference() {
+        let mut settings = Settings::default();
+        let first = |settings: &Settings| server(settings).unwrap().cipher_suites[0];
+        assert!(is_named(&first(&settings), "TLS_AES_128_GCM_SHA256"));
+        for order in [
+            ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"],
+            ["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_256_GCM_SHA384"],
+        ] {
+            settings.server.ciphers = names(&order);
+            assert!(is_named(&first(&settings), order[0]), "{order:?}");
+        }
     }
 
     #[test]

@@ -153,6 +153,8 @@ fn build(
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::clone(ticketer);
         config.send_tls13_tickets = 1;
+        // The order of the provider's suites is the operator's (see `run::suites`), not the client's.
+        config.ignore_client_order = true;
         Ok::<_, rustls::Error>(config)
     };
     let tcp = config(
