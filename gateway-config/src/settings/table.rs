@@ -139,10 +139,10 @@ pub static TABLE: &[Setting] = &[
     row("net.server.http.forwarded.proto.enabled", &[], Some("false"), "true, false", Official, Yes, "use `X-Forwarded-Proto` as the scheme that APIs are matched by", set!(server.forwarded_proto = boolean)),
     row("net.server.tls.certificate.path", &[], None, "path", Seed, Yes, "PEM file with the certificate chain shown when no host name matches", set!(server.certificate_path = opt)),
     row("net.server.tls.privateKey.path", &[], None, "path", Seed, Yes, "PEM file with its private key", set!(server.key_path = opt)),
-    row("net.server.tls.ciphers.allowed-suites", &[], None, "list of suite names", Official, Yes, "TLS suites for clients; unset: all that are safe", set!(server.ciphers = items)),
+    row("net.server.tls.ciphers.allowed-suites", &[], None, "list of suite names", Official, Yes, "TLS suites for clients, the preferred first; unset: all that are safe, AES-128 first", set!(server.ciphers = items)),
     row("net.server.tls.unknown-name", &[], Some("self-signed"), "self-signed, refuse", Own, Yes, "what a client sees that asks for a name without certificate", set!(server.refuse_unknown_names = unknown_name)),
     // Backend side
-    row("net.client.tls.ciphers.allowed-suites", &[], None, "list of suite names", Official, Yes, "TLS suites towards backends; unset: all that are safe", set!(client.ciphers = items)),
+    row("net.client.tls.ciphers.allowed-suites", &[], None, "list of suite names", Official, Yes, "TLS suites towards backends, the preferred first; unset: all that are safe, AES-128 first", set!(client.ciphers = items)),
     row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls13", &[], Some("true"), "true, false", Official, Yes, "TLS 1.3 towards backends", set!(client.tls13 = boolean)),
     row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls12", &[], Some("true"), "true, false", Official, Yes, "TLS 1.2 towards backends", set!(client.tls12 = boolean)),
     row("Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls11", &[], Some("false"), "true, false", Official, OLD_TLS, "TLS 1.1 towards backends", truth_only),

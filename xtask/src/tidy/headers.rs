@@ -5,9 +5,6 @@ use anyhow::Result;
 
 /// Above this a file is several files; the house's usual size is 100 to 350 lines.
 const LINES_MAX: usize = 1000;
-/// Folders whose files are tables, one entry a member of a .NET type: a type cut in two is harder to compare with
-/// its documentation than a long file is to read. The bound keeps them from taking in a second family.
-const TABLES: &[(&str, usize)] = &[("gateway-policy/expr/src/lib/", 1700)];
 /// Names that say nothing about what is inside.
 const DRAWERS: &[&str] = &["utils", "util", "helpers", "misc", "common"];
 
@@ -22,15 +19,11 @@ pub(super) fn find(tree: &Tree) -> Result<Vec<Finding>> {
             ));
         }
         let count = text.lines().count();
-        let most = TABLES
-            .iter()
-            .find(|(folder, _)| path.starts_with(folder))
-            .map_or(LINES_MAX, |(_, most)| *most);
-        if count > most {
+        if count > LINES_MAX {
             found.push(finding(
                 path,
                 0,
-                format!("{count} lines, more than {most}: cut it along its subjects"),
+                format!("{count} lines, more than {LINES_MAX}: cut it along its subjects"),
             ));
         }
         let stem = path
