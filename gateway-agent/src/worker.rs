@@ -272,6 +272,9 @@ async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>) {
 async fn accept(worker: Rc<Worker>, listener: TcpListener, spec: Listener) {
     let mut watch = worker.node.drain.watch();
     let name = spec.address.to_string();
+    if let Err(error) = prepare(&listener) {
+        tracing::warn!(%error, address = %spec.address, "socket options not set; connections stay without keep-alive probes");
+    }
     let limit = worker.node.settings.limits.connections_per_worker;
     loop {
         if worker.connections.len() >= limit {
@@ -309,9 +312,6 @@ fn begin(worker: &Rc<Worker>, spec: &Listener, name: &str, stream: TcpStream, pe
     metrics.accepted.with_label_values(&[name]).inc();
     let account = gate.account(&stream);
     let active = metrics.active.with_label_values(&[name]);
-    if let Err(error) = prepare(&stream) {
-        tracing::debug!(%error, %peer, "socket options not set");
-    }
     let local = stream.local_addr().unwrap_or(spec.address);
     let alt_svc = (spec.tls && spec.http3)
         .then(|| h3::alt_svc(spec.address.port()))
@@ -327,13 +327,16 @@ fn begin(worker: &Rc<Worker>, spec: &Listener, name: &str, stream: TcpStream, pe
     });
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+/// Options of every accepted connection. Set on the listener, since Linux hands them down: five system calls
+/// less for each connection.
+fn prepare(listener: &TcpListener) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_IDLE)
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 /// A connection that broke between the kernel's handshake and `accept` is nobody's problem; anything else
@@ -354,4 +357,24 @@ async fn accept_failed(worker: &Worker, error: &io::Error) {
         .inc();
     tracing::warn!(%error, "accept failed; raise the limit of open files if this repeats");
     tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_connections_have_the_options_of_their_listener() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        prepare(&listener).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+        assert!(
+            !SockRef::from(&client).keepalive().unwrap(),
+            "the test sees a difference"
+        );
+    }
 }
