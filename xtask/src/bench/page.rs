@@ -92,7 +92,7 @@ fn aims(tables: &[Table]) -> String {
         .find(|table| table.title.starts_with("memory of an idle"));
     let idle = idle.and_then(|table| super::middle(table, SCOPED));
     let _ = writeln!(text, "| idle TLS connection | at most 24 KiB | {} |", shown(idle));
-    text + "\n## Figures\n\n"
+    text + "\nThe reasons stand in [where-the-time-goes.md](where-the-time-goes.md).\n\n## Figures\n\n"
 }
 
 fn shown(value: Option<f64>) -> String {
