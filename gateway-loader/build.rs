@@ -46,8 +46,12 @@ fn choose(out: &Path, workspace: &Path) -> Result<Result<PathBuf, String>, Box<d
     for source in fingerprint::SOURCES {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }
-    let Some(target) = fingerprint::target_directory(out) else {
-        return Ok(Err("the target directory was not found".to_owned()));
+    let triple = env::var("TARGET")?;
+    let Some(target) = target_directory(out, &triple) else {
+        return Ok(Err(format!(
+            "no target directory was found above {}",
+            out.display()
+        )));
     };
     let object = target.join(fingerprint::OBJECT);
     if let Some(directory) = object.parent() {
@@ -65,4 +69,22 @@ fn choose(out: &Path, workspace: &Path) -> Result<Result<PathBuf, String>, Box<d
         ));
     }
     Ok(Ok(object))
+}
+
+/// The cargo target directory of a build script whose output directory is `out`, for the triple `triple`.
+///
+/// The place is read off cargo's layout, `<target>/[<triple>/]<profile>/build/<package>/out`. The tag file at the root of
+/// a target directory is no proof: cargo writes it only when it makes the directory itself, and whatever put something
+/// below `target/` first leaves a directory without one.
+fn target_directory(out: &Path, triple: &str) -> Option<PathBuf> {
+    let build = out
+        .ancestors()
+        .find(|directory| directory.file_name().is_some_and(|name| name == "build"))?;
+    let above = build.parent()?.parent()?;
+    let root = if above.file_name().is_some_and(|name| name == triple) {
+        above.parent()?
+    } else {
+        above
+    };
+    Some(root.to_owned())
 }

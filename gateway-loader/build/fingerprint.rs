@@ -54,11 +54,3 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     }
     Ok(())
 }
-
-/// The cargo target directory that holds `inside`, found by the tag file cargo puts at its root.
-pub(crate) fn target_directory(inside: &Path) -> Option<PathBuf> {
-    inside
-        .ancestors()
-        .find(|directory| directory.join("CACHEDIR.TAG").is_file())
-        .map(Path::to_owned)
-}

@@ -114,7 +114,7 @@ fn install_packages(missing: &[&str]) -> Result<()> {
 /// installs it), when it does not compile, or when the object has a panicking path.
 pub(crate) fn build() -> Result<PathBuf> {
     let workspace = root();
-    let target = target_directory(&workspace)?;
+    let target = target_directory()?;
     let object = target.join(fingerprint::OBJECT);
     let sources = fingerprint::of_sources(&workspace).context("reading the sources of the kernel object")?;
     if object.is_file()
@@ -272,10 +272,24 @@ fn find_linker() -> Option<PathBuf> {
     })
 }
 
-/// The target directory this program was built in, where the loader's build script looks too.
-fn target_directory(workspace: &Path) -> Result<PathBuf> {
-    let own = std::env::current_exe().context("finding the target directory")?;
-    Ok(fingerprint::target_directory(&own).unwrap_or_else(|| workspace.join("target")))
+/// The target directory cargo uses for the workspace, where the loader's build script looks too.
+fn target_directory() -> Result<PathBuf> {
+    let output = cargo()
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .output()
+        .context("cannot run cargo metadata")?;
+    ensure!(
+        output.status.success(),
+        "cargo metadata ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")?;
+    let directory = metadata["target_directory"].as_str();
+    Ok(directory
+        .context("cargo metadata names no target directory")?
+        .into())
 }
 
 #[cfg(test)]
