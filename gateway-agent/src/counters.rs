@@ -71,6 +71,20 @@ impl Counters {
         self.count_at(count, Instant::now(), SystemTime::now())
     }
 
+    /// Adds to a counter whatever its limit says.
+    pub fn charge(&self, count: &Count) -> Counted {
+        let without_limit = Count {
+            limit: u64::MAX,
+            ..count.clone()
+        };
+        let counted = self.count(&without_limit);
+        Counted {
+            allowed: true,
+            remaining: count.limit.saturating_sub(u64::MAX - counted.remaining),
+            retry_after: Duration::ZERO,
+        }
+    }
+
     fn count_at(&self, count: &Count, now: Instant, wall: SystemTime) -> Counted {
         let at = self.hasher.hash_one(&*count.key) as usize % SHARDS;
         // A poisoned shard is whole: nothing below can panic between two related changes.
@@ -197,7 +211,7 @@ fn sliding_wait(steps: &VecDeque<(Instant, u64)>, total: u64, count: &Count, now
 }
 
 fn remember(steps: &mut VecDeque<(Instant, u64)>, count: &Count, now: Instant) {
-    // Below the bound every call keeps its own moment. Above it a step stands under the moment of its end:
+    // Below the bound every call keeps its own moment. A charge has no limit to tell how many there will be. Above it a step stands under the moment of its end:
     // its calls leave the window late, never early.
     let step = match count.limit > EXACT_CALLS as u64 {
         true => count.period / EXACT_CALLS as u32,
@@ -296,6 +310,34 @@ mod tests {
             ..sliding("k", 1, 10)
         };
         check(&look, &[(0, true, 1, 0), (0, true, 1, 0)]);
+    }
+
+    #[test]
+    fn a_charge_goes_over_the_limit_and_refuses_what_follows() {
+        for window in [
+            Window::Sliding,
+            Window::Fixed {
+                first_period_start: 0,
+            },
+        ] {
+            let counters = Counters::new(10);
+            let count = Count {
+                window,
+                increment: 7,
+                ..sliding("k", 5, 3_600)
+            };
+            let counted = counters.charge(&count);
+            assert!(counted.allowed && counted.remaining == 0, "{counted:?}");
+            let look = Count {
+                increment: 0,
+                ..count
+            };
+            let counted = counters.count(&look);
+            assert!(
+                !counted.allowed && counted.retry_after > Duration::ZERO,
+                "{counted:?}"
+            );
+        }
     }
 
     #[test]

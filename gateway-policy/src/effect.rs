@@ -46,6 +46,9 @@ pub enum Effect {
     Send(Box<OutgoingRequest>),
     /// Count calls against a limit. Answered by [`Outcome::Counted`].
     Count(Box<Count>),
+    /// Add to a counter what was used already, whatever its limit says: what is over it refuses the calls
+    /// that follow. Answered by [`Outcome::Counted`].
+    Charge(Box<Count>),
     /// Wait (`retry` intervals). Answered by [`Outcome::Elapsed`].
     Delay(Duration),
     /// Find the backend entity of this id (`set-backend-service backend-id`). Answered by
@@ -124,6 +127,30 @@ pub struct Forward {
     pub buffer_request_body: bool,
     /// Gather the response in 8 KiB pieces (default) or pass each chunk on at once.
     pub buffer_response: bool,
+    /// What is shown when the backend asks for a client certificate; it wins over the backend entity's.
+    pub certificate: Option<ClientCertificate>,
+}
+
+/// `authentication-certificate`: a certificate with its private key.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// A certificate entity.
+    Id(Arc<str>),
+    /// The certificate entity with this thumbprint: SHA-1 of the DER form, hex.
+    Thumbprint(Arc<str>),
+    /// PFX bytes of the policy's own, and their password.
+    Pfx(Bytes, Arc<str>),
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "certificate {id}"),
+            Self::Thumbprint(thumbprint) => write!(f, "certificate with thumbprint {thumbprint}"),
+            // Keys do not belong into logs.
+            Self::Pfx(..) => f.write_str("certificate of the policy's own"),
+        }
+    }
 }
 
 /// `forward-request http-version`
@@ -149,6 +176,8 @@ pub struct OutgoingRequest {
     pub timeout: Duration,
     /// Do not wait for the answer; the outcome is `Elapsed`, at once.
     pub one_way: bool,
+    /// What is shown when the server asks for a client certificate.
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// One check-and-increment of a rate limit or quota counter.
@@ -162,8 +191,19 @@ pub struct Count {
     pub period: Duration,
     /// Sliding (rate limits) or fixed (quotas).
     pub window: Window,
-    /// By how much; 0 only looks.
+    /// By how much; 0 only looks whether one more would be allowed.
     pub increment: u64,
+}
+
+impl Count {
+    /// A look after this exchange was counted already: it is allowed unless the counter is over its limit.
+    #[must_use]
+    pub(crate) fn counted_already(mut self) -> Self {
+        // A look asks for one more, and the one more is in the counter.
+        self.limit = self.limit.saturating_add(1);
+        self.increment = 0;
+        self
+    }
 }
 
 /// How a counter forgets.
@@ -254,6 +294,8 @@ pub struct TokenRequest {
     pub resource: Arc<str>,
     /// A user-assigned identity; `None`: the system-assigned one.
     pub client_id: Option<Arc<str>>,
+    /// `authentication-provider="WorkloadIdentity"`: only the pod's federated token will do.
+    pub workload_identity: bool,
 }
 
 /// A place inside a `limit-concurrency` section. Dropping it gives the place back, also when the

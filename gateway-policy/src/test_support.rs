@@ -10,7 +10,7 @@ use crate::{
     context::{
         Api, Backend, Body, Context, Deployment, Operation, Request, Response, Subscription, Url, Variables,
     },
-    effect::{CacheAction, Counted, Example, Permit, SelectedBackend},
+    effect::{CacheAction, ClientCertificate, Counted, Example, Permit, SelectedBackend},
     exec::Execution,
     failure::Failure,
     jose::{Key, KeySet, OpenIdConfiguration},
@@ -307,6 +307,7 @@ fn tell_effect(effect: &Effect, now: &Context) -> String {
             }
             tell_headers(&mut out, &now.request.headers);
             tell_body(&mut out, &now.request.body);
+            tell_certificate(&mut out, forward.certificate.as_ref());
             out
         }
         Effect::Send(request) => {
@@ -316,11 +317,17 @@ fn tell_effect(effect: &Effect, now: &Context) -> String {
             if !request.body.is_empty() {
                 write!(out, " '{}'", String::from_utf8_lossy(&request.body)).unwrap();
             }
+            tell_certificate(&mut out, request.certificate.as_ref());
             out
         }
-        Effect::Count(count) => {
+        Effect::Count(count) | Effect::Charge(count) => {
+            let kind = if matches!(effect, Effect::Count(_)) {
+                "count"
+            } else {
+                "charge"
+            };
             format!(
-                "count {} {}/{}s +{}",
+                "{kind} {} {}/{}s +{}",
                 count.key,
                 count.limit,
                 count.period.as_secs(),
@@ -354,6 +361,12 @@ fn tell_effect(effect: &Effect, now: &Context) -> String {
         Effect::OpenId { url, refresh } => format!("{} {url}", if *refresh { "refresh" } else { "openid" }),
         Effect::Token(request) => format!("token {}", request.resource),
         Effect::Enter { key, max_count } => format!("enter {key} {max_count}"),
+    }
+}
+
+fn tell_certificate(out: &mut String, certificate: Option<&ClientCertificate>) {
+    if let Some(certificate) = certificate {
+        write!(out, " with {certificate:?}").unwrap();
     }
 }
 

@@ -84,6 +84,7 @@ impl Exchange {
             },
             Effect::Send(request) => self.send(*request, ledger).await,
             Effect::Count(count) => Outcome::Counted(self.worker.node.counters.count(&count)),
+            Effect::Charge(count) => Outcome::Counted(self.worker.node.counters.charge(&count)),
             Effect::Delay(time) => {
                 tokio::time::sleep(time).await;
                 Outcome::Elapsed

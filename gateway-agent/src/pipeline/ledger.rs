@@ -6,7 +6,7 @@
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
 use gateway_config::snapshot::ApiEntry;
-use gateway_policy::{Context, Execution, Failure, failure::BackendStatuses};
+use gateway_policy::{Context, Execution, Failure, effect::Count, failure::BackendStatuses};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
@@ -44,6 +44,8 @@ struct Page {
     backend_begun: Option<Instant>,
     /// Backend time of calls that are over.
     backend: Option<Duration>,
+    /// Quotas that get the bytes of both bodies.
+    bandwidth: Vec<Count>,
     /// `None` when nobody wants records.
     record: Option<Box<RequestRecord>>,
 }
@@ -76,6 +78,7 @@ impl Ledger {
             status: None,
             backend_begun: None,
             backend: None,
+            bandwidth: Vec::new(),
             record,
         };
         Self {
@@ -148,8 +151,9 @@ impl Ledger {
     }
 
     /// The policies have run.
-    pub(super) fn ran(&mut self, execution: &Execution) {
+    pub(super) fn ran(&mut self, execution: &mut Execution) {
         let Some(page) = self.page() else { return };
+        page.bandwidth = execution.drain_bandwidth();
         if let Some(failure) = execution.failure() {
             page.worker
                 .node
@@ -280,6 +284,10 @@ impl Finish for Page {
             received,
             sent,
         });
+        for mut count in self.bandwidth.drain(..) {
+            count.increment = received.saturating_add(sent);
+            self.worker.node.counters.charge(&count);
+        }
         let Some(mut record) = self.record.take() else {
             return;
         };

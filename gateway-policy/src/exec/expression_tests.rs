@@ -180,7 +180,7 @@ fn counts_that_read_the_response_happen_at_the_end() {
         "inbound",
         text,
         &["allowed 5", "200", "allowed 4"],
-        &format!("{key} +0; forward; {key} +1; 200"),
+        &format!("{key} +0; forward; charge rate-limit-by-key:203.0.113.7 5/60s +1; 200"),
     );
     check(
         "inbound",

@@ -21,7 +21,7 @@ pub(crate) use run::{Exchange, Run};
 
 use crate::{
     context::{Body, Response},
-    effect::{Effect, Message, Outcome, Permit, Step},
+    effect::{Count, Effect, Message, Outcome, Permit, Step},
     failure::{BackendStatuses, Failure},
     policies::{Flow, retry},
     program::{Instruction, Op, Program, ScopeDoc, Site},
@@ -212,6 +212,12 @@ impl Execution {
     /// Takes the notes gathered so far.
     pub fn drain_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.exchange.notes)
+    }
+
+    /// Takes the bandwidth quotas of the exchange: to be charged (see [`Effect::Charge`]) with the bytes of
+    /// request and response once the last one is sent.
+    pub fn drain_bandwidth(&mut self) -> Vec<Count> {
+        std::mem::take(&mut self.exchange.bandwidth)
     }
 
     /// The trace so far; empty unless `context.tracing`.

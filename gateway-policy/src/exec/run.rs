@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::Execution;
 use crate::{
     context::{Body, Response, Url},
+    effect::{ClientCertificate, Count},
     failure::Failure,
     program::{Instruction, Program, ScopeDoc, Site},
     scope::{Scope, Section},
@@ -29,6 +30,12 @@ pub(crate) struct Exchange {
     pub(crate) cache_entry: Option<Box<crate::policies::cache_response::Entry>>,
     /// What discovery documents said to the running policy.
     pub(crate) discovered: crate::policies::validate_jwt::Discovered,
+    /// Shown when the backend asks for a client certificate.
+    pub(crate) certificate: Option<ClientCertificate>,
+    /// Counters by key that count this exchange already.
+    pub(crate) counted: Vec<Arc<str>>,
+    /// Counters that get the bytes of both messages when the exchange is over.
+    pub(crate) bandwidth: Vec<Count>,
     /// Least remaining calls of the rate limits so far.
     pub(crate) calls_left: Option<u64>,
     /// How far a policy that counts several times at the end has come.
@@ -116,6 +123,17 @@ impl Run<'_> {
             pc: self.pc,
         };
         self.exchange.deferred.push(deferred);
+    }
+
+    /// Marks the counter as one that counts this exchange; false when it does already. Equal keys count a
+    /// request once, however many policies name them.
+    pub(crate) fn counts_first(&mut self, key: &Arc<str>) -> bool {
+        let counted = &mut self.exchange.counted;
+        let first = !counted.contains(key);
+        if first {
+            counted.push(Arc::clone(key));
+        }
+        first
     }
 
     /// Sets a variable.

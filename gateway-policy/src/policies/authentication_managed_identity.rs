@@ -13,12 +13,12 @@ use super::{
     def::{ElementDef, attr},
 };
 use crate::{
-    compile::{Compiler, Node},
+    compile::{Compiler, Finding, Node},
     effect::{Effect, Outcome, TokenRequest},
     exec::Run,
     failure::Failure,
     scope::{Scopes, Sections},
-    setting::{Setting, optional},
+    setting::{Setting, keywords, optional},
 };
 
 /// Also a child of `send-request`.
@@ -40,6 +40,12 @@ pub(crate) static ELEMENT: ElementDef = ElementDef::new(
         "Variable for the token, instead of the header.",
     ),
     attr("ignore-error", "Go on without a token when there is none.").default("false"),
+    attr(
+        "authentication-provider",
+        "Where the token comes from; `WorkloadIdentity`: only the pod's federated token, without `client-id`.",
+    )
+    .default("ManagedIdentity")
+    .words(Provider::WORDS),
 ]);
 
 pub(crate) static DEF: PolicyDef = PolicyDef {
@@ -51,6 +57,11 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     example: r#"<authentication-managed-identity resource="https://vault.azure.net" output-token-variable-name="token" />"#,
     build,
 };
+
+keywords! {
+    /// `authentication-provider`
+    Provider { ManagedIdentity = "ManagedIdentity", WorkloadIdentity = "WorkloadIdentity" }
+}
 
 fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let policy = ManagedIdentity::build(compiler, node)?;
@@ -64,6 +75,7 @@ pub(crate) struct ManagedIdentity {
     client_id: Option<Setting<Arc<str>>>,
     variable: Option<Arc<str>>,
     ignore_error: bool,
+    provider: Provider,
 }
 
 impl ManagedIdentity {
@@ -72,11 +84,19 @@ impl ManagedIdentity {
         let client_id = compiler.attribute(node, "client-id");
         let variable = compiler.literal(node, "output-token-variable-name");
         let ignore_error = compiler.literal(node, "ignore-error");
+        let provider = compiler.literal(node, "authentication-provider")?;
+        if provider == Provider::WorkloadIdentity && node.has("client-id") {
+            let message = "`client-id` cannot be chosen with `authentication-provider=\"WorkloadIdentity\"`";
+            let help = "the pod's service account says which identity it is; remove `client-id`";
+            compiler.report(Finding::on(node.element, "bad-value", message).help(help));
+            return None;
+        }
         Some(Self {
             resource: resource?,
             client_id,
             variable,
             ignore_error: ignore_error?,
+            provider,
         })
     }
 
@@ -87,6 +107,7 @@ impl ManagedIdentity {
         Ok(Effect::Token(Box::new(TokenRequest {
             resource,
             client_id: client_id.filter(|c| !c.is_empty()),
+            workload_identity: self.provider == Provider::WorkloadIdentity,
         })))
     }
 }
@@ -150,6 +171,11 @@ mod tests {
             &policy("ignore-error='true'"),
             &["refused"],
             "token https://r; forward; 200",
+        );
+        check_load(
+            "inbound",
+            &policy("authentication-provider='WorkloadIdentity' client-id='c'"),
+            "bad-value: `client-id` cannot be chosen with `authentication-provider=\"WorkloadIdentity\"`",
         );
         check_load(
             "inbound",

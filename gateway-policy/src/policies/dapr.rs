@@ -138,6 +138,7 @@ impl Call {
             body,
             timeout,
             one_way: false,
+            certificate: None,
         };
         Ok(Flow::Ask(Effect::Send(Box::new(request))))
     }

@@ -118,6 +118,7 @@ impl Policy for ForwardRequest {
             follow_redirects,
             buffer_request_body: self.buffer_request_body,
             buffer_response: self.buffer_response,
+            certificate: run.exchange.certificate.clone(),
         }))))
     }
 

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod authentication_basic;
+mod authentication_certificate;
 mod authentication_managed_identity;
 pub(crate) mod cache_response;
 mod cache_value;
@@ -157,6 +158,7 @@ pub static POLICIES: &[&PolicyDef] = &[
     &send_request::DEF,
     &send_request::ONE_WAY,
     &authentication_basic::DEF,
+    &authentication_certificate::DEF,
     &authentication_managed_identity::DEF,
     &cache_response::LOOKUP,
     &cache_response::STORE,
@@ -197,7 +199,6 @@ pub static NOT_ON_SELF_HOSTED: &[&str] = &[
 
 /// Policies that Azure API Management knows and this gateway does not have yet: they refuse their scope.
 pub static NOT_BUILT: &[&str] = &[
-    "authentication-certificate",
     "authentication-token",
     "authentication-token-store",
     "block",

@@ -201,7 +201,7 @@ fn build_rate_limit(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
 }
 
 /// The entity a child's limit is for; the id wins over the name.
-fn entity(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Entity> {
+pub(super) fn entity(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Entity> {
     if let Some(id) = compiler.literal(node, "id") {
         return Some(Entity::Id(id));
     }
@@ -228,7 +228,7 @@ struct Limit {
 }
 
 #[derive(Clone, Debug)]
-enum Entity {
+pub(super) enum Entity {
     Id(Arc<str>),
     Name(Arc<str>),
 }
@@ -242,11 +242,34 @@ impl Entity {
     }
 }
 
+/// What a limit of a product is for.
 #[derive(Debug)]
-enum Target {
+pub(super) enum Target {
     All,
     Api(Entity),
     Operation(Option<Entity>, Entity),
+}
+
+impl Target {
+    /// Its part of a counter's key; `None` when the request is for something else.
+    pub(super) fn part(&self, run: &Run<'_>) -> Option<String> {
+        let context = &run.context;
+        let (api_id, api_name) = context.api.as_deref().map_or(("", ""), |a| (&*a.id, &*a.name));
+        let (op_id, op_name) = context
+            .operation
+            .as_deref()
+            .map_or(("", ""), |o| (&*o.id, &*o.name));
+        match self {
+            Target::All => Some(String::new()),
+            Target::Api(api) if api.is(api_id, api_name) => Some(format!("/{api_id}")),
+            Target::Operation(api, operation)
+                if api.as_ref().is_none_or(|a| a.is(api_id, api_name)) && operation.is(op_id, op_name) =>
+            {
+                Some(format!("/{api_id}/{op_id}"))
+            }
+            Target::Api(_) | Target::Operation(..) => None,
+        }
+    }
 }
 
 impl Limit {
@@ -264,27 +287,15 @@ impl Limit {
     fn key(&self, run: &Run<'_>) -> Option<Arc<str>> {
         let context = &run.context;
         let subscription = &context.subscription.as_deref()?.id;
-        let (api_id, api_name) = context.api.as_deref().map_or(("", ""), |a| (&*a.id, &*a.name));
-        let (op_id, op_name) = context
-            .operation
-            .as_deref()
-            .map_or(("", ""), |o| (&*o.id, &*o.name));
+        let api = context.api.as_deref().map_or("", |a| &a.id);
+        let operation = context.operation.as_deref().map_or("", |o| &o.id);
         let scope = match run.scope {
             Scope::Global => String::from("global"),
             Scope::Product => format!("product:{}", context.product.as_deref().map_or("", |p| &p.id)),
-            Scope::Api => format!("api:{api_id}"),
-            Scope::Operation => format!("operation:{api_id}/{op_id}"),
+            Scope::Api => format!("api:{api}"),
+            Scope::Operation => format!("operation:{api}/{operation}"),
         };
-        let target = match &self.target {
-            Target::All => String::new(),
-            Target::Api(api) if api.is(api_id, api_name) => format!("/{api_id}"),
-            Target::Operation(api, operation)
-                if api.as_ref().is_none_or(|a| a.is(api_id, api_name)) && operation.is(op_id, op_name) =>
-            {
-                format!("/{api_id}/{op_id}")
-            }
-            Target::Api(_) | Target::Operation(..) => return None,
-        };
+        let target = self.target.part(run)?;
         Some(format!("rate-limit:{scope}{target}:{subscription}").into())
     }
 }
@@ -383,19 +394,30 @@ impl ByKey {
     }
 }
 
+/// The cursor of a policy whose key counts this exchange already.
+const COUNTED_ALREADY: usize = 1;
+
 impl Policy for ByKey {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
         let increment = if self.deferred { 0 } else { self.increment(run)? };
         if self.deferred {
             run.defer();
         }
-        Ok(Flow::Ask(Effect::Count(Box::new(self.count(run, increment)?))))
+        let mut count = self.count(run, increment)?;
+        if increment > 0 && !run.counts_first(&count.key) {
+            run.exchange.cursor = COUNTED_ALREADY;
+            count = count.counted_already();
+        }
+        Ok(Flow::Ask(Effect::Count(Box::new(count))))
     }
 
     fn resume(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
-        let Outcome::Counted(counted) = outcome else {
+        let Outcome::Counted(mut counted) = outcome else {
             return Err(run.unexpected(outcome));
         };
+        if run.exchange.cursor == COUNTED_ALREADY {
+            counted.remaining = counted.remaining.saturating_sub(1);
+        }
         let limit = self.calls.get(run)?.unsigned();
         self.reporting.report(run, "rate-limit-by-key", limit, counted)?;
         Ok(Flow::Next)
@@ -404,7 +426,13 @@ impl Policy for ByKey {
     fn finish(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
         match self.increment(run)? {
             0 => Ok(Flow::Next),
-            increment => Ok(Flow::Ask(Effect::Count(Box::new(self.count(run, increment)?)))),
+            increment => {
+                let count = self.count(run, increment)?;
+                Ok(match run.counts_first(&count.key) {
+                    true => Flow::Ask(Effect::Charge(Box::new(count))),
+                    false => Flow::Next,
+                })
+            }
         }
     }
 }

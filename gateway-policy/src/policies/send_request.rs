@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::{
     Flow, Policy, PolicyDef,
+    authentication_certificate::{self, CertificateSource},
     authentication_managed_identity::{self as managed_identity, ManagedIdentity},
     def::{AttributeDef, Child, Content, ElementDef, attr},
     set_body::{self, SetBody},
@@ -29,13 +30,6 @@ use crate::{
 };
 
 static SET_URL: ElementDef = ElementDef::new("set-url", "URL of the request.").content(Content::Text);
-static CERTIFICATE: ElementDef =
-    ElementDef::new("authentication-certificate", "Client certificate; not supported.").attributes(&[
-        attr("thumbprint", "").expression(),
-        attr("certificate-id", "").expression(),
-        attr("body", "").expression(),
-        attr("password", "").expression(),
-    ]);
 static PROXY: ElementDef = ElementDef::new("proxy", "HTTP proxy; not supported.").attributes(&[
     attr("url", "").expression(),
     attr("username", "").expression(),
@@ -56,7 +50,7 @@ static CHILDREN: &[Child] = &[
     Child::optional(&set_method::ELEMENT),
     Child::any(&set_header::ELEMENT),
     Child::optional(&set_body::ELEMENT),
-    Child::optional(&CERTIFICATE),
+    Child::optional(&authentication_certificate::ELEMENT),
     Child::optional(&managed_identity::ELEMENT),
     Child::optional(&PROXY),
 ];
@@ -161,6 +155,7 @@ struct Request {
     headers: Vec<SetHeader>,
     body: Option<SetBody>,
     identity: Option<ManagedIdentity>,
+    certificate: Option<CertificateSource>,
     timeout: Setting<Seconds>,
     timeout_ms: Option<Setting<Milliseconds>>,
 }
@@ -180,14 +175,15 @@ impl Request {
             .map(|n| ManagedIdentity::build(compiler, n));
         let timeout = compiler.attribute(node, "timeout");
         let timeout_ms = compiler.attribute(node, "timeout-ms");
-        for name in ["authentication-certificate", "proxy"] {
-            if let Some(child) = node.child(name) {
-                let message = format!(
-                    "`{name}` in `{}` is not supported by this gateway yet",
-                    node.element.name
-                );
-                compiler.report(Finding::on(child.element, "unsupported-policy", message).help("remove it"));
-            }
+        let certificate = node
+            .child("authentication-certificate")
+            .map(|n| CertificateSource::build(compiler, n));
+        if let Some(child) = node.child("proxy") {
+            let message = format!(
+                "`proxy` in `{}` is not supported by this gateway yet",
+                node.element.name
+            );
+            compiler.report(Finding::on(child.element, "unsupported-policy", message).help("remove it"));
         }
         let mode = mode?;
         if url.is_none() && !matches!(mode, Setting::Literal(Mode::Copy)) {
@@ -206,6 +202,7 @@ impl Request {
             headers: headers.into_iter().collect::<Option<_>>()?,
             body: body.map_or(Some(None), |b| b.map(Some))?,
             identity: identity.map_or(Some(None), |i| i.map(Some))?,
+            certificate: certificate.map_or(Some(None), |c| c.map(Some))?,
             timeout: timeout?,
             timeout_ms,
         })
@@ -287,6 +284,10 @@ impl Request {
                 value.map_err(|_| run.failure("The access token is not a header value."))?,
             );
         }
+        let certificate = match &self.certificate {
+            Some(source) => Some(source.certificate(run)?),
+            None => None,
+        };
         let timeout = match optional(self.timeout_ms.as_ref(), run)? {
             Some(ms) => Duration::from_millis(ms.unsigned()),
             None => Duration::from_secs(self.timeout.get(run)?.unsigned()),
@@ -301,6 +302,7 @@ impl Request {
             body,
             timeout,
             one_way,
+            certificate,
         })
     }
 }

@@ -198,6 +198,7 @@ impl Script {
             }
             Effect::Send(request) => self.send(&request),
             Effect::Count(count) => self.count(&count),
+            Effect::Charge(count) => self.charge(&count),
             Effect::Delay(time) => {
                 world.advance(time);
                 self.calls.push(json!({ "call": "delay", "ms": millis(time) }));
@@ -277,6 +278,21 @@ impl Script {
             allowed,
             remaining,
             retry_after,
+        })
+    }
+
+    fn charge(&mut self, count: &Count) -> Outcome {
+        let used = self.counters.entry(count.key.to_string()).or_default();
+        *used = used.saturating_add(count.increment);
+        let remaining = count.limit.saturating_sub(*used);
+        self.calls.push(json!({
+            "call": "charge", "key": &*count.key, "limit": count.limit, "periodMs": millis(count.period),
+            "increment": count.increment, "remaining": remaining,
+        }));
+        Outcome::Counted(Counted {
+            allowed: true,
+            remaining,
+            retry_after: Duration::ZERO,
         })
     }
 
