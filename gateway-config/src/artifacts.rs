@@ -103,20 +103,17 @@ pub(crate) struct Artifacts {
 
 /// Sorts a folder. Problems are added in path order.
 pub(crate) fn read(tree: &FileTree, problems: &mut Vec<Problem>) -> Artifacts {
-    let mut reader = Reader {
-        out: Artifacts::default(),
-        problems,
-        unknown: BTreeMap::new(),
-    };
-    for (path, bytes) in tree {
-        let file = File {
-            path: path.clone(),
-            bytes: Arc::clone(bytes),
-        };
-        let parts: Vec<&str> = path.split('/').collect();
-        reader.file(&parts, file);
-    }
+    let mut reader = Reader::new(problems);
+    reader.files(tree);
     reader.finish(tree)
+}
+
+/// The files of a folder that are not part of the artifact layout, in path order: a load leaves them alone.
+pub fn unread(tree: &FileTree) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut reader = Reader::new(&mut problems);
+    reader.files(tree);
+    reader.unread
 }
 
 struct Reader<'p> {
@@ -124,9 +121,30 @@ struct Reader<'p> {
     problems: &'p mut Vec<Problem>,
     /// Files that nothing claims, counted by folder, with one of them as example.
     unknown: BTreeMap<String, (usize, String)>,
+    unread: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'p> Reader<'p> {
+    fn new(problems: &'p mut Vec<Problem>) -> Self {
+        Self {
+            out: Artifacts::default(),
+            problems,
+            unknown: BTreeMap::new(),
+            unread: Vec::new(),
+        }
+    }
+
+    fn files(&mut self, tree: &FileTree) {
+        for (path, bytes) in tree {
+            let file = File {
+                path: path.clone(),
+                bytes: Arc::clone(bytes),
+            };
+            let parts: Vec<&str> = path.split('/').collect();
+            self.file(&parts, file);
+        }
+    }
+
     fn file(&mut self, parts: &[&str], file: File) {
         // Editors' and Git's own files are nobody's entities.
         if parts.iter().any(|p| p.starts_with('.')) {
@@ -408,6 +426,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, parts: &[&str], path: &str) {
+        self.unread.push(path.to_owned());
         let folder = if parts.len() > 1 {
             parts[..parts.len() - 1].join("/")
         } else {
@@ -424,6 +443,7 @@ impl Reader<'_> {
             mut out,
             problems,
             unknown,
+            unread: _,
         } = self;
         for (folder, (count, example)) in unknown.into_iter().filter(|(_, (count, _))| *count > 0) {
             let message = match (count, folder.as_str()) {

@@ -17,6 +17,7 @@ pub mod snapshot;
 mod spec;
 
 pub use access::Access;
+pub use artifacts::unread;
 pub use load::{Input, Loaded, Summary, load};
 pub use problem::{Problem, Severity};
 pub use routing::{Match, Preflight, Route};

@@ -165,7 +165,7 @@ fn options(args: &CheckArgs) -> CheckOptions {
     }
 }
 
-/// A whole artifact folder, as a node would load it.
+/// A whole artifact folder, as a node would load it; policy documents that are no part of the layout on their own.
 fn folder(root: &Path, args: &CheckArgs) -> Vec<DocumentReport> {
     let read = match tree::read(root, &Bounds::default()) {
         Ok(read) => read,
@@ -202,7 +202,32 @@ fn folder(root: &Path, args: &CheckArgs) -> Vec<DocumentReport> {
         ));
     }
     let overlay = overlay.as_ref().map(|(path, bytes)| (path.as_str(), bytes));
-    by_document(root, &read.files, overlay, &loaded.problems)
+    let unread = gateway_config::unread(&read.files);
+    let mut files = read.files.clone();
+    files.retain(|path, _| unread.binary_search(path).is_err());
+    let mut problems = loaded.problems;
+    if files.is_empty() {
+        // Nothing here is an artifact: what the load says about the layout helps nobody, but for the place where one is.
+        problems.retain(|p| p.severity == Weight::Fatal);
+    }
+    let (loose, other): (Vec<&String>, Vec<&String>) = unread.iter().partition(|path| {
+        path.to_ascii_lowercase().ends_with(".xml") && read.files.get(*path).is_some_and(|b| is_policy(b))
+    });
+    // What is checked on its own below is not left alone.
+    problems.retain(|p| p.code != "unknown-file" || other.contains(&&p.path));
+    let mut reports = by_document(root, &files, overlay, &problems);
+    reports.extend(loose.iter().map(|path| document(&root.join(path), args)));
+    if reports.is_empty() {
+        let message = "nothing to check here: no artifact layout and no policy documents (`*.xml`)";
+        reports.push(unreadable(&root.display().to_string(), message.to_owned()));
+    }
+    reports
+}
+
+/// A file that may be a policy document or a fragment, and not some other XML that lies in the same folder.
+fn is_policy(bytes: &[u8]) -> bool {
+    let has = |tag: &[u8]| bytes.windows(tag.len()).any(|window| window == tag);
+    has(b"<policies") || has(b"<fragment")
 }
 
 /// What stands for a value that is not known where a check runs.
@@ -402,6 +427,45 @@ mod tests {
             let report = document(&path, &args(&[&path]));
             assert_eq!((report.ok, report.diagnostics[0].code), (false, code));
         }
+    }
+
+    #[test]
+    fn documents_outside_the_layout_are_checked_on_their_own() {
+        let scratch = Scratch::new();
+        let check = || {
+            folder(scratch.path(), &args(&[scratch.path()]))
+                .into_iter()
+                .map(|report| {
+                    let code = report.diagnostics.first().map_or("", |d| d.code);
+                    let whole = Path::new(&report.path);
+                    let name = whole.strip_prefix(scratch.path()).unwrap_or(whole);
+                    (name.display().to_string(), report.ok, code)
+                })
+                .collect::<Vec<_>>()
+        };
+        let found = |name: &str, ok, code| (name.to_owned(), ok, code);
+        assert_eq!(
+            check(),
+            [found("", false, "unreadable")],
+            "an empty folder is no success"
+        );
+        scratch.write("pom.xml", "<project/>");
+        assert_eq!(
+            check(),
+            [found("", false, "unreadable")],
+            "other XML is no document"
+        );
+        scratch.write("a/good.xml", "<policies><inbound><base/></inbound></policies>");
+        scratch.write("a/Bad.XML", "<fragment><set-heder name=\"x\"/></fragment>");
+        let loose = [
+            found("a/Bad.XML", false, "unknown-element"),
+            found("a/good.xml", true, ""),
+        ];
+        assert_eq!(check(), loose);
+        scratch.write("policy.xml", "<policies><inbound><base/></inbound></policies>");
+        let all = check();
+        assert_eq!(all[0].0, "policy.xml");
+        assert_eq!(all[all.len() - 2..], loose, "beside a layout too");
     }
 
     #[test]
