@@ -17,8 +17,23 @@ use crate::{
 pub enum Step {
     /// It waits: perform the effect and resume with its outcome. Exactly one outcome per effect.
     Effect(Effect),
+    /// It waits inside a `wait`: start these beside what is under way already, and resume with
+    /// [`Outcome::Of`] whichever ends first. Nothing new may be asked. Any other step that follows says
+    /// that the rest is not needed any more: drop it.
+    Start(Vec<(Ticket, Effect)>),
     /// It is over: `Context::response` is what the client gets.
     Done,
+}
+
+/// Tells the effects of one `wait` apart; never used twice in an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub(crate) u32);
+
+impl Ticket {
+    /// Its number, for logs.
+    pub fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// Which message of the exchange.
@@ -110,6 +125,8 @@ pub enum Outcome {
     OpenId(Arc<OpenIdConfiguration>),
     /// The place inside, or `None` when all are taken.
     Permit(Option<Permit>),
+    /// What came of one effect of a [`Step::Start`].
+    Of(Ticket, Box<Outcome>),
     /// The effect failed: backend unreachable, timeout, client gone, body too large.
     Failed(Failure),
 }

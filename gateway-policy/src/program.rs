@@ -119,6 +119,14 @@ pub(crate) enum Op {
         policy: Box<policies::limit_concurrency::LimitConcurrency>,
     },
     Leave,
+    /// `wait`: branches that start at these positions wait for the world at the same time.
+    Wait {
+        wanted: Setting<policies::wait::For>,
+        starts: Vec<usize>,
+        end: usize,
+    },
+    /// A branch of a `wait` ends.
+    BranchEnd,
     /// The document did not load: refuse.
     Refuse,
     /// A policy the self-hosted gateway does not run: recorded and passed over.

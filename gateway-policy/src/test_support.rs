@@ -10,7 +10,7 @@ use crate::{
     context::{
         Api, Backend, Body, Context, Deployment, Operation, Request, Response, Subscription, Url, Variables,
     },
-    effect::{CacheAction, ClientCertificate, Counted, Example, Permit, SelectedBackend},
+    effect::{CacheAction, ClientCertificate, Counted, Example, Permit, SelectedBackend, Ticket},
     exec::Execution,
     failure::Failure,
     jose::{Key, KeySet, OpenIdConfiguration},
@@ -200,6 +200,24 @@ pub(crate) fn drive(mut execution: Execution, answers: &[&str]) -> String {
     loop {
         match execution.resume(outcome, &FixedWorld) {
             Step::Done => break,
+            Step::Start(started) => {
+                let told: Vec<String> = started
+                    .iter()
+                    .map(|(ticket, effect)| {
+                        format!(
+                            "#{} {}",
+                            ticket.number(),
+                            tell_effect(effect, execution.context())
+                        )
+                    })
+                    .collect();
+                story.push(format!("start {}", told.join(", ")));
+                outcome = ticketed(
+                    answers
+                        .next()
+                        .unwrap_or_else(|| panic!("no answer; so far {story:?}")),
+                );
+            }
             Step::Effect(effect) => {
                 story.push(tell_effect(&effect, execution.context()));
                 outcome = match effect {
@@ -216,6 +234,12 @@ pub(crate) fn drive(mut execution: Execution, answers: &[&str]) -> String {
     }
     story.push(tell_end(execution.context()));
     story.join("; ")
+}
+
+/// `#1 hit x`: the answer to the effect with ticket 1.
+fn ticketed(answer: &str) -> Outcome {
+    let (ticket, answer) = answer.strip_prefix('#').unwrap().split_once(' ').unwrap();
+    Outcome::Of(Ticket(ticket.parse().unwrap()), Box::new(parse_answer(answer)))
 }
 
 fn parse_answer(answer: &str) -> Outcome {

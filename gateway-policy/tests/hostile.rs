@@ -66,6 +66,7 @@ fn run(program: &Arc<Program>, authorization: &str, media_type: &str, body: &[u8
         match execution.resume(outcome, &FixedWorld::default()) {
             Step::Done => return execution.context().response.as_ref().unwrap().status.as_u16(),
             Step::Effect(Effect::Forward(_)) => outcome = Outcome::Response(Response::default()),
+            Step::Start(started) => panic!("asked for {started:?}"),
             Step::Effect(other) => panic!("asked for {other:?}"),
         }
     }

@@ -112,6 +112,8 @@ fn run(program: &Arc<Program>, seed: u64) -> String {
     let world = FixedWorld::default();
     let mut execution = Execution::new(Arc::clone(program), context(&mut random));
     let mut outcome = Outcome::Start;
+    // Of a `wait`: answered in any order.
+    let mut under_way = Vec::new();
     for _ in 0..EFFECTS_MAX {
         match execution.resume(outcome, &world) {
             Step::Done => {
@@ -121,7 +123,16 @@ fn run(program: &Arc<Program>, seed: u64) -> String {
                 assert!(status.is_some(), "an exchange without a response");
                 return format!("{status:?} {failure:?} {ran:?}");
             }
-            Step::Effect(effect) => outcome = answer(&effect, &mut random),
+            Step::Effect(effect) => {
+                under_way.clear();
+                outcome = answer(&effect, &mut random);
+            }
+            Step::Start(started) => {
+                under_way.extend(started);
+                let chosen = random.below(under_way.len());
+                let (ticket, effect) = under_way.remove(chosen);
+                outcome = Outcome::Of(ticket, Box::new(answer(&effect, &mut random)));
+            }
         }
     }
     panic!("an exchange that does not end");

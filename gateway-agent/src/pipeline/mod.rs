@@ -13,7 +13,7 @@ mod setup;
 mod tests;
 pub(crate) mod world;
 
-use std::rc::Rc;
+use std::{collections::VecDeque, rc::Rc};
 
 use gateway_policy::{
     Execution, Failure,
@@ -99,10 +99,25 @@ pub(crate) async fn serve(
 /// Runs the policies; every effect is performed before the next step.
 async fn execute(execution: &mut Execution, exchange: &mut Exchange, ledger: &mut Ledger) {
     let mut outcome = Outcome::Start;
+    let mut under_way = VecDeque::new();
     loop {
         match execution.resume(outcome, &exchange.worker.machine) {
             Step::Done => break,
-            Step::Effect(effect) => outcome = exchange.perform(effect, execution.context_mut(), ledger).await,
+            Step::Effect(effect) => {
+                // A `wait` is over: what it did not need any more is dropped.
+                under_way.clear();
+                outcome = exchange.perform(effect, execution.context_mut(), ledger).await;
+            }
+            Step::Start(started) => {
+                under_way.extend(started);
+                let Some((ticket, effect)) = under_way.pop_front() else {
+                    let lost = Failure::Unavailable("nothing is under way".to_owned());
+                    outcome = Outcome::Failed(lost);
+                    continue;
+                };
+                let one = exchange.perform(effect, execution.context_mut(), ledger).await;
+                outcome = Outcome::Of(ticket, Box::new(one));
+            }
         }
     }
     let notes = execution.drain_notes();

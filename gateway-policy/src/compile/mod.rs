@@ -127,6 +127,8 @@ pub(crate) struct Compiler<'a> {
     /// Of the expressions compiled since the last instruction.
     needs: Needs,
     in_fragment: bool,
+    /// Between the tags of a `wait`.
+    in_wait: bool,
     /// A policy was left out because a named value's stand-in did not fit: the document can be checked so,
     /// but not run.
     incomplete: bool,
@@ -157,6 +159,7 @@ impl<'a> Compiler<'a> {
             current: 0,
             needs: Needs::default(),
             in_fragment: false,
+            in_wait: false,
             incomplete: false,
             braces_are_content: false,
         }
@@ -465,6 +468,11 @@ impl<'a> Compiler<'a> {
     /// The scope being compiled; `None` when unknown.
     pub(crate) fn scope(&self) -> Option<Scope> {
         self.scope
+    }
+
+    /// Says whether statements stand in a `wait` from now on, and returns what held before.
+    pub(crate) fn inside_wait(&mut self, inside: bool) -> bool {
+        std::mem::replace(&mut self.in_wait, inside)
     }
 
     /// True between the tags of a fragment.

@@ -7,6 +7,9 @@
 
 #[cfg(test)]
 mod expression_tests;
+mod race;
+#[cfg(test)]
+mod race_tests;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -23,7 +26,7 @@ use crate::{
     context::{Body, Response},
     effect::{Count, Effect, Message, Outcome, Permit, Step},
     failure::{BackendStatuses, Failure},
-    policies::{Flow, retry},
+    policies::{Flow, retry, wait::For},
     program::{Instruction, Op, Program, ScopeDoc, Site},
     scope::{Scope, Section},
     trace::{self, Executed, ExecutedPolicy, Note, TraceRecord},
@@ -47,6 +50,10 @@ pub struct Execution {
     failure: Option<Failure>,
     /// Where a failure that a `retry` gives up on came from.
     reraised: Option<(Option<Site>, usize)>,
+    /// A `wait` whose branches run.
+    race: Option<Box<race::Race>>,
+    /// How many tickets were given out.
+    tickets: u32,
     /// When the running policy started; only while tracing.
     started_ticks: i64,
     fuel: u32,
@@ -67,6 +74,8 @@ enum Frame {
     Base(Position),
     /// A `retry` around what runs.
     Retry(Box<retry::Loop>),
+    /// The `wait` around what runs; only ever seen by a failure on its way out.
+    Race,
     /// A `limit-concurrency` around what runs; dropping it gives the place back.
     Permit { _permit: Permit },
 }
@@ -95,6 +104,8 @@ enum Waiting {
 enum After {
     Go,
     Ask(Effect, Waiting),
+    /// A branch of a `wait` has ended.
+    Branch,
     End,
 }
 
@@ -118,6 +129,8 @@ impl Execution {
             executed: SmallVec::new(),
             failure: None,
             reraised: None,
+            race: None,
+            tickets: 0,
             started_ticks: 0,
             fuel: INSTRUCTIONS_MAX,
         };
@@ -145,6 +158,10 @@ impl Execution {
     /// [`Outcome::Start`] begins. After [`Step::Done`] every further call gives `Done` again.
     pub fn resume(&mut self, outcome: Outcome, world: &dyn World) -> Step {
         let program = Arc::clone(&self.program);
+        let outcome = match self.arrive(outcome) {
+            Ok(outcome) => outcome,
+            Err(step) => return step,
+        };
         if let Some(step) = self.take_in(outcome, &program, world) {
             return step;
         }
@@ -232,6 +249,7 @@ impl Execution {
 
     /// Starts a section at its narrowest document.
     fn enter(&mut self, section: Section) {
+        self.race = None;
         self.frames.clear();
         // A program always has a global document, so there is a next one.
         let level = self.program.next(usize::MAX).unwrap_or(0);
@@ -266,7 +284,10 @@ impl Execution {
                 return None;
             }
             (Waiting::Body(message), Outcome::Body(bytes)) => {
-                self.set_body(message, Body::Buffered(bytes));
+                // Another branch of a `wait` may have read it meanwhile.
+                if self.is_streaming(message) {
+                    self.set_body(message, Body::Buffered(bytes));
+                }
                 return None;
             }
             (Waiting::Body(Message::Response), Outcome::Failed(Failure::BodyTooLarge { limit })) => {
@@ -301,8 +322,12 @@ impl Execution {
             Ok(After::Go) => None,
             Ok(After::Ask(effect, waiting)) => {
                 self.waiting = waiting;
+                if self.race.is_some() {
+                    return self.ask_in_race(effect);
+                }
                 Some(Step::Effect(effect))
             }
+            Ok(After::Branch) => self.end_branch(),
             Ok(After::End) => self.finish(world),
             Err(failure) => {
                 self.trace_outcome(site, program, world, &failure.message());
@@ -372,6 +397,13 @@ impl Execution {
                 self.at.pc += 1;
                 Ok(After::Go)
             }
+            Op::Wait { wanted, starts, end } => {
+                self.log(instruction);
+                let wanted = *self.with_run(instruction, doc, world, |run| wanted.get(run))?;
+                self.begin_race(wanted == For::Any, starts, *end);
+                Ok(After::Go)
+            }
+            Op::BranchEnd => Ok(After::Branch),
             Op::Refuse => Err(Failure::PolicyNotLoaded {
                 scope: Arc::clone(&doc.path),
             }),
@@ -498,8 +530,14 @@ impl Execution {
             }
             None => site,
         };
-        while let Some(frame) = self.frames.pop() {
+        // Out of the branch of a `wait` too: its failure is the failure of the whole, the others are dropped.
+        while let Some(frame) = self
+            .frames
+            .pop()
+            .or_else(|| self.leave_race().then_some(Frame::Race))
+        {
             match frame {
+                Frame::Race => {}
                 Frame::Base(back) => self.at = back,
                 Frame::Permit { .. } => {}
                 // Unless what failed is the loop's own condition.
@@ -551,6 +589,7 @@ impl Execution {
 
     /// The end: deferred counts run, gathered headers go onto the answer.
     fn finish(&mut self, world: &dyn World) -> Option<Step> {
+        self.race = None;
         self.frames.clear();
         let program = Arc::clone(&self.program);
         while let Some(deferred) = self.exchange.deferred.pop() {
@@ -590,16 +629,20 @@ impl Execution {
 
     fn missing_body(&self, instruction: &Instruction) -> Option<Message> {
         let needs = instruction.needs;
-        if needs.request_body && self.context.request.body == Body::Streaming {
+        if needs.request_body && self.is_streaming(Message::Request) {
             return Some(Message::Request);
         }
-        let response = needs
-            .response_body
-            .then_some(self.context.response.as_ref())
-            .flatten();
-        response
-            .filter(|r| r.body == Body::Streaming)
-            .map(|_| Message::Response)
+        (needs.response_body && self.is_streaming(Message::Response)).then_some(Message::Response)
+    }
+
+    fn is_streaming(&self, message: Message) -> bool {
+        match message {
+            Message::Request => self.context.request.body == Body::Streaming,
+            Message::Response => {
+                let response = self.context.response.as_ref();
+                response.is_some_and(|r| r.body == Body::Streaming)
+            }
+        }
     }
 
     fn set_body(&mut self, message: Message, body: Body) {

@@ -55,7 +55,7 @@ mod token_checks;
 mod trace;
 mod validate_azure_ad_token;
 pub(crate) mod validate_jwt;
-mod wait;
+pub(crate) mod wait;
 mod xml_to_json;
 
 pub use def::{AttributeDef, Child, Content, ElementDef};

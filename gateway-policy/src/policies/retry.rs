@@ -9,7 +9,7 @@ use super::{
     def::{Content, ElementDef, attr},
 };
 use crate::{
-    compile::{Compiler, Node},
+    compile::{Compiler, Finding, Node},
     exec::Run,
     failure::Failure,
     program::{Op, Site},
@@ -50,6 +50,11 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
 
 fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let site = compiler.current();
+    for child in node.element.children.iter().filter(|c| c.name == "wait") {
+        let message = "`wait` may not stand in `retry`";
+        let help = "retry each request on its own";
+        compiler.report(Finding::on(child, "not-allowed-here", message).help(help));
+    }
     let count = compiler.attribute(node, "count");
     let interval = compiler.attribute(node, "interval");
     let max_interval = compiler.attribute(node, "max-interval");

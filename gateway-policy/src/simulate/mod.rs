@@ -16,6 +16,8 @@ use crate::{
     Execution, Outcome, Step,
     context::Context,
     diagnostic::Diagnostic,
+    effect::Ticket,
+    failure::Failure,
     names::{Fragment, NamedValue, Names},
     program::{Options, Program, ScopeDoc, Source},
     scope::Scope,
@@ -102,15 +104,43 @@ fn run(
     }
     let mut execution = Execution::new(Arc::new(program), context);
     let mut outcome = Outcome::Start;
+    let mut under_way = Vec::new();
     for _ in 0..EFFECTS_MAX {
         match execution.resume(outcome, world) {
             Step::Done => return Ok(output::result(&mut execution, script)),
-            Step::Effect(effect) => outcome = script.answer(effect, &mut execution, world),
+            Step::Effect(effect) => {
+                under_way.clear();
+                outcome = script.answer(effect, &mut execution, world);
+            }
+            Step::Start(started) => {
+                for (ticket, effect) in started {
+                    let ends = world.ticks.get();
+                    let answer = script.answer(effect, &mut execution, world);
+                    // What a scripted answer takes passes for all at once.
+                    let ends = world.ticks.replace(ends).max(ends);
+                    under_way.push((ends + script.take_latency(), ticket, answer));
+                }
+                outcome = first(&mut under_way, world);
+            }
         }
     }
     Err(SimulateError::Scenario(format!(
         "the documents asked for more than {EFFECTS_MAX} things"
     )))
+}
+
+/// Of the effects of a `wait`, the outcome of the one that ends first; the clock moves there.
+fn first(under_way: &mut Vec<(i64, Ticket, Outcome)>, world: &ScriptedWorld) -> Outcome {
+    let earliest = under_way
+        .iter()
+        .enumerate()
+        .min_by_key(|(i, (ends, ..))| (*ends, *i));
+    let Some((index, _)) = earliest else {
+        return Outcome::Failed(Failure::Unavailable("Nothing is under way.".into()));
+    };
+    let (ends, ticket, outcome) = under_way.remove(index);
+    world.ticks.set(world.ticks.get().max(ends));
+    Outcome::Of(ticket, Box::new(outcome))
 }
 
 fn is_preflight(context: &Context) -> bool {

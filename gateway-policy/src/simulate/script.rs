@@ -19,6 +19,11 @@ use crate::{
     url,
 };
 
+/// Longest `afterMs`: an hour is more than any policy waits.
+const AFTER_MS_MAX: i64 = 3_600_000;
+/// .NET ticks of 100 ns.
+const TICKS_PER_MS: i64 = 10_000;
+
 /// Answers by kind of effect.
 #[derive(Debug)]
 pub(super) struct Script {
@@ -30,6 +35,8 @@ pub(super) struct Script {
     cache: BTreeMap<String, Value>,
     counters: BTreeMap<String, u64>,
     example: Option<Example>,
+    /// How long the last answer takes, in ticks.
+    latency: i64,
     /// What was asked, in order, for the result.
     pub(super) calls: Vec<Json>,
     /// The last request that was forwarded.
@@ -43,8 +50,15 @@ struct Answers {
     next: usize,
 }
 
+/// An answer and how long it takes, in ticks; only a `wait` notices that.
 #[derive(Clone, Debug)]
-enum Answer {
+struct Answer {
+    kind: Kind,
+    latency: i64,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
     Response(Response),
     Failed(Failure),
 }
@@ -62,27 +76,45 @@ impl Answers {
         Ok(Self { list, next: 0 })
     }
 
-    fn next(&mut self) -> Outcome {
+    fn next(&mut self) -> (Outcome, i64) {
         let answer = self.list.get(self.next).or(self.list.last()).cloned();
         self.next += 1;
-        match answer {
-            Some(Answer::Response(response)) => Outcome::Response(response),
-            Some(Answer::Failed(failure)) => Outcome::Failed(failure),
-            None => Outcome::Response(Response::default()),
-        }
+        let Some(answer) = answer else {
+            return (Outcome::Response(Response::default()), 0);
+        };
+        let outcome = match answer.kind {
+            Kind::Response(response) => Outcome::Response(response),
+            Kind::Failed(failure) => Outcome::Failed(failure),
+        };
+        (outcome, answer.latency)
     }
 }
 
 impl Answer {
     fn from_json(json: &Json, place: &str) -> Result<Self, String> {
+        let latency = match json.get("afterMs") {
+            None => 0,
+            Some(ms) => {
+                let ms = ms.as_i64().filter(|ms| (0..=AFTER_MS_MAX).contains(ms));
+                let must = || format!("{place}.afterMs must be a number from 0 to {AFTER_MS_MAX}");
+                ms.ok_or_else(must)? * TICKS_PER_MS
+            }
+        };
+        let kind = Kind::from_json(json, place)?;
+        Ok(Self { kind, latency })
+    }
+}
+
+impl Kind {
+    fn from_json(json: &Json, place: &str) -> Result<Self, String> {
         match json.get("failure").and_then(Json::as_str) {
-            Some("timeout") => return Ok(Answer::Failed(Failure::BackendTimeout)),
+            Some("timeout") => return Ok(Kind::Failed(Failure::BackendTimeout)),
             Some("connection") => {
                 let message = json
                     .get("message")
                     .and_then(Json::as_str)
                     .unwrap_or("No connection could be made.");
-                return Ok(Answer::Failed(Failure::BackendConnection(message.into())));
+                return Ok(Kind::Failed(Failure::BackendConnection(message.into())));
             }
             Some(other) => {
                 return Err(format!(
@@ -91,7 +123,7 @@ impl Answer {
             }
             None => {}
         }
-        response_from_json(json, place).map(Answer::Response)
+        response_from_json(json, place).map(Kind::Response)
     }
 }
 
@@ -171,6 +203,7 @@ impl Script {
             cache,
             counters,
             example,
+            latency: 0,
             calls: Vec::new(),
             forwarded: Json::Null,
         })
@@ -187,7 +220,8 @@ impl Script {
             Effect::ReadBody(message) => read_body(message, execution),
             Effect::Forward(forward) => {
                 self.forwarded = output::request(&execution.context().request);
-                let outcome = self.backend.next();
+                let (outcome, latency) = self.backend.next();
+                self.latency = latency;
                 self.calls.push(json!({
                     "call": "forward",
                     "request": self.forwarded.clone(),
@@ -242,11 +276,18 @@ impl Script {
         }
     }
 
+    /// How long the last answer takes, in ticks; told once.
+    pub(super) fn take_latency(&mut self) -> i64 {
+        std::mem::take(&mut self.latency)
+    }
+
     fn send(&mut self, request: &OutgoingRequest) -> Outcome {
         let outcome = if request.one_way {
             Outcome::Elapsed
         } else {
-            self.send.next()
+            let (outcome, latency) = self.send.next();
+            self.latency = latency;
+            outcome
         };
         self.calls.push(json!({
             "call": if request.one_way { "send-one-way-request" } else { "send-request" },
