@@ -66,12 +66,45 @@ impl<'a> Binder<'a> {
                 Operand::Error
             }
             operand => {
+                let operand = match self.extension_of_same_name(operand, target) {
+                    Ok(group) => return self.call_group(group, args, span),
+                    Err(operand) => operand,
+                };
                 let name = match &operand {
                     Operand::Prop(p) => Some(p.member.name.clone()),
                     _ => None,
                 };
                 let value = self.rvalue(operand, target.span);
                 self.call_value(value, name.as_deref(), args, target.span, span)
+            }
+        }
+    }
+
+    /// A called property that is no delegate does not hide the extension method of its name: `array.First()`.
+    fn extension_of_same_name(
+        &mut self,
+        operand: Operand<'a>,
+        target: &'a Expr,
+    ) -> Result<Group, Operand<'a>> {
+        let ExprKind::Member(_, name, targs) = &target.kind else {
+            return Err(operand);
+        };
+        let Operand::Prop(mut prop) = operand else {
+            return Err(operand);
+        };
+        let plain = !prop.ty.is_delegate() && prop.ty != Type::Dynamic;
+        match prop.receiver.take() {
+            Some(receiver) if plain && registry().extensions(&name.name).next().is_some() => Ok(Group {
+                name: name.name.clone(),
+                span: name.span,
+                on: receiver.ty.clone(),
+                receiver: Some(receiver),
+                is_static: false,
+                targs: targs.iter().map(|t| self.resolve_type(t)).collect(),
+            }),
+            receiver => {
+                prop.receiver = receiver;
+                Err(Operand::Prop(prop))
             }
         }
     }
