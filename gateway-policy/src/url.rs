@@ -109,6 +109,12 @@ pub(crate) fn encode_query_part(text: &str) -> String {
     encode(&text.replace('%', "%25"), QUERY_PART)
 }
 
+/// A path and a query as an expression or a template gave them, with what a URL cannot hold percent-encoded; what is
+/// encoded already stays.
+pub(crate) fn encode_rewritten(path: &str, query: &str) -> (String, String) {
+    (encode(path, PATH), encode(query, QUERY))
+}
+
 fn encode(text: &str, escaped: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

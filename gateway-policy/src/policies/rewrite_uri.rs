@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     scope::{Scopes, Sections},
     setting::Setting,
-    url::{is_parameter, join_path, query_pairs},
+    url::{encode_rewritten, is_parameter, join_path, query_pairs},
 };
 
 pub(crate) static DEF: PolicyDef = PolicyDef {
@@ -64,7 +64,7 @@ impl Policy for RewriteUri {
         run.detail("template", || template.to_string());
         let filled = fill(template.trim(), run)?;
         let (path, query) = filled.split_once('?').unwrap_or((&filled, ""));
-        let mut query = query.to_owned();
+        let (path, mut query) = encode_rewritten(path, query);
         if copy {
             copy_unmatched(&mut query, run);
         }
@@ -73,7 +73,7 @@ impl Policy for RewriteUri {
             (None, Some(api)) => api.service_url.as_ref().map_or("", |u| &u.path),
             (None, None) => "",
         };
-        let path = join_path(base, path);
+        let path = join_path(base, &path);
         let url = &mut run.context.request.url;
         url.path = if path.starts_with('/') {
             path
@@ -175,6 +175,17 @@ mod tests {
         rewrite("/items/{id}", "x=1", "template='plain'", "/base/plain?x=1");
         rewrite("/items/{id}", "x=1", "template='/n?x=2'", "/base/n?x=2");
         rewrite("/items/{id}", "", "template='/'", "/base/");
+    }
+
+    #[test]
+    fn what_a_url_cannot_hold_is_encoded() {
+        rewrite(
+            "/items/{id}",
+            "",
+            "template='/a b/%20?q=x y'",
+            "/base/a%20b/%20?q=x%20y",
+        );
+        rewrite("/items/{id}", "", r#"template='@("/ü")'"#, "/base/%C3%BC");
     }
 
     #[test]

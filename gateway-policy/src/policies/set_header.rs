@@ -116,6 +116,8 @@ impl HeaderEdit {
             return;
         }
         match self.action {
+            // "Server" is documented to stay, like the headers of the connection.
+            ExistsAction::Delete if self.name == header::SERVER => return,
             ExistsAction::Delete => {
                 headers.remove(&self.name);
                 return;

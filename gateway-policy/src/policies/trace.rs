@@ -10,7 +10,7 @@ use super::{
     def::{Child, Content, ElementDef, attr},
 };
 use crate::{
-    compile::{Compiler, Node},
+    compile::{Compiler, Finding, Node},
     exec::Run,
     failure::Failure,
     scope::{Scopes, Sections},
@@ -33,7 +33,9 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
                 .default("verbose")
                 .words(Severity::WORDS),
         ])
-        .children(&[Child::one(&MESSAGE), Child::any(&METADATA)]),
+        .children(&[Child::optional(&MESSAGE), Child::any(&METADATA)])
+        // The older form of the page: the message is the element's own text.
+        .content(Content::Text),
     sections: Sections::I.and(Sections::B).and(Sections::O),
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
@@ -53,7 +55,19 @@ keywords! {
 fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let source = compiler.literal(node, "source");
     let severity = compiler.literal(node, "severity");
-    let message = node.child("message").map(|m| compiler.text(m));
+    let message = match node.child("message") {
+        Some(message) => Some(compiler.text(message)),
+        None if !node.element.text.as_str().trim().is_empty() => Some(compiler.text(node)),
+        None => {
+            let finding = Finding::on(
+                node.element,
+                "missing-element",
+                "`<trace>` needs a child element `<message>`",
+            );
+            compiler.report(finding);
+            None
+        }
+    };
     let mut metadata = Vec::new();
     for child in node.children("metadata") {
         let name = compiler.literal(child, "name");
@@ -131,6 +145,16 @@ mod tests {
         };
         assert_eq!(execution.drain_notes(), [expected]);
         assert!(execution.drain_notes().is_empty());
+    }
+
+    #[test]
+    fn the_message_may_be_the_text_itself() {
+        check_load("inbound", "<trace source='s'>text</trace>", "loads");
+        check_load(
+            "inbound",
+            "<trace source='s'>@(context.Api.Id)<metadata name='a' value='b'/></trace>",
+            "",
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `xml-to-json`: converts the body of the message its section edits.
 //!
 //! Source: "Convert XML to JSON" policy page; `policies.md` §7.10. `direct` maps as Json.NET does: `@name` for
-//! attributes, `#text` beside them, arrays for repeated elements. The shape of `javascript-friendly` is not
+//! attributes, `#text` beside them, `?xml` for a declaration, arrays for repeated elements. The shape of `javascript-friendly` is not
 //! public: here attributes lose their mark and text beside them is called `$`.
 
-use gateway_dotnet::xml::{LoadOptions, Node as XmlNode, parse_element};
+use gateway_dotnet::xml::{Kind as XmlKind, LoadOptions, Node as XmlNode, parse_document};
 use http::header;
 use serde_json::{Map, Value as Json};
 
@@ -99,13 +99,13 @@ impl Policy for XmlToJson {
             return Ok(Flow::Next);
         };
         let text = String::from_utf8_lossy(bytes).into_owned();
-        let root = parse_element(text.trim_start_matches('\u{feff}'), LoadOptions::NONE);
-        let root = root.map_err(|e| run.failure(format!("The body is not XML: {}", e.message)))?;
+        let document = parse_document(text.trim_start_matches('\u{feff}'), LoadOptions::NONE);
+        let document = document.map_err(|e| run.failure(format!("The body is not XML: {}", e.message)))?;
         let shape = Shape {
             kind: *self.kind.get(run)?,
             always_array: *self.always_array.get(run)?,
         };
-        let object = Map::from_iter([(name_of(&root), shape.element(&root))]);
+        let object = shape.document(&document);
         put(run, Json::Object(object).to_string(), "application/json");
         Ok(Flow::Next)
     }
@@ -132,6 +132,29 @@ struct Shape {
 }
 
 impl Shape {
+    fn document(self, document: &XmlNode) -> Map<String, Json> {
+        let mut object = Map::new();
+        if let XmlKind::Document { declaration, .. } = document.kind()
+            && let Some(declaration) = &*declaration.borrow()
+            && self.kind == Kind::Direct
+        {
+            let parts = [
+                ("@version", &declaration.version),
+                ("@encoding", &declaration.encoding),
+                ("@standalone", &declaration.standalone),
+            ];
+            let parts = parts.into_iter().filter_map(|(name, part)| {
+                let part = part.as_deref()?;
+                Some((name.to_owned(), part.into()))
+            });
+            object.insert("?xml".to_owned(), Json::Object(parts.collect()));
+        }
+        if let Some(root) = document.root() {
+            object.insert(name_of(&root), self.element(&root));
+        }
+        object
+    }
+
     /// The XML reader bounds how deep elements nest, so this may recurse.
     fn element(self, element: &XmlNode) -> Json {
         let mark = if self.kind == Kind::Direct { "@" } else { "" };
@@ -155,26 +178,36 @@ impl Shape {
             };
             members.insert(format!("{mark}{name}"), attribute.value().into());
         }
-        let children = element.elements();
-        if children.is_empty() {
+        let text_name = if self.kind == Kind::Direct { "#text" } else { "$" };
+        if element.elements().is_empty() {
             let text = element.value();
             return match (members.is_empty(), text.is_empty()) {
                 (true, true) => Json::Null,
                 (true, false) => text.into(),
                 (false, true) => Json::Object(members),
                 (false, false) => {
-                    let name = if self.kind == Kind::Direct { "#text" } else { "$" };
-                    members.insert(name.into(), text.into());
+                    members.insert(text_name.into(), text.into());
                     Json::Object(members)
                 }
             };
         }
-        for child in children {
-            let (name, value) = (name_of(&child), self.element(&child));
+        for child in element.nodes() {
+            let (name, value, is_text) = match child.kind() {
+                XmlKind::Element { .. } => (name_of(&child), self.element(&child), false),
+                XmlKind::Text(_) | XmlKind::CData(_) => {
+                    let text = child.value();
+                    if text.trim().is_empty() {
+                        continue;
+                    }
+                    (text_name.to_owned(), text.into(), true)
+                }
+                // Comments and instructions have no place in JSON.
+                _ => continue,
+            };
             match members.get_mut(&name) {
                 Some(Json::Array(items)) => items.push(value),
                 Some(one) => *one = Json::Array(vec![one.take(), value]),
-                None if self.always_array => {
+                None if self.always_array && !is_text => {
                     members.insert(name, Json::Array(vec![value]));
                 }
                 None => {
@@ -206,6 +239,14 @@ mod tests {
             ("<a><b>1</b><c/></a>", r#"{"a":{"b":"1","c":null}}"#),
             (r#"<a x="1">t</a>"#, r##"{"a":{"@x":"1","#text":"t"}}"##),
             ("<a><b>1</b><b>2</b></a>", r#"{"a":{"b":["1","2"]}}"#),
+            (
+                "<a>t<b>1</b><!-- c --><![CDATA[u]]></a>",
+                r##"{"a":{"#text":["t","u"],"b":"1"}}"##,
+            ),
+            (
+                r#"<?xml version="1.0" encoding="utf-8"?><a/>"#,
+                r#"{"?xml":{"@version":"1.0","@encoding":"utf-8"},"a":null}"#,
+            ),
             (
                 r#"<s:a xmlns:s="u"><s:b>1</s:b></s:a>"#,
                 r#"{"s:a":{"@xmlns:s":"u","s:b":"1"}}"#,
