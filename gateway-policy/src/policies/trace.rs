@@ -153,7 +153,7 @@ mod tests {
         check_load(
             "inbound",
             "<trace source='s'>@(context.Api.Id)<metadata name='a' value='b'/></trace>",
-            "",
+            "loads",
         );
     }
 
