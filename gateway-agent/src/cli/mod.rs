@@ -6,6 +6,7 @@ mod generate;
 mod output;
 mod simulate;
 mod status;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -63,6 +64,8 @@ enum Command {
         after_help = "Examples:\n  gateway-agent status\n  gateway-agent status --admin 127.0.0.1:4292 --format json"
     )]
     Status(StatusArgs),
+    /// Make and explain gateway tokens, which let nodes in at a hub
+    Token(token::TokenArgs),
     /// Print the version
     Version {
         /// How to print it
@@ -140,6 +143,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Eval(args) => eval::main(&args),
         Command::Simulate(args) => simulate::main(&args),
         Command::Status(args) => status::main(&args),
+        Command::Token(args) => token::main(&args),
         Command::Version { format } => generate::version(format),
         Command::Completion { shell } => generate::completion(shell),
         Command::Man { folder } => generate::man(folder.as_deref()),

@@ -7,6 +7,7 @@ pub mod status;
 pub mod task;
 #[cfg(test)]
 mod task_tests;
+pub mod token;
 pub mod tree;
 pub mod watch;
 

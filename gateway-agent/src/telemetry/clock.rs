@@ -30,6 +30,28 @@ impl Timestamp {
         self.0.elapsed().unwrap_or_default()
     }
 
+    /// A minute of the calendar, UTC; `None` when there is no such minute, or before 1970.
+    pub fn from_minute(year: u64, month: u64, day: u64, hour: u64, minute: u64) -> Option<Self> {
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || year > 9999 {
+            return None;
+        }
+        let days = day_number(year, month, day)?;
+        // 31 April becomes 1 May in the arithmetic: not a day anybody meant.
+        if civil(days) != (year, month, day) {
+            return None;
+        }
+        Some(Self(
+            UNIX_EPOCH + Duration::from_secs(days * DAY + hour * 3600 + minute * 60),
+        ))
+    }
+
+    /// Year, month, day, hour and minute, UTC.
+    pub fn minute(self) -> (u64, u64, u64, u64, u64) {
+        let seconds = self.since_epoch().as_secs();
+        let (year, month, day) = civil(seconds / DAY);
+        (year, month, day, seconds % DAY / 3600, seconds / 60 % 60)
+    }
+
     fn since_epoch(self) -> Duration {
         self.0.duration_since(UNIX_EPOCH).unwrap_or_default()
     }
@@ -83,6 +105,16 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// The inverse of [`civil`]; `None` before 1970.
+fn day_number(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +131,27 @@ mod tests {
         check(1_709_164_800, 1, "2024-02-29T00:00:00.0000000Z"); // below the resolution
         check(1_735_689_599, 999_999_999, "2024-12-31T23:59:59.9999999Z");
         check(4_107_542_400, 500_000_000, "2100-03-01T00:00:00.5000000Z"); // no leap day in 2100
+    }
+
+    #[test]
+    fn minutes_of_the_calendar_come_back() {
+        for (text, seconds) in [
+            ((1970, 1, 1, 0, 0), Some(0)),
+            ((2000, 2, 29, 23, 59), Some(951_868_740)),
+            ((2100, 3, 1, 0, 0), Some(4_107_542_400)),
+            ((2100, 2, 29, 0, 0), None),
+            ((2026, 4, 31, 0, 0), None),
+            ((2026, 13, 1, 0, 0), None),
+            ((2026, 1, 1, 24, 0), None),
+            ((1969, 12, 31, 23, 59), None),
+        ] {
+            let (year, month, day, hour, minute) = text;
+            let time = Timestamp::from_minute(year, month, day, hour, minute);
+            assert_eq!(time.map(|t| t.unix_seconds() as i64), seconds, "{text:?}");
+            if let Some(time) = time {
+                assert_eq!(time.minute(), text);
+            }
+        }
     }
 
     #[test]
