@@ -68,6 +68,7 @@ kinds! {
     CryptographicException = "System.Security.Cryptography.CryptographicException": Some(SystemException), "Error occurred during a cryptographic operation.";
     OpenSslCryptographicException = "Interop+Crypto+OpenSslCryptographicException": Some(CryptographicException), "Error occurred during a cryptographic operation.";
     XmlException = "System.Xml.XmlException": Some(SystemException), "An XML error has occurred.";
+    XPathException = "System.Xml.XPath.XPathException": Some(SystemException), "Exception of type 'System.Xml.XPath.XPathException' was thrown.";
     IOException = "System.IO.IOException": Some(SystemException), "I/O error occurred.";
     OperationCanceledException = "System.OperationCanceledException": Some(SystemException), "The operation was canceled.";
     JsonException = "Newtonsoft.Json.JsonException": Some(Exception), "Exception of type 'Newtonsoft.Json.JsonException' was thrown.";

@@ -12,6 +12,7 @@ mod parse;
 mod query;
 mod tree;
 mod write;
+pub mod xpath;
 
 pub use content::Content;
 pub use name::{Name, XML_NAMESPACE, XMLNS_NAMESPACE};

@@ -260,6 +260,11 @@ impl Node {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Where the node lives in memory: the same for every handle of it.
+    pub(super) fn address(&self) -> usize {
+        Rc::as_ptr(&self.0) as usize
+    }
+
     /// The element's name; `None` for other nodes.
     pub fn name(&self) -> Option<Name> {
         match self.kind() {
