@@ -6,6 +6,7 @@
 pub mod access;
 mod artifacts;
 pub mod doc;
+pub mod events;
 pub mod load;
 pub mod network;
 pub mod overlay;
