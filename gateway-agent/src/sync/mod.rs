@@ -1,5 +1,6 @@
 //! Configuration from a folder: read, check, activate; watch; keep the last good one.
 
+pub mod backup;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod stable;
