@@ -47,7 +47,7 @@ impl<'a> Binder<'a> {
             return self.nameof(&arg.value);
         }
         let callee = self.operand(target);
-        match callee {
+        match self.extension_of_same_name(callee, target) {
             Operand::Group(group) => self.call_group(*group, args, span),
             Operand::LocalFn(f) => self.call_local(f, args, span),
             Operand::Error => {
@@ -66,10 +66,6 @@ impl<'a> Binder<'a> {
                 Operand::Error
             }
             operand => {
-                let operand = match self.extension_of_same_name(operand, target) {
-                    Ok(group) => return self.call_group(group, args, span),
-                    Err(operand) => operand,
-                };
                 let name = match &operand {
                     Operand::Prop(p) => Some(p.member.name.clone()),
                     _ => None,
@@ -81,30 +77,28 @@ impl<'a> Binder<'a> {
     }
 
     /// A called property that is no delegate does not hide the extension method of its name: `array.First()`.
-    fn extension_of_same_name(
-        &mut self,
-        operand: Operand<'a>,
-        target: &'a Expr,
-    ) -> Result<Group, Operand<'a>> {
+    fn extension_of_same_name(&mut self, operand: Operand<'a>, target: &'a Expr) -> Operand<'a> {
         let ExprKind::Member(_, name, targs) = &target.kind else {
-            return Err(operand);
+            return operand;
         };
         let Operand::Prop(mut prop) = operand else {
-            return Err(operand);
+            return operand;
         };
         let plain = !prop.ty.is_delegate() && prop.ty != Type::Dynamic;
         match prop.receiver.take() {
-            Some(receiver) if plain && registry().extensions(&name.name).next().is_some() => Ok(Group {
-                name: name.name.clone(),
-                span: name.span,
-                on: receiver.ty.clone(),
-                receiver: Some(receiver),
-                is_static: false,
-                targs: targs.iter().map(|t| self.resolve_type(t)).collect(),
-            }),
+            Some(receiver) if plain && registry().extensions(&name.name).next().is_some() => {
+                Operand::Group(Box::new(Group {
+                    name: name.name.clone(),
+                    span: name.span,
+                    on: receiver.ty.clone(),
+                    receiver: Some(receiver),
+                    is_static: false,
+                    targs: targs.iter().map(|t| self.resolve_type(t)).collect(),
+                }))
+            }
             receiver => {
                 prop.receiver = receiver;
-                Err(Operand::Prop(prop))
+                Operand::Prop(prop)
             }
         }
     }

@@ -167,6 +167,9 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     regex::TYPES,
     crypto::TYPES,
     xml::TYPES,
+    xml::READER,
+    xml::XPATH,
+    xml::DOM,
     zone::TYPES,
 ];
 
@@ -257,7 +260,7 @@ pub(crate) fn native_format(_o: &Object, _format: &Str) -> Option<Result<Str, Er
 
 /// `GetEnumerator()` of such objects.
 pub(crate) fn native_iter(_vm: &mut Vm<'_>, o: &Rc<Object>) -> Result<Box<dyn Iter>, Thrown> {
-    if let Some(items) = regex::native_items(o) {
+    if let Some(items) = regex::native_items(o).or_else(|| xml::native_items(o)) {
         return Ok(Box::new(Ready(items.into_iter())));
     }
     let message = format!("'{}' cannot be enumerated.", o.type_name());

@@ -119,6 +119,24 @@ fn reader<R>(c: &Call<'_, '_>, f: impl FnOnce(&Str, &mut usize) -> R) -> Result<
     }
 }
 
+/// What a `StringReader` has still to read, all of it; `None` for other objects.
+pub(super) fn take_rest(o: &Object) -> Option<Str> {
+    let mut state = o.native::<Reader>()?.0.borrow_mut();
+    let rest = state.0.slice(state.1, usize::MAX);
+    state.1 = state.0.len();
+    Some(rest)
+}
+
+/// Writes to a `StringWriter`; false for other objects.
+pub(super) fn write_to(c: &mut Call<'_, '_>, o: &Object, text: &str) -> Result<bool, Thrown> {
+    let Some(w) = o.native::<Writer>() else {
+        return Ok(false);
+    };
+    c.vm.charge(text.len())?;
+    w.0.borrow_mut().push(Str::new(text));
+    Ok(true)
+}
+
 fn read_line(c: &mut Call<'_, '_>) -> Eval {
     let line = reader(c, |s, at| {
         if *at >= s.len() {

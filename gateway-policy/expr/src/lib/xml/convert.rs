@@ -2,26 +2,22 @@
 
 use gateway_dotnet::{
     guid::Guid,
-    number::{IntType, NumberStyles, parse_decimal, parse_double, parse_integer, parse_single},
-    time::{DateTime, DateTimeOffset, TimeSpan},
-    xml::{Name, Node},
+    number::IntType,
+    time::DateTime,
+    xml::{Name, Node, convert as xsd},
 };
 
 use super::super::Entry::{Get, Set};
 use super::{
-    Call, Decl, Error, Eval, ExceptionKind, Str, Value, all, as_attribute, as_name, as_node, attribute,
-    attributes_of, base,
+    Call, Decl, Error, Eval, Str, Value, all, as_attribute, as_name, as_node, attribute, attributes_of, base,
     content::{content, new_attribute, text},
     elements_of, name, name_value, named, namespace, namespace_value, node, node_value, nodes_of,
     opt_attribute, opt_string, parse, parse_element, string, types,
 };
 
-/// `NumberStyles.Float`: what `XmlConvert` allows, without thousands.
-const FLOAT: NumberStyles = NumberStyles(167);
-
 /// What a value is converted to.
 #[derive(Clone, Copy)]
-enum Target {
+pub(super) enum Target {
     String,
     Bool,
     Integer(IntType),
@@ -49,45 +45,30 @@ fn explicit(c: &mut Call<'_, '_>, target: Target, nullable: bool) -> Eval {
 }
 
 fn converted(given: &str, target: Target, today: DateTime) -> Result<Value, Error> {
-    let trimmed = given.trim_matches([' ', '\t', '\n', '\r']);
-    let float = |special: f64| match trimmed {
-        "INF" => Some(f64::INFINITY),
-        "-INF" => Some(f64::NEG_INFINITY),
-        "NaN" => Some(special),
-        _ => None,
-    };
     Ok(match target {
         Target::String => Value::Str(Str::new(given)),
-        Target::Bool => match trimmed.to_ascii_lowercase().as_str() {
-            "1" | "true" => Value::Bool(true),
-            "0" | "false" => Value::Bool(false),
-            other => {
-                return Err(Error::format(format!(
-                    "The string '{other}' is not a valid Boolean value."
-                )));
-            }
-        },
-        Target::Integer(kind) => {
-            let unsigned = matches!(kind, IntType::UInt32 | IntType::UInt64);
-            if unsigned && trimmed.starts_with('-') {
-                return Err(Error::format("Input string was not in a correct format."));
-            }
-            integer(parse_integer(trimmed, NumberStyles::INTEGER, kind)?, kind)
-        }
-        Target::Float => match float(f64::NAN) {
-            Some(value) => Value::Float(value as f32),
-            None => Value::Float(parse_single(trimmed, FLOAT)?),
-        },
-        Target::Double => match float(f64::NAN) {
-            Some(value) => Value::Double(value),
-            None => Value::Double(parse_double(trimmed, FLOAT)?),
-        },
-        Target::Decimal => Value::Decimal(parse_decimal(trimmed, NumberStyles::NUMBER)?),
-        Target::Date => Value::DateTime(DateTime::parse(trimmed, today)?),
-        Target::Offset => Value::Offset(DateTimeOffset::parse(trimmed, today)?),
-        Target::Span => Value::TimeSpan(duration(trimmed)?),
-        Target::Guid => Value::Guid(Guid::parse(trimmed)?),
+        Target::Bool => Value::Bool(xsd::parse_bool(given)?),
+        Target::Integer(kind) => integer(xsd::parse_integer(given, kind)?, kind),
+        Target::Float => Value::Float(xsd::parse_single(given)?),
+        Target::Double => Value::Double(xsd::parse_double(given)?),
+        Target::Decimal => Value::Decimal(xsd::parse_decimal(given)?),
+        Target::Date => Value::DateTime(xsd::parse_date(given, today)?),
+        Target::Offset => Value::Offset(xsd::parse_offset(given)?),
+        Target::Span => Value::TimeSpan(xsd::parse_duration(given)?),
+        Target::Guid => Value::Guid(Guid::parse(given.trim_matches([' ', '\t', '\n', '\r']))?),
     })
+}
+
+pub(super) const INT: Target = Target::Integer(IntType::Int32);
+pub(super) const LONG: Target = Target::Integer(IntType::Int64);
+pub(super) const DOUBLE: Target = Target::Double;
+pub(super) const DECIMAL: Target = Target::Decimal;
+pub(super) const BOOL: Target = Target::Bool;
+
+/// Text converted as a cast of an element converts it.
+pub(super) fn typed(c: &Call<'_, '_>, text: &str, target: Target) -> Eval {
+    let today = super::super::time::today(c);
+    Ok(converted(text, target, today)?)
 }
 
 fn integer(value: i128, kind: IntType) -> Value {
@@ -97,50 +78,6 @@ fn integer(value: i128, kind: IntType) -> Value {
         IntType::UInt64 => Value::ULong(value as u64),
         _ => Value::Int(value as i32),
     }
-}
-
-/// `PnDTnHnMnS`; years and months have no length and are refused as .NET approximates them.
-fn duration(text: &str) -> Result<TimeSpan, Error> {
-    let invalid = || {
-        Error::new(
-            ExceptionKind::FormatException,
-            format!("The string '{text}' is not a valid TimeSpan value."),
-        )
-    };
-    let (negative, rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let rest = rest.strip_prefix('P').ok_or_else(invalid)?;
-    let (days, time) = rest.split_once('T').unwrap_or((rest, ""));
-    let mut ticks: i128 = 0;
-    for (part, units) in [
-        (
-            days,
-            &[('Y', 365 * 86_400), ('M', 30 * 86_400), ('D', 86_400)][..],
-        ),
-        (time, &[('H', 3_600), ('M', 60), ('S', 1)][..]),
-    ] {
-        let mut part = part;
-        for (unit, seconds) in units {
-            let Some((number, after)) = part.split_once(*unit) else {
-                continue;
-            };
-            let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-            let whole: i128 = whole.parse().map_err(|_| invalid())?;
-            ticks += whole * seconds * 10_000_000;
-            if !fraction.is_empty() {
-                let digits: String = fraction.chars().chain("0000000".chars()).take(7).collect();
-                ticks += digits.parse::<i128>().map_err(|_| invalid())?;
-            }
-            part = after;
-        }
-        if !part.is_empty() {
-            return Err(invalid());
-        }
-    }
-    let ticks = i64::try_from(if negative { -ticks } else { ticks }).map_err(|_| invalid())?;
-    Ok(TimeSpan::from_ticks(ticks))
 }
 
 fn new_element(c: &mut Call<'_, '_>) -> Eval {
@@ -296,6 +233,10 @@ pub(super) const ELEMENT: Decl = all(
         Get("void SetValue(object value)", set_value),
         Get("static XElement Parse(string text)", |c| parse(c, parse_element)),
         Get("static XElement Parse(string text, LoadOptions options)", |c| parse(c, parse_element)),
+        Get("static XElement Load(System.Xml.XmlReader reader)", |c| super::node::load(c, parse_element)),
+        Get("static XElement Load(System.IO.TextReader textReader)", |c| super::node::load(c, parse_element)),
+        Get("void Save(System.IO.TextWriter textWriter)", super::node::save),
+        Get("void Save(System.IO.TextWriter textWriter, SaveOptions options)", super::node::save),
     },
 );
 

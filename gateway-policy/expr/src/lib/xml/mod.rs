@@ -2,7 +2,14 @@
 
 mod content;
 mod convert;
+mod dom;
 mod node;
+mod reader;
+mod xpath;
+
+pub(super) use dom::{TYPES as DOM, native_items};
+pub(super) use reader::TYPES as READER;
+pub(super) use xpath::TYPES as XPATH;
 
 use std::{cmp::Ordering, rc::Rc};
 
@@ -186,6 +193,9 @@ pub(crate) fn same(a: &Object, b: &Object) -> Option<bool> {
     }
     if let (Some(a), Some(b)) = (a.native::<Name>(), b.native::<Name>()) {
         return Some(a == b);
+    }
+    if let Some(same) = dom::same(a, b) {
+        return Some(same);
     }
     if let (Some(a), Some(b)) = (a.native::<Namespace>(), b.native::<Namespace>()) {
         return Some(a.0 == b.0);

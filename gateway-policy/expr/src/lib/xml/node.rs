@@ -2,7 +2,7 @@
 
 use gateway_dotnet::xml::{Declaration, Kind, Node};
 
-use super::super::Entry::{Get, Set};
+use super::super::Entry::{Denied, Get, Set};
 use super::{
     Call, Decl, Error, Eval, Thrown, Value, all, as_attribute, as_node, attributes_of, base,
     content::content, elements_of, name, named, node, node_value, nodes_of, opt_node, opt_string, order_of,
@@ -96,10 +96,61 @@ pub(super) const NODE: Decl = all(
                 _ => false,
             }))
         }),
+        Get(
+            "static XNode ReadFrom(System.Xml.XmlReader reader)",
+            super::reader::read_from,
+        ),
+        Get("static int CompareDocumentOrder(XNode n1, XNode n2)", |c| {
+            Ok(Value::Int(order_of(c)? as i32))
+        }),
+        Get("System.Xml.XmlReader CreateReader()", |c| {
+            super::reader::of_node(&node(c, 0)?)
+        }),
         Get("string ToString()", base::to_string),
         Get("string ToString(SaveOptions options)", to_string_with),
     ],
 );
+
+/// `Save(writer)`: the declaration, then the tree.
+pub(super) fn save(c: &mut Call<'_, '_>) -> Eval {
+    let Value::Object(to) = c.arg(1).clone() else {
+        return Err(Error::null("textWriter").into());
+    };
+    let of = node(c, 0)?;
+    let options = match c.arg(2) {
+        Value::Enum(_, v) => gateway_dotnet::xml::SaveOptions(*v as i32),
+        _ => gateway_dotnet::xml::SaveOptions::NONE,
+    };
+    let standalone = match of.kind() {
+        Kind::Document { declaration, .. } => declaration
+            .borrow()
+            .as_ref()
+            .and_then(|d| d.standalone.clone())
+            .map(|s| format!(" standalone=\"{s}\""))
+            .unwrap_or_default(),
+        _ => String::new(),
+    };
+    let line = if options.0 & 1 == 0 { "\n" } else { "" };
+    // A StringWriter's encoding is UTF-16 whatever the declaration says.
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-16\"{standalone}?>{line}{}",
+        gateway_dotnet::xml::node_to_string(&of, options)
+    );
+    if super::super::zone::write_to(c, &to, &text)? {
+        return Ok(Value::Null);
+    }
+    Err(Error::new(super::ExceptionKind::NotSupportedException, to.type_name()).into())
+}
+
+/// `Load(reader)`
+pub(super) fn load(
+    c: &mut Call<'_, '_>,
+    f: fn(&str, gateway_dotnet::xml::LoadOptions) -> Result<Node, Error>,
+) -> Eval {
+    let text = super::reader::rest(c, 0)?;
+    c.vm.charge(text.len().saturating_mul(8))?;
+    Ok(node_value(f(&text, gateway_dotnet::xml::LoadOptions::NONE)?))
+}
 
 pub(super) const CONTAINER: Decl = all(
     "abstract class System.Xml.Linq.XContainer : XNode",
@@ -218,6 +269,17 @@ pub(super) const DOCUMENT: Decl = all(
         Get("static XDocument Parse(string text, LoadOptions options)", |c| {
             parse(c, parse_document)
         }),
+        Denied("static XDocument Load(System.Xml.XmlReader reader)", |c| {
+            load(c, parse_document)
+        }),
+        Denied("static XDocument Load(System.IO.TextReader textReader)", |c| {
+            load(c, parse_document)
+        }),
+        Get("void Save(System.IO.TextWriter textWriter)", save),
+        Get(
+            "void Save(System.IO.TextWriter textWriter, SaveOptions options)",
+            save,
+        ),
     ],
 );
 
