@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod limits;
 pub mod listen;
 pub mod node;
+pub mod oidc;
 mod permits;
 mod pipeline;
 pub mod ready;

@@ -12,6 +12,7 @@ use crate::{
     counters::Counters,
     drain::Drain,
     limits::Limits,
+    oidc,
     permits::Permits,
     telemetry::{Metrics, RequestRecord, RouteMetrics},
     tls,
@@ -34,6 +35,8 @@ pub struct Settings {
     pub forwarded_proto: bool,
     /// This node (`context.Deployment.Gateway.InstanceId`).
     pub instance_id: Arc<str>,
+    /// When OpenID metadata is fetched again.
+    pub openid: oidc::Timing,
     /// CA certificates, DER, believed besides the public ones when a backend shows its certificate.
     pub backend_authorities: Vec<Arc<[u8]>>,
 }
@@ -71,6 +74,8 @@ pub struct Node {
     pub tls: tls::Server,
     /// Rate limits and quotas.
     pub counters: Counters,
+    /// OpenID metadata and keys.
+    pub(crate) openid: Arc<oidc::Directory>,
     /// `limit-concurrency`.
     pub(crate) permits: Permits,
     pub(crate) sink: Arc<dyn RequestSink>,
@@ -143,6 +148,7 @@ impl Node {
             active: ArcSwapOption::empty(),
             drain: Drain::default(),
             permits: Permits::default(),
+            openid: Arc::new(oidc::Directory::new(settings.openid)),
             counters: Counters::new(settings.limits.counter_keys),
             tls: tls::Server::new(
                 settings.client_tls.clone().unwrap_or_else(tls::provider),

@@ -84,8 +84,15 @@ fn mask(name: &str, value: &str) -> String {
             .split_once(' ')
             .map_or_else(|| hide_unless_word(value), |(word, _)| format!("{word} hidden"));
     }
-    if name.to_ascii_lowercase().contains("secret") {
+    if name.to_ascii_lowercase().contains("secret") || name == "IDENTITY_HEADER" {
         return "hidden".to_owned();
+    }
+    if name == "cache.external.connection-string" && !value.contains("://") {
+        let shown = value.split(',').map(|part| match part.split_once('=') {
+            Some((name, _)) if name.trim().eq_ignore_ascii_case("password") => "password=hidden",
+            _ => part,
+        });
+        return shown.collect::<Vec<_>>().join(",");
     }
     match value
         .split_once("://")
@@ -439,6 +446,17 @@ mod tests {
     fn nothing_secret_is_shown() {
         for (name, value, expected) in [
             ("config.service.auth", "GatewayKey abc&123", "GatewayKey hidden"),
+            (
+                "cache.external.connection-string",
+                "h:6380,Password=abc,ssl=True",
+                "h:6380,password=hidden,ssl=True",
+            ),
+            (
+                "cache.external.connection-string",
+                "redis://u:abc@h",
+                "redis://hidden@h",
+            ),
+            ("IDENTITY_HEADER", "abc", "hidden"),
             ("config.service.auth", "workloadIdentity", "workloadIdentity"),
             ("config.service.auth", "abc", "hidden"),
             ("config.service.auth.azureAd.clientSecret", "abc", "hidden"),

@@ -4,6 +4,7 @@
 //! accepted with its meaning, or refused loudly; nothing is ignored in silence. Input is a list of named values
 //! with their origin; the caller reads environment and files.
 
+mod redis;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::{
     secret::Secret,
 };
 
+pub use redis::Redis;
 pub use table::{Setting, Source, Support, TABLE, markdown};
 
 /// A setting as it was found.
@@ -55,6 +57,12 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// Behaviour where the public record is silent.
     pub compat: CompatSettings,
+    /// Caches and shared counters.
+    pub cache: CacheSettings,
+    /// OpenID metadata.
+    pub openid: OpenIdSettings,
+    /// The node's own identity.
+    pub identity: IdentitySettings,
     /// Ingress mode.
     pub ingress: IngressSettings,
     /// Worker threads for traffic; 0: one per core.
@@ -343,8 +351,65 @@ pub struct CompatSettings {
     pub refuse_unsupported_policies: bool,
     /// `compatibility.backend-failure` = `502`: 502 for failed connections and 504 for timeouts instead of 500.
     pub gateway_errors: bool,
+}
+
+/// `cache.*`, `policy.counters.shared`
+#[derive(Clone, Debug, Default)]
+pub struct CacheSettings {
+    /// `cache.external.connection-string`
+    pub external: Option<Redis>,
+    /// `cache.external.ca.path`
+    pub external_ca_path: Option<Arc<str>>,
     /// `cache.memory.enabled`: cache policies without Redis use a bounded memory cache.
-    pub memory_cache: bool,
+    pub memory: bool,
+    /// `cache.memory.bytes`
+    pub memory_bytes: u64,
+    /// `policy.counters.shared`: rate limits and quotas are counted in the external cache.
+    pub shared_counters: bool,
+}
+
+/// `openid.*`
+#[derive(Clone, Debug, Default)]
+pub struct OpenIdSettings {
+    /// `openid.refresh-interval`
+    pub refresh: Duration,
+    /// `openid.minimum-refresh-interval`
+    pub minimum_refresh: Duration,
+}
+
+/// Where `authentication-managed-identity` gets tokens.
+#[derive(Clone, Debug, Default)]
+pub struct IdentitySettings {
+    /// `identity.source`
+    pub source: IdentitySource,
+    /// `AZURE_FEDERATED_TOKEN_FILE`
+    pub federated_token_file: Option<Arc<str>>,
+    /// `AZURE_POD_IDENTITY_AUTHORITY_HOST`: another address of the instance metadata service.
+    pub imds_host: Arc<str>,
+    /// `IDENTITY_ENDPOINT`
+    pub endpoint: Option<Arc<str>>,
+    /// `IDENTITY_HEADER`
+    pub header: Option<Secret>,
+    /// `IMDS_ENDPOINT`
+    pub arc: Option<Arc<str>>,
+}
+
+/// `identity.source`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// What the environment offers, in the order of the others.
+    #[default]
+    Auto,
+    /// The pod's federated token.
+    WorkloadIdentity,
+    /// The Entra application of `config.service.auth.azureAd.*`.
+    Application,
+    /// The agent of Azure Arc.
+    Arc,
+    /// `IDENTITY_ENDPOINT` of App Service and Container Apps.
+    AppService,
+    /// The instance metadata service of virtual machines.
+    ManagedIdentity,
 }
 
 /// `k8s.ingress.*`

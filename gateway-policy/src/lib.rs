@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: runtime, sockets, files, clocks, global randomness.
 
+pub mod cached;
 pub mod check;
 mod compile;
 pub mod diagnostic;

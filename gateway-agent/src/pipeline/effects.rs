@@ -20,6 +20,7 @@ use crate::{
         conn::Conn,
     },
     node::Active,
+    oidc,
     upstream::UpstreamBody,
     worker::Worker,
 };
@@ -100,8 +101,27 @@ impl Exchange {
             Effect::Enter { key, max_count } => {
                 Outcome::Permit(self.worker.node.permits.enter(&key, max_count))
             }
+            Effect::OpenId { url, refresh } => self.openid(url, refresh).await,
             Effect::Token(_) => unsupported("a managed identity's token"),
             other => unsupported(&format!("{other:?}")),
+        }
+    }
+
+    async fn openid(&self, url: Arc<str>, refresh: bool) -> Outcome {
+        let (worker, active) = (&self.worker, &self.active);
+        let fetch = || oidc::fetch(worker, active, &url);
+        let later = |renewal: oidc::Renewal| {
+            let (worker, active, url) = (Rc::clone(worker), Arc::clone(active), Arc::clone(&url));
+            tokio::task::spawn_local(async move {
+                let fetch = || oidc::fetch(&worker, &active, &url);
+                renewal.run(&url, &worker.node.metrics.effects, fetch).await;
+            });
+        };
+        let effects = &worker.node.metrics.effects;
+        // Boxed: one of many effects must not make every request's future as large as the largest.
+        match Box::pin(worker.node.openid.get(&url, refresh, effects, fetch, later)).await {
+            Ok(document) => Outcome::OpenId(document),
+            Err(failure) => Outcome::Failed(failure),
         }
     }
 

@@ -465,7 +465,7 @@ fn received(exchange: &mut Exchange, mut sent: Sent) -> Response {
 ///
 /// # Errors
 /// The failure of the table.
-pub(super) async fn call(
+pub(crate) async fn call(
     worker: &Worker,
     active: &Active,
     request: OutgoingRequest,

@@ -13,6 +13,8 @@ mod setup;
 mod tests;
 pub(crate) mod world;
 
+pub(crate) use forward::call;
+
 use std::{collections::VecDeque, rc::Rc};
 
 use gateway_policy::{

@@ -13,7 +13,7 @@ use crate::{
     kernel::Gate,
     limits::Limits,
     listen::{self, Bound, Listener},
-    node,
+    node, oidc,
     settings::Gathered,
     sync::{self, stable::Patience, tree::Bounds},
     telemetry::events::{Format, Threshold},
@@ -171,6 +171,10 @@ pub(super) fn node_settings(
         gate,
         forwarded_proto: settings.server.forwarded_proto,
         instance_id: instance_id().into(),
+        openid: oidc::Timing {
+            refresh: settings.openid.refresh,
+            minimum: settings.openid.minimum_refresh,
+        },
         backend_authorities: certificates::authorities(&settings.client),
     })
 }

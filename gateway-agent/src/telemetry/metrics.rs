@@ -15,6 +15,7 @@ pub use super::families::{
     ConnectionMetrics, Family, KernelMetrics, SYNC_CAUSES, SyncMetrics, TlsMetrics, UpstreamMetrics,
 };
 use super::{
+    EffectMetrics,
     clock::Timestamp,
     families::{Built, Families, REQUEST_SECONDS, route_families},
     process::ProcessCollector,
@@ -44,6 +45,8 @@ pub struct Metrics {
     pub tls: TlsMetrics,
     /// Connections to backends.
     pub upstream: UpstreamMetrics,
+    /// Caches, counters, keys, tokens.
+    pub effects: EffectMetrics,
     /// Configuration.
     pub sync: SyncMetrics,
     /// Kernel hooks and what they count.
@@ -102,6 +105,7 @@ impl Metrics {
             connections: ConnectionMetrics::new(&f)?,
             tls: TlsMetrics::new(&f)?,
             upstream: UpstreamMetrics::new(&f)?,
+            effects: EffectMetrics::new(&f)?,
             sync: SyncMetrics::new(&f)?,
             kernel: KernelMetrics::new(&f)?,
             log_lines_dropped: f.counters(

@@ -4,6 +4,7 @@
 //! label, takes a contended lock or waits for a reader while a request is being served.
 
 pub mod clock;
+mod effects;
 pub mod events;
 mod families;
 pub mod metrics;
@@ -14,6 +15,7 @@ pub mod record;
 pub mod route;
 pub mod writer;
 
+pub use effects::EffectMetrics;
 pub use metrics::Metrics;
 pub use recent::Recent;
 pub use record::{ErrorRecord, RequestRecord};

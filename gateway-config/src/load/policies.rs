@@ -81,6 +81,7 @@ impl<'a> Compiler<'a> {
         }
         let options = Options {
             refuse_unsupported: settings.compat.refuse_unsupported_policies,
+            has_cache: settings.cache.external.is_some() || settings.cache.memory,
             ..Options::default()
         };
         let mut out = Compiler {

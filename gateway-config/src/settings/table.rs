@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Auth, KernelMode, LocalLog, LogLevel, Settings, StdLog, TagFormat,
+    Auth, IdentitySource, KernelMode, LocalLog, LogLevel, Settings, StdLog, TagFormat,
     value::{boolean, bytes, duration, integer, list},
 };
 use crate::{
@@ -116,11 +116,11 @@ pub static TABLE: &[Setting] = &[
     // Configuration source
     row("config.service.endpoint", &[], None, "URL or host name", Official, SYNC, "configuration endpoint; the service name is taken from it", set!(config.endpoint = opt)),
     row("config.service.auth", &[], None, "`GatewayKey <token>`, `azureAdApp`, `workloadIdentity`", Official, SYNC, "how to sign in to the configuration endpoint", set!(config.auth = auth)),
-    row("config.service.auth.azureAd.tenantId", &["AZURE_TENANT_ID"], None, "GUID", Official, SYNC, "Entra tenant", set!(config.tenant_id = opt)),
-    row("config.service.auth.azureAd.clientId", &["AZURE_CLIENT_ID"], None, "GUID", Official, SYNC, "Entra application", set!(config.client_id = opt)),
-    row("config.service.auth.azureAd.clientSecret", &[], None, "text", Official, SYNC, "client secret", set!(config.client_secret = secret)),
-    row("config.service.auth.azureAd.certificatePath", &[], None, "path", Official, SYNC, "certificate that signs the client assertion", set!(config.client_certificate_path = opt)),
-    row("config.service.auth.azureAd.authority", &["AZURE_AUTHORITY_HOST"], Some("https://login.microsoftonline.com"), "URL", Official, SYNC, "Entra authority host", set!(config.authority = text)),
+    row("config.service.auth.azureAd.tenantId", &["AZURE_TENANT_ID"], None, "GUID", Official, Yes, "Entra tenant of the node's own identity (`identity.source`)", set!(config.tenant_id = opt)),
+    row("config.service.auth.azureAd.clientId", &["AZURE_CLIENT_ID"], None, "GUID", Official, Yes, "Entra application; with AZURE_FEDERATED_TOKEN_FILE the identity of the pod", set!(config.client_id = opt)),
+    row("config.service.auth.azureAd.clientSecret", &[], None, "text", Official, Yes, "client secret of the application", set!(config.client_secret = secret)),
+    row("config.service.auth.azureAd.certificatePath", &[], None, "path", Official, Yes, "PEM file with the certificate and the RSA key that sign the client assertion of the application", set!(config.client_certificate_path = opt)),
+    row("config.service.auth.azureAd.authority", &["AZURE_AUTHORITY_HOST"], Some("https://login.microsoftonline.com"), "URL", Official, Yes, "Entra authority host", set!(config.authority = text)),
     row("config.service.auth.tokenAudience", &[], Some("https://azure-api.net/configuration"), "URL", Official, SYNC, "audience of the Entra token", set!(config.token_audience = text)),
     row("config.service.endpoint.disableCertificateValidation", &[], Some("false"), "true, false", Official, SYNC, "`true` turns the check of the endpoint's certificate off; for tests only", set!(config.disable_certificate_validation = boolean)),
     row("config.service.integration.timeout", &[], Some("00:01:40"), "time span", Official, SYNC, "limit of one exchange with the configuration endpoint", set!(config.timeout = duration)),
@@ -217,7 +217,20 @@ pub static TABLE: &[Setting] = &[
     row("compatibility.missing-variable", &[], Some("throw"), "throw, null", Own, Later("a missing variable always throws for now"), "`context.Variables[\"missing\"]`", set!(compat.missing_variable_is_null = |v| choice(v, "throw", "null"))),
     row("compatibility.unsupported-policies", &[], Some("skip"), "skip, refuse", Own, Yes, "policies the self-hosted gateway does not run: skip with a metric, or refuse their scope", set!(compat.refuse_unsupported_policies = |v| choice(v, "skip", "refuse"))),
     row("compatibility.backend-failure", &[], Some("500"), "500, 502", Own, Yes, "status of failed backends: always 500, or 502 for connections and 504 for time-outs", set!(compat.gateway_errors = |v| choice(v, "500", "502"))),
-    row("cache.memory.enabled", &[], Some("false"), "true, false", Own, Later("cache policies are not built yet"), "cache policies without Redis use a bounded memory cache", set!(compat.memory_cache = boolean)),
+    // Caches, counters, identities
+    row("cache.external.connection-string", &[], None, "`host:port,password=…,ssl=True`, or a `redis://` or `rediss://` URL", Own, Yes, "Redis for the cache policies, and for rate limits and quotas of all nodes together; a cluster is recognised", set!(cache.external = super::redis::setting)),
+    row("cache.external.ca.path", &[], None, "path", Own, Yes, "PEM file of the authorities believed for that Redis; unset: the public ones", set!(cache.external_ca_path = opt)),
+    row("cache.memory.enabled", &[], Some("false"), "true, false", Own, Yes, "a memory cache of this node for `caching-type=\"internal\"`, and for `prefer-external` without Redis", set!(cache.memory = boolean)),
+    row("cache.memory.bytes", &[], Some("64MiB"), "size", Own, Yes, "bound of the memory cache", set!(cache.memory_bytes = bytes)),
+    row("policy.counters.shared", &[], Some("true"), "true, false", Own, Yes, "rate limits and quotas are counted in the external cache when there is one; `false`: by each node for itself", set!(cache.shared_counters = boolean)),
+    row("openid.refresh-interval", &[], Some("1h"), "time span", Own, Yes, "OpenID metadata and keys are fetched again after it", set!(openid.refresh = positive)),
+    row("openid.minimum-refresh-interval", &[], Some("5m"), "time span", Own, Yes, "and at most this often when a token names an unknown key", set!(openid.minimum_refresh = positive)),
+    row("identity.source", &[], Some("auto"), "auto, workloadIdentity, application, arc, appService, managedIdentity", Own, Yes, "where `authentication-managed-identity` gets tokens; `auto`: the first that the environment offers", set!(identity.source = identity_source)),
+    row("AZURE_FEDERATED_TOKEN_FILE", &[], None, "path", Environment, Yes, "token of the pod's service account, for workloadIdentity", set!(identity.federated_token_file = opt)),
+    row("IDENTITY_ENDPOINT", &[], None, "URL", Environment, Yes, "token endpoint of Azure Arc (with IMDS_ENDPOINT) and of App Service (with IDENTITY_HEADER)", set!(identity.endpoint = opt)),
+    row("IDENTITY_HEADER", &[], None, "text", Environment, Yes, "secret of the App Service token endpoint", set!(identity.header = secret)),
+    row("IMDS_ENDPOINT", &[], None, "URL", Environment, Yes, "metadata endpoint of Azure Arc; its presence chooses arc", set!(identity.arc = opt)),
+    row("AZURE_POD_IDENTITY_AUTHORITY_HOST", &[], Some("http://169.254.169.254"), "URL", Environment, Yes, "instance metadata service, for managedIdentity", set!(identity.imds_host = text)),
 ];
 
 /// Checks that concern several settings.
@@ -263,11 +276,34 @@ pub(super) fn check_together(s: &Settings, problems: &mut Vec<Problem>) {
             "observability.opentelemetry.enabled needs observability.opentelemetry.collector.uri",
         );
     }
+    if let Some(what) = missing_of_identity(s) {
+        fatal("identity.source", &format!("identity.source needs {what}"));
+    }
     if !s.client.tls12 && !s.client.tls13 {
         fatal(
             "Microsoft.WindowsAzure.ApiManagement.Gateway.Security.Backend.Protocols.Tls12",
             "no TLS version is left towards backends; allow Tls12 or Tls13",
         );
+    }
+}
+
+/// What the chosen source of tokens lacks.
+fn missing_of_identity(s: &Settings) -> Option<&'static str> {
+    let (identity, config) = (&s.identity, &s.config);
+    let application = config.tenant_id.is_some() && config.client_id.is_some();
+    let proof = config.client_secret.is_some() || config.client_certificate_path.is_some();
+    match identity.source {
+        IdentitySource::WorkloadIdentity if identity.federated_token_file.is_none() || !application => {
+            Some("AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID and AZURE_CLIENT_ID")
+        }
+        IdentitySource::Application if !application || !proof => {
+            Some("config.service.auth.azureAd.tenantId, .clientId, and .clientSecret or .certificatePath")
+        }
+        IdentitySource::Arc if identity.endpoint.is_none() => Some("IDENTITY_ENDPOINT"),
+        IdentitySource::AppService if identity.endpoint.is_none() || identity.header.is_none() => {
+            Some("IDENTITY_ENDPOINT and IDENTITY_HEADER")
+        }
+        _ => None,
     }
 }
 
@@ -388,6 +424,20 @@ fn level(v: &str) -> Result<LogLevel, String> {
             ("warning", Warn),
             ("error", Error),
             ("fatal", Fatal),
+        ],
+    )
+}
+
+fn identity_source(v: &str) -> Result<IdentitySource, String> {
+    one_of(
+        v,
+        &[
+            ("auto", IdentitySource::Auto),
+            ("workloadIdentity", IdentitySource::WorkloadIdentity),
+            ("application", IdentitySource::Application),
+            ("arc", IdentitySource::Arc),
+            ("appService", IdentitySource::AppService),
+            ("managedIdentity", IdentitySource::ManagedIdentity),
         ],
     )
 }
