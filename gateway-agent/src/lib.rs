@@ -10,6 +10,7 @@ pub mod drain;
 mod executor;
 mod h3;
 mod http;
+pub mod hub;
 pub mod kernel;
 pub mod limits;
 pub mod listen;

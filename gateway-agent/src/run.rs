@@ -8,6 +8,7 @@ mod certificates;
 mod drain;
 mod expiry;
 mod load;
+mod remote;
 mod setup;
 mod sink;
 mod suites;
@@ -18,6 +19,8 @@ use std::{
 };
 
 use gateway_config::{Problem, Settings, Severity};
+
+pub(crate) use setup::{format, threshold};
 
 use crate::{
     admin::{self, Endpoint},
@@ -249,6 +252,7 @@ impl Parts {
             Arc::clone(&metrics),
             handle.clone(),
         );
+        let sync = remote::follow(&settings, sync)?;
         let state = Arc::new(admin::State {
             node: Arc::clone(&node),
             metrics,

@@ -43,6 +43,8 @@ pub struct Settings {
     pub gateway_name: Option<Arc<str>>,
     /// Source of configuration.
     pub config: ConfigSettings,
+    /// The hub, when this process is one.
+    pub hub: HubSettings,
     /// Other instances of this gateway.
     pub discovery: DiscoverySettings,
     /// Client side.
@@ -117,6 +119,23 @@ pub struct ConfigSettings {
     pub artifacts_path: Option<Arc<str>>,
     /// `config.overlay.path`
     pub overlay_path: Option<Arc<str>>,
+    /// `config.backup.path`
+    pub backup_path: Option<Arc<str>>,
+    /// `config.backup.key.path`
+    pub backup_key_path: Option<Arc<str>>,
+}
+
+/// `hub.*`: what `gateway-agent hub` reads besides its source.
+#[derive(Clone, Debug, Default)]
+pub struct HubSettings {
+    /// `hub.address`
+    pub address: Arc<str>,
+    /// `hub.tls.certificate.path`
+    pub certificate_path: Option<Arc<str>>,
+    /// `hub.tls.key.path`
+    pub key_path: Option<Arc<str>>,
+    /// `hub.keys.path`
+    pub keys_path: Option<Arc<str>>,
 }
 
 /// How to sign in to the configuration endpoint.

@@ -40,6 +40,13 @@ enum Command {
         Signals: TERM and INT drain and end, HUP reads the configuration again."
     )]
     Run(RunArgs),
+    /// Read the configuration once and serve it to any number of nodes
+    #[command(
+        after_help = "Settings: config.artifacts.path, hub.address, hub.tls.*, hub.keys.path; docs/settings.md explains them.\n\n\
+        Example:\n  gateway-agent hub --settings /etc/gateway-agent/hub.yaml\n\n\
+        Nodes follow it with config.service.endpoint and config.service.auth (gateway-agent token create)."
+    )]
+    Hub(RunArgs),
     /// Validate artifact folders, policy documents and fragments without a node
     #[command(
         after_help = "Examples:\n  gateway-agent check examples/artifacts --overlay examples/overlay.yaml\n  \
@@ -139,6 +146,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> Exit {
     match command {
         Command::Run(args) => crate::run::main(&args),
+        Command::Hub(args) => crate::hub::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Eval(args) => eval::main(&args),
         Command::Simulate(args) => simulate::main(&args),

@@ -20,7 +20,7 @@ use crate::{
     worker,
 };
 
-pub(super) fn format(std: StdLog) -> Format {
+pub(crate) fn format(std: StdLog) -> Format {
     match std {
         StdLog::None => Format::None,
         StdLog::Text => Format::Text,
@@ -28,7 +28,7 @@ pub(super) fn format(std: StdLog) -> Format {
     }
 }
 
-pub(super) fn threshold(level: LogLevel) -> Threshold {
+pub(crate) fn threshold(level: LogLevel) -> Threshold {
     match level {
         LogLevel::All => Threshold::All,
         LogLevel::Debug => Threshold::Debug,

@@ -1,6 +1,9 @@
-//! Configuration from a folder: read, check, activate; watch; keep the last good one.
+//! Configuration from a folder or a hub: read, check, activate; watch; keep the last good one.
 
 pub mod backup;
+pub mod following;
+pub mod http;
+pub mod remote;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod stable;

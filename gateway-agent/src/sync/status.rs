@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gateway_config::{Problem, Severity};
 use serde::Serialize;
 
+use super::following::SourceStatus;
 use crate::telemetry::clock::Timestamp;
 
 /// Problems kept in a status; a broken folder of thousands of files repeats itself. The log has the count.
@@ -25,6 +26,9 @@ pub struct Status {
     pub failures: u64,
     /// Why changes are noticed by polling only; absent when notification works.
     pub polling_only: Option<String>,
+    /// How a source over a network is; absent for a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<SourceStatus>,
 }
 
 /// The configuration that serves.

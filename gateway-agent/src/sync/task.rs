@@ -10,6 +10,9 @@ use tokio::{
 };
 
 use super::{
+    backup::{BackupError, Store},
+    following::{Following, SourceStatus},
+    remote::Remote,
     stable::{self, Patience},
     status::{Active, Attempt, Problems, Status},
     tree::{Bounds, Looked, Stamps},
@@ -115,9 +118,9 @@ impl Handle {
 
 /// The synchronisation task.
 pub struct Task {
-    source: Source,
+    pub(super) source: Source,
     load: Arc<dyn Load>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     handle: Handle,
     notifications: Notifications,
     /// Files outside the folder that the last load read.
@@ -126,6 +129,8 @@ pub struct Task {
     seen: Option<Stamps>,
     /// Digest of the folder at the last verdict, and stamps of the single files.
     judged: Option<([u8; 32], Stamps)>,
+    /// A source over a network, in place of the folder.
+    pub(super) following: Option<Following>,
 }
 
 impl Task {
@@ -146,6 +151,29 @@ impl Task {
             extra: Looked::new(),
             seen: None,
             judged: None,
+            following: None,
+        }
+    }
+
+    /// Follows a source over a network instead of reading a folder, with a copy of what it had on disk.
+    pub fn following(mut self, remote: Box<dyn Remote>, store: Result<Option<Store>, BackupError>) -> Self {
+        self.source.folder = None;
+        let following = Following::new(remote, store);
+        let status = Status {
+            source: following.describe(),
+            remote: Some(following.status.clone()),
+            ..Status::default()
+        };
+        self.handle.status.store(Arc::new(status));
+        self.following = Some(following);
+        self
+    }
+
+    /// For people: where the configuration comes from.
+    fn describe_source(&self) -> String {
+        match &self.following {
+            Some(following) => following.describe(),
+            None => self.source.describe(),
         }
     }
 
@@ -156,14 +184,15 @@ impl Task {
 
     /// Runs until `stop` completes. The first attempt is made at once.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        if self.source.is_empty() {
+        if self.source.is_empty() && self.following.is_none() {
             tracing::error!(
                 event = "ConfigInitialSyncFailed",
                 "there is no configuration source this version can read; set config.artifacts.path to an APIOps folder"
             );
             return;
         }
-        tracing::info!(event = "ConfigInitialSyncStarted", source_of_configuration = %self.source.describe(), "reading configuration");
+        tracing::info!(event = "ConfigInitialSyncStarted", source_of_configuration = %self.describe_source(), "reading configuration");
+        self.start_from_backup().await;
         let mut tick = tokio::time::interval(self.source.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(stop);
@@ -204,7 +233,14 @@ impl Task {
         let targets = self.targets();
         self.notifications.follow(&targets);
         let now = stamps(targets, self.source.bounds).await;
-        if !forced && self.seen.as_ref() == Some(&now) {
+        let unseen = self.seen.as_ref() != Some(&now);
+        if self.following.is_some() {
+            self.seen = Some(now);
+            self.follow(forced, forced || unseen).await;
+            self.seen = self.seen.take().map(|seen| self.as_read(seen));
+            return;
+        }
+        if !forced && !unseen {
             return;
         }
         self.seen = Some(now);
@@ -272,8 +308,14 @@ impl Task {
         })
     }
 
-    /// Checks and activates what was read.
-    async fn judge(&mut self, tree: FileTree, files: usize, at: Timestamp, began: Instant) {
+    /// Checks and activates what was read; true when it serves now.
+    pub(super) async fn judge(
+        &mut self,
+        tree: FileTree,
+        files: usize,
+        at: Timestamp,
+        began: Instant,
+    ) -> bool {
         let load = Arc::clone(&self.load);
         let result = tokio::task::spawn_blocking(move || {
             let mut loaded = load.load(tree)?;
@@ -285,6 +327,7 @@ impl Task {
             Ok(Ok((loaded, Ok(())))) => {
                 self.extra = loaded.files.clone();
                 self.succeeded(&loaded, files, at, began.elapsed());
+                return true;
             }
             Ok(Ok((loaded, Err(reason)))) => {
                 self.extra = loaded.files.clone();
@@ -300,6 +343,7 @@ impl Task {
                 self.failed(at, "activation", message, remedy("activation"), &[]);
             }
         }
+        false
     }
 
     fn succeeded(&self, loaded: &Loaded, files: usize, at: Timestamp, took: Duration) {
@@ -343,7 +387,7 @@ impl Task {
         sync.scopes_refused.set(active.problems.refused as i64);
         sync.duration.observe(took.as_secs_f64());
         sync.info.reset();
-        let labels = [&*active.revision, self.source.describe().as_str()].map(str::to_owned);
+        let labels = [&*active.revision, self.describe_source().as_str()].map(str::to_owned);
         if let Ok(info) = sync.info.get_metric_with_label_values(&labels) {
             info.set(1);
         }
@@ -398,7 +442,14 @@ impl Task {
             failures: before.failures + u64::from(!attempt.ok),
             last_attempt: Some(Arc::new(attempt)),
             polling_only: self.notifications.degraded.clone(),
+            remote: before.remote.clone(),
         }));
+    }
+
+    pub(super) fn publish_source(&self, source: SourceStatus) {
+        let mut status = (*self.handle.status()).clone();
+        status.remote = Some(source);
+        self.handle.status.store(Arc::new(status));
     }
 }
 

@@ -87,10 +87,28 @@ pub struct SyncMetrics {
     pub scopes_refused: IntGauge,
     /// Time to read, check and activate.
     pub duration: Histogram,
+    /// 1 for the state a source over a network is in.
+    pub source_state: IntGaugeVec,
+    /// When such a source answered last, Unix time; 0 before that.
+    pub source_contact: Gauge,
+    /// When the copy on disk was written, Unix time; 0 without one.
+    pub backup_saved: Gauge,
+    /// When the right to ask the source ends, Unix time; 0 when it is not known.
+    pub credentials_expire: Gauge,
 }
 
 /// Causes of a failed synchronisation, the values of `cause`.
-pub const SYNC_CAUSES: [&str; 5] = ["unreadable", "unstable", "too_large", "invalid", "activation"];
+pub const SYNC_CAUSES: [&str; 9] = [
+    "unreadable",
+    "unstable",
+    "too_large",
+    "invalid",
+    "activation",
+    "unreachable",
+    "unauthorised",
+    "throttled",
+    "refused",
+];
 
 /// Kernel hooks and what they count.
 #[derive(Debug)]
@@ -157,6 +175,10 @@ impl Families<'_> {
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Built<IntGauge> {
         self.add(IntGauge::new(name, help)?, "gauge")
+    }
+
+    pub(super) fn gauge_f64(&self, name: &str, help: &str) -> Built<Gauge> {
+        self.add(Gauge::new(name, help)?, "gauge")
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Built<IntGaugeVec> {
@@ -323,12 +345,9 @@ impl SyncMetrics {
                 "configuration_last_sync_successful",
                 "1 when the last attempt led to an active configuration.",
             )?,
-            activated: f.add(
-                Gauge::new(
-                    "configuration_activated_timestamp_seconds",
-                    "When the active configuration was activated, Unix time; 0 before the first.",
-                )?,
-                "gauge",
+            activated: f.gauge_f64(
+                "configuration_activated_timestamp_seconds",
+                "When the active configuration was activated, Unix time; 0 before the first.",
             )?,
             info: f.gauges(
                 "configuration_info",
@@ -348,6 +367,23 @@ impl SyncMetrics {
                 "configuration_sync_duration_seconds",
                 "Time to read, check and activate a configuration.",
                 REQUEST_SECONDS,
+            )?,
+            source_state: f.gauges(
+                "configuration_source_state",
+                "1 for the state that a configuration source over a network is in.",
+                &["state"],
+            )?,
+            source_contact: f.gauge_f64(
+                "configuration_source_contact_timestamp_seconds",
+                "When a configuration source over a network answered last; 0 before that.",
+            )?,
+            backup_saved: f.gauge_f64(
+                "configuration_backup_timestamp_seconds",
+                "When the copy of the configuration on disk was written; 0 without one.",
+            )?,
+            credentials_expire: f.gauge_f64(
+                "configuration_credentials_expiry_timestamp_seconds",
+                "When the right to ask the configuration source ends; 0 when it is not known.",
             )?,
         })
     }

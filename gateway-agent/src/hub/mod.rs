@@ -1,0 +1,226 @@
+//! `gateway-agent hub`: reads the configuration once and serves any number of nodes.
+//!
+//! The hub checks what it reads as a node would, and hands on only what a node could serve: a folder that is broken as
+//! a whole never leaves it. Single refused scopes do, for each node refuses them visibly by itself. Secrets that a node
+//! resolves (files, environment, overlay) stay the node's; the hub hands on the artifact tree.
+
+mod keys;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use gateway_config::{
+    FileTree, Input, Problem, Secret, SecretRef, Settings, Severity,
+    events::{EventLog, Page, Revision},
+    load,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{Exit, RunArgs, complain},
+    settings,
+    sync::{self, Load, Loaded, Rejected, stable::Patience, tree::Bounds},
+    telemetry::{Metrics, events::Log},
+};
+
+pub(crate) use keys::Keys;
+pub(crate) use server::Server;
+
+/// What stands for a secret at the hub, which has none.
+const PLACEHOLDER: &str = "not-known-here";
+/// Exchanges in flight when the hub is told to stop end within this time.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The configuration as every node can have it.
+pub(crate) struct Hub {
+    log: Mutex<EventLog>,
+}
+
+impl Hub {
+    /// Empty, with a data set that no earlier hub had.
+    pub(crate) fn new() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut seed = since.as_nanos().to_le_bytes().to_vec();
+        seed.extend_from_slice(&std::process::id().to_le_bytes());
+        Self {
+            log: Mutex::new(EventLog::new(&seed)),
+        }
+    }
+
+    /// Makes `tree` what nodes get from now on; returns how many files differ from before.
+    pub(crate) fn update(&self, tree: &FileTree) -> usize {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .update(tree)
+    }
+
+    /// A page; `None` before the first configuration: an empty tree is not what the source says.
+    pub(crate) fn page(&self, after: Revision, top: usize) -> Option<Page> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        (!log.is_empty()).then(|| log.page(after, top))
+    }
+}
+
+/// Checks a tree and gives it to the hub.
+struct HubLoad {
+    hub: Arc<Hub>,
+    settings: Settings,
+    read: Mutex<FileTree>,
+}
+
+impl Load for HubLoad {
+    fn load(&self, tree: FileTree) -> Result<Loaded, Rejected> {
+        let secrets = |_: &SecretRef| Ok(Secret::new(PLACEHOLDER));
+        let loaded = load(&Input {
+            tree: &tree,
+            overlay: None,
+            settings: &self.settings,
+            secrets: &secrets,
+            previous: None,
+        });
+        let Some(snapshot) = loaded.snapshot else {
+            return Err(Rejected {
+                problems: loaded.problems,
+                ..Rejected::default()
+            });
+        };
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = tree;
+        Ok(Loaded {
+            snapshot,
+            problems: loaded.problems,
+            entities: Vec::new(),
+            files: sync::tree::Looked::new(),
+        })
+    }
+
+    fn activate(&self, _: &mut Loaded) -> Result<(), String> {
+        let tree = std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner));
+        let changes = self.hub.update(&tree);
+        tracing::info!(
+            event = "HubUpdated",
+            changes,
+            files = tree.len(),
+            "nodes get this configuration from now on"
+        );
+        Ok(())
+    }
+}
+
+/// Runs until told to stop.
+pub fn main(args: &RunArgs) -> Exit {
+    let gathered = settings::gather(args.settings.as_deref());
+    let logs = &gathered.settings.logs;
+    let mut log = match Log::install(
+        crate::run::format(logs.std),
+        crate::run::threshold(logs.level),
+        logs.color,
+    ) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&format!("the log cannot be started: {error}"));
+            return Exit::Problem;
+        }
+    };
+    if let Err(error) = log.start() {
+        complain(&format!("the log cannot be written: {error}"));
+    }
+    gathered.problems.iter().for_each(tell);
+    let done = if gathered.is_fatal() {
+        Err("the settings named above must be corrected first".to_owned())
+    } else {
+        serve(gathered.settings)
+    };
+    let exit = match done {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            tracing::error!(event = "HubStartup", "{error}");
+            Exit::Problem
+        }
+    };
+    log.flush();
+    exit
+}
+
+fn tell(problem: &Problem) {
+    let setting = problem.element.as_deref().unwrap_or("");
+    if problem.severity == Severity::Warning {
+        tracing::warn!(event = "SettingProblem", setting, "{problem}");
+    } else {
+        tracing::error!(event = "SettingProblem", setting, "{problem}");
+    }
+}
+
+fn serve(settings: Settings) -> Result<(), String> {
+    let Some(folder) = settings.config.artifacts_path.as_deref().map(PathBuf::from) else {
+        return Err("a hub needs a source: set config.artifacts.path to an APIOps folder".to_owned());
+    };
+    let Some(keys) = settings.hub.keys_path.as_deref() else {
+        return Err(
+            "a hub needs the gateways' keys: set hub.keys.path to a folder with files <gateway>.primary"
+                .to_owned(),
+        );
+    };
+    let keys = Keys::new(keys.into());
+    let address: SocketAddr = settings
+        .hub
+        .address
+        .parse()
+        .map_err(|_| format!("hub.address: `{}` is not ADDRESS:PORT", settings.hub.address))?;
+    let tls = match (&settings.hub.certificate_path, &settings.hub.key_path) {
+        (Some(certificate), Some(key)) => Some((PathBuf::from(&**certificate), PathBuf::from(&**key))),
+        (None, None) if address.ip().is_loopback() => None,
+        _ => {
+            return Err(
+                "a hub hands out configuration: set hub.tls.certificate.path and hub.tls.key.path, or listen on loopback"
+                    .to_owned(),
+            );
+        }
+    };
+    let hub = Arc::new(Hub::new());
+    let server = Server::bind(address, tls, keys, Arc::clone(&hub))?;
+    let source = sync::Source {
+        folder: Some(folder),
+        files: std::collections::BTreeSet::new(),
+        interval: settings.config.refresh_interval,
+        bounds: Bounds::default(),
+        patience: Patience::default(),
+    };
+    let metrics = Metrics::new().map_err(|error| format!("metrics: {error}"))?;
+    let handle = sync::Handle::default();
+    let load = HubLoad {
+        hub,
+        settings,
+        read: Mutex::default(),
+    };
+    let task = sync::Task::new(source, Arc::new(load), metrics, handle.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime cannot be started: {error}"))?;
+    runtime.block_on(async {
+        let stop = || async {
+            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+                (Ok(mut term), Ok(mut int)) => {
+                    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+                }
+                // Without signals only SIGKILL ends the hub, which needs nothing from it.
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = task.run(stop()) => {}
+            () = server.run() => {}
+        }
+    });
+    runtime.shutdown_timeout(GRACE);
+    tracing::info!(event = "HubStopped", "stopped");
+    Ok(())
+}
