@@ -119,6 +119,7 @@ impl State {
             "draining": self.node.drain.is_draining(),
             "mode": kernel.mode(),
             "configuration": {
+                "remote": sync.remote,
                 "source": sync.source,
                 "age_seconds": age,
                 "active": sync.active,

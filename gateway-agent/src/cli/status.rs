@@ -94,6 +94,36 @@ fn exchange(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
     }
 }
 
+/// How a source over a network is, and the copy on disk.
+fn remote(rows: &mut Vec<Vec<String>>, remote: &Value, good: &dyn Fn(bool, &str) -> String) {
+    let Some(state) = remote["state"].as_str() else {
+        return;
+    };
+    let since = remote["since"].as_str().unwrap_or_default();
+    let mut line = format!("{} since {since}", good(state == "fresh", state));
+    for part in ["message", "remedy"] {
+        if let Some(text) = remote[part].as_str() {
+            line.push_str("; ");
+            line.push_str(text);
+        }
+    }
+    rows.push(vec!["source state".to_owned(), line]);
+    if let Some(expiry) = remote["credentialsExpire"].as_str() {
+        rows.push(vec!["token".to_owned(), format!("expires {expiry}")]);
+    }
+    let backup = &remote["backup"];
+    if !backup.is_null() {
+        let saved = backup["saved"]
+            .as_str()
+            .map_or("none yet".to_owned(), |at| format!("saved {at}"));
+        let problem = backup["problem"]
+            .as_str()
+            .map(|p| format!("; {}", good(false, p)))
+            .unwrap_or_default();
+        rows.push(vec!["backup".to_owned(), format!("{saved}{problem}")]);
+    }
+}
+
 /// The report for people.
 fn render(report: &Value, colour: bool) -> String {
     let good = |yes: bool, word: &str| styled(colour, if yes { "32" } else { "31" }, word);
@@ -112,6 +142,7 @@ fn render(report: &Value, colour: bool) -> String {
     ];
     let configuration = &report["configuration"];
     rows.push(vec!["source".to_owned(), text(&configuration["source"])]);
+    remote(&mut rows, &configuration["remote"], &good);
     let active = &configuration["active"];
     if active.is_null() {
         rows.push(vec!["configuration".to_owned(), good(false, "none")]);

@@ -10,6 +10,7 @@ mod server;
 mod tests;
 
 use std::{
+    io::IsTerminal as _,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -118,10 +119,12 @@ impl Load for HubLoad {
 pub fn main(args: &RunArgs) -> Exit {
     let gathered = settings::gather(args.settings.as_deref());
     let logs = &gathered.settings.logs;
+    let colour =
+        logs.color && (std::io::stdout().is_terminal() || gathered.is_given("telemetry.logs.std.color"));
     let mut log = match Log::install(
         crate::run::format(logs.std),
         crate::run::threshold(logs.level),
-        logs.color,
+        colour,
     ) {
         Ok(log) => log,
         Err(error) => {

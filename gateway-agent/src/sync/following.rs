@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     backup::{Backup, BackupError, Origin, Store},
     remote::{Remote, RemoteError, TOKEN_WARNING},
-    task::Task,
+    task::{Task, stamps},
 };
 use crate::telemetry::clock::Timestamp;
 
@@ -280,7 +280,9 @@ impl Task {
         );
         following.tree = Some(backup.files.clone());
         let files = backup.files.len();
+        let before = stamps(self.targets(), self.source.bounds).await;
         self.judge(backup.files, files, Timestamp::now(), began).await;
+        self.seen = Some(self.as_read(before));
         self.tell_source();
     }
 

@@ -2,6 +2,8 @@
 
 pub mod backup;
 pub mod following;
+#[cfg(test)]
+mod following_tests;
 pub mod http;
 pub mod remote;
 #[cfg(test)]

@@ -126,7 +126,7 @@ pub struct Task {
     /// Files outside the folder that the last load read.
     extra: Looked,
     /// Stamps before the last reading; `None` asks for another at the next tick.
-    seen: Option<Stamps>,
+    pub(super) seen: Option<Stamps>,
     /// Digest of the folder at the last verdict, and stamps of the single files.
     judged: Option<([u8; 32], Stamps)>,
     /// A source over a network, in place of the folder.
@@ -213,7 +213,7 @@ impl Task {
     }
 
     /// Everything watched at this moment.
-    fn targets(&self) -> Targets {
+    pub(super) fn targets(&self) -> Targets {
         let files = self
             .source
             .files
@@ -268,7 +268,7 @@ impl Task {
 
     /// The stamps from before the load, with those of the files that it looked at. Never stamps from after it:
     /// a change that came in between would be taken for read.
-    fn as_read(&self, mut before: Stamps) -> Stamps {
+    pub(super) fn as_read(&self, mut before: Stamps) -> Stamps {
         for (path, stamp) in &self.extra {
             match stamp {
                 Some(stamp) => before.insert(path.clone(), stamp.clone()),
@@ -495,7 +495,7 @@ fn log_problems(problems: &Problems) {
     }
 }
 
-async fn stamps(targets: Targets, bounds: Bounds) -> Stamps {
+pub(super) async fn stamps(targets: Targets, bounds: Bounds) -> Stamps {
     // The task cannot be cancelled and does not panic; an empty state leads to a reading, which reports.
     tokio::task::spawn_blocking(move || targets.stamps(&bounds))
         .await
