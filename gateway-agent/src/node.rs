@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use gateway_config::Snapshot;
-use gateway_policy::{context::Deployment, failure::BackendStatuses};
+use gateway_policy::{ExpressionRules, context::Deployment, failure::BackendStatuses};
 use rustls::{RootCertStore, crypto::CryptoProvider};
 
 use crate::{
@@ -25,6 +25,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Statuses of backend failures, where the documentation leaves a choice.
     pub statuses: BackendStatuses,
+    /// How expressions are evaluated (`limits.expression.*`, `compatibility.missing-variable`).
+    pub expressions: ExpressionRules,
     /// Suites of connections from clients; `None`: all the library has.
     pub client_tls: Option<Arc<CryptoProvider>>,
     /// Suites of connections to backends; `None`: all the library has.

@@ -33,7 +33,10 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, Outcome, Step};
 pub use exec::Execution;
 pub use failure::Failure;
-pub use gateway_expr::{Context, Diagnostic as ExpressionDiagnostic, Value, World, context};
+pub use gateway_expr::{
+    Context, Diagnostic as ExpressionDiagnostic, Evaluation, Limits as ExpressionLimits,
+    Rules as ExpressionRules, Value, World, context,
+};
 pub use names::{Fragment, NamedValue, Names};
 pub use program::{Options, Program, ScopeDoc, Site, Source};
 pub use scope::{Scope, Section};

@@ -87,6 +87,7 @@ pub(crate) fn context() -> Context {
         request_id: [7; 16],
         timestamp_ticks: FixedWorld.utc_now_ticks(),
         tracing: false,
+        evaluation: Default::default(),
     }
 }
 

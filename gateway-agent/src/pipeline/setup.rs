@@ -8,7 +8,7 @@ use gateway_config::{
     snapshot::{ApiEntry, OperationEntry},
 };
 use gateway_policy::{
-    Context, Execution, Failure, Program, World,
+    Context, Evaluation, Execution, Failure, Program, World,
     context::{Body, Request, Url, Variables},
 };
 use http::request::Parts;
@@ -268,6 +268,10 @@ impl Prepared {
             request_id: self.request_id,
             timestamp_ticks: self.timestamp_ticks,
             tracing: false,
+            evaluation: Evaluation {
+                rules: exchange.worker.node.settings.expressions,
+                ..Evaluation::default()
+            },
         }
     }
 }

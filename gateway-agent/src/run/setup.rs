@@ -168,6 +168,7 @@ pub(super) fn node_settings(
             ..Limits::default()
         },
         statuses: load::statuses(settings),
+        expressions: expressions(settings),
         gate,
         forwarded_proto: settings.server.forwarded_proto,
         instance_id: instance_id().into(),
@@ -177,6 +178,18 @@ pub(super) fn node_settings(
         },
         backend_authorities: certificates::authorities(&settings.client),
     })
+}
+
+/// Bounds and compatibility of expressions.
+fn expressions(settings: &Settings) -> gateway_policy::ExpressionRules {
+    gateway_policy::ExpressionRules {
+        limits: gateway_policy::ExpressionLimits {
+            steps: settings.limits.expression_steps,
+            memory: usize::try_from(settings.limits.expression_memory).unwrap_or(usize::MAX),
+            ..Default::default()
+        },
+        missing_variable_is_null: settings.compat.missing_variable_is_null,
+    }
 }
 
 /// This node's name: the host's, which is the pod's in Kubernetes.

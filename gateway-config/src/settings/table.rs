@@ -105,7 +105,7 @@ const LOCAL_LOG: Support = Later("local log sinks are not built yet; use telemet
 const INGRESS: Support = Never("Ingress mode is not built; describe the routes in the artifact folder");
 const INGRESS_DETAIL: Support =
     Later("Ingress mode is not built; describe the routes in the artifact folder");
-const EXPRESSION: Support = Later("expressions run within fixed bounds for now");
+const EXPRESSION: Support = Later("a regular expression is bounded by steps for now");
 const SYNC: Support = Later("configuration from Azure is not built yet; set config.artifacts.path");
 const OLD_TLS: Support = Never("TLS below 1.2 is out of reach of the TLS library used");
 
@@ -217,11 +217,11 @@ pub static TABLE: &[Setting] = &[
     row("limits.upstream.idle.timeout", &[], Some("60s"), "time span", Own, Yes, "idle pooled backend connection", set!(limits.upstream_idle_timeout = positive)),
     row("limits.upstream.connect.timeout", &[], Some("30s"), "time span", Own, Yes, "connecting to a backend", set!(limits.connect_timeout = positive)),
     row("limits.drain.timeout", &[], Some("60s"), "time span", Own, Yes, "time for running requests when stopping", set!(limits.drain_timeout = duration)),
-    row("limits.expression.steps", &[], Some("5000000"), "1000 to 1000000000", Own, EXPRESSION, "steps of one expression", set!(limits.expression_steps = |v| integer(v, 1000, 1_000_000_000))),
-    row("limits.expression.memory.bytes", &[], Some("256MiB"), "size", Own, EXPRESSION, "memory of one expression", set!(limits.expression_memory = bytes)),
+    row("limits.expression.steps", &[], Some("5000000"), "1000 to 1000000000", Own, Yes, "steps of one expression", set!(limits.expression_steps = |v| integer(v, 1000, 1_000_000_000))),
+    row("limits.expression.memory.bytes", &[], Some("256MiB"), "size", Own, Yes, "memory of one expression", set!(limits.expression_memory = bytes)),
     row("limits.expression.regex.timeout", &[], Some("2s"), "time span", Own, EXPRESSION, "time of one regular expression", set!(limits.regex_timeout = positive)),
     // Compatibility
-    row("compatibility.missing-variable", &[], Some("throw"), "throw, null", Own, Later("a missing variable always throws for now"), "`context.Variables[\"missing\"]`", set!(compat.missing_variable_is_null = |v| choice(v, "throw", "null"))),
+    row("compatibility.missing-variable", &[], Some("throw"), "throw, null", Own, Yes, "`context.Variables[\"missing\"]`", set!(compat.missing_variable_is_null = |v| choice(v, "throw", "null"))),
     row("compatibility.unsupported-policies", &[], Some("skip"), "skip, refuse", Own, Yes, "policies the self-hosted gateway does not run: skip with a metric, or refuse their scope", set!(compat.refuse_unsupported_policies = |v| choice(v, "skip", "refuse"))),
     row("compatibility.backend-failure", &[], Some("500"), "500, 502", Own, Yes, "status of failed backends: always 500, or 502 for connections and 504 for time-outs", set!(compat.gateway_errors = |v| choice(v, "500", "502"))),
     // Caches, counters, identities

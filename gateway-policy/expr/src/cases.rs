@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    Context, Value, World,
+    Context, Evaluation, HeaderNames, Value, World,
     context::{
         Api, Body, Deployment, Group, LastError, Operation, Product, Request, Response, Subscription, Url,
         User, Variables,
@@ -66,6 +66,7 @@ pub fn context_from_json(description: &Json) -> Result<Context, String> {
     let method: Method = method
         .parse()
         .map_err(|_| format!("request.method: {method:?} is no method"))?;
+    let mut names = HeaderNames::default();
     let mut context = Context {
         api: None,
         operation: None,
@@ -80,7 +81,7 @@ pub fn context_from_json(description: &Json) -> Result<Context, String> {
             method,
             url,
             original_url: original,
-            headers: headers(request.get("headers"))?,
+            headers: headers(request.get("headers"), Some((&mut names, false)))?,
             matched_parameters: matched(request.get("matchedParameters"))?,
             body: body(request.get("body"), Body::None)?,
             ip_address: Some(IpAddr::from([203, 0, 113, 7])),
@@ -88,14 +89,16 @@ pub fn context_from_json(description: &Json) -> Result<Context, String> {
         },
         response: match top.get("response") {
             None | Some(Json::Null) => None,
-            Some(r) => Some(response(r, Body::None)?),
+            Some(r) => Some(response(r, Body::None, Some((&mut names, true)))?),
         },
         last_error: None,
         variables: Variables::default(),
         request_id: REQUEST_ID,
         timestamp_ticks: TIMESTAMP,
         tracing: false,
+        evaluation: Evaluation::default(),
     };
+    context.evaluation.names = names;
     match top.get("model").and_then(Json::as_str) {
         None => {}
         Some("contoso") => contoso(&mut context),
@@ -103,7 +106,8 @@ pub fn context_from_json(description: &Json) -> Result<Context, String> {
     }
     if let Some(Json::Object(variables)) = top.get("variables") {
         for (name, value) in variables {
-            let value = variable(value).map_err(|e| format!("variables.{name}: {e}"))?;
+            let value = variable(value, &mut context.evaluation.names)
+                .map_err(|e| format!("variables.{name}: {e}"))?;
             context.variables.set(&Arc::from(name.as_str()), value);
         }
     }
@@ -144,18 +148,33 @@ fn url(text: &str) -> Result<Url, String> {
     })
 }
 
-fn headers(list: Option<&Json>) -> Result<HeaderMap, String> {
+/// Where spellings go, and whether they are the response's.
+type Names<'n> = Option<(&'n mut HeaderNames, bool)>;
+
+fn headers(list: Option<&Json>, mut names: Names<'_>) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::new();
     let Some(Json::Object(list)) = list else {
         return Ok(map);
     };
     for (name, value) in list {
-        let key: HeaderName = name
-            .parse()
-            .map_err(|_| format!("headers: {name:?} is no header name"))?;
         let values = match value {
             Json::Array(items) => items.iter().collect(),
             one => vec![one],
+        };
+        let key: HeaderName = match (name.parse::<HeaderName>(), &mut names) {
+            (Ok(key), Some((names, _))) => {
+                names.spell(&key, name);
+                key
+            }
+            (Ok(key), None) => key,
+            (Err(_), Some((names, response))) => {
+                let texts = values
+                    .iter()
+                    .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+                names.add_foreign(*response, name, texts.collect());
+                continue;
+            }
+            (Err(_), None) => return Err(format!("headers: {name:?} is no header name")),
         };
         for value in values {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -190,7 +209,7 @@ fn body(value: Option<&Json>, absent: Body) -> Result<Body, String> {
     }
 }
 
-fn response(r: &Json, absent: Body) -> Result<Response, String> {
+fn response(r: &Json, absent: Body, names: Names<'_>) -> Result<Response, String> {
     let status = r.get("status").and_then(Json::as_u64).unwrap_or(200);
     let status = u16::try_from(status)
         .ok()
@@ -199,12 +218,12 @@ fn response(r: &Json, absent: Body) -> Result<Response, String> {
     Ok(Response {
         status,
         reason: Some(text_of(r, "reason")?.unwrap_or("OK").into()),
-        headers: headers(r.get("headers"))?,
+        headers: headers(r.get("headers"), names)?,
         body: body(r.get("body"), absent)?,
     })
 }
 
-fn variable(v: &Json) -> Result<Value, String> {
+fn variable(v: &Json, names: &mut HeaderNames) -> Result<Value, String> {
     match v {
         Json::Null => Ok(Value::Null),
         Json::Bool(b) => Ok(Value::Bool(*b)),
@@ -221,13 +240,13 @@ fn variable(v: &Json) -> Result<Value, String> {
                 .get("$type")
                 .and_then(Json::as_str)
                 .ok_or("an object needs \"$type\" and \"value\"")?;
-            typed(kind, map.get("value").unwrap_or(&Json::Null))
+            typed(kind, map.get("value").unwrap_or(&Json::Null), names)
         }
         Json::Array(_) => Err("an array needs {\"$type\": \"JArray\", \"value\": […]}".to_owned()),
     }
 }
 
-fn typed(kind: &str, v: &Json) -> Result<Value, String> {
+fn typed(kind: &str, v: &Json, names: &mut HeaderNames) -> Result<Value, String> {
     let text = || v.as_str().ok_or_else(|| format!("{kind} needs text"));
     match kind {
         "JObject" | "JArray" | "JToken" => {
@@ -240,7 +259,10 @@ fn typed(kind: &str, v: &Json) -> Result<Value, String> {
         "Bytes" => gateway_dotnet::number::convert::from_base64(text()?)
             .map(Value::bytes)
             .map_err(|e| e.message.into_owned()),
-        "Response" => Ok(Value::response(response(v, Body::Buffered(Bytes::new()))?)),
+        "Response" => {
+            let body = Body::Buffered(Bytes::new());
+            Ok(Value::response(response(v, body, Some((names, true)))?))
+        }
         _ => plain(kind, v),
     }
 }

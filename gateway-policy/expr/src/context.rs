@@ -44,6 +44,8 @@ pub struct Context {
     pub timestamp_ticks: i64,
     /// `context.Tracing`
     pub tracing: bool,
+    /// Rules of evaluation, spellings of header names, messages of `context.Trace`.
+    pub evaluation: crate::Evaluation,
 }
 
 /// A body, from where policies stand.

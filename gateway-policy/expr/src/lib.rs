@@ -13,6 +13,7 @@ mod collections;
 pub mod context;
 mod dynamic;
 mod equality;
+mod evaluation;
 mod intern;
 mod ir;
 mod iter;
@@ -30,6 +31,7 @@ mod vm;
 use lib_ as lib;
 
 pub use context::Context;
+pub use evaluation::{Evaluation, HeaderNames, MESSAGES_MAX, Rules};
 pub use intern::Literal;
 pub use object::Object;
 pub use types::DefId;
@@ -148,12 +150,13 @@ impl Expression {
         self.needs
     }
 
-    /// Runs the expression against one exchange under the default limits.
+    /// Runs the expression against one exchange under the limits its context carries.
     ///
     /// # Errors
     /// The exception that left it, or a `Budget…` exception when a limit was reached.
     pub fn evaluate(&self, context: &mut Context, world: &dyn World) -> Result<Value, Exception> {
-        self.evaluate_within(context, world, Limits::default())
+        let limits = context.evaluation.rules.limits;
+        self.evaluate_within(context, world, limits)
     }
 
     /// Runs the expression under the given limits.

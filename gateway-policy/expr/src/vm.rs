@@ -59,7 +59,6 @@ pub(crate) struct Vm<'v> {
     cells: Vec<std::rc::Weak<RefCell<Value>>>,
     /// The exception being handled, for `throw;`.
     handling: Vec<Value>,
-    pub messages: Vec<String>,
 }
 
 /// Where the machine stack is: the address of a local, good enough to measure depth by.
@@ -81,7 +80,6 @@ impl<'v> Vm<'v> {
             stack_limit: limits.stack,
             cells: Vec::new(),
             handling: Vec::new(),
-            messages: Vec::new(),
         }
     }
 

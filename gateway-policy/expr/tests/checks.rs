@@ -104,3 +104,33 @@ fn diagnostics_name_the_place_and_the_way_out() {
         assert_eq!(first.help.as_deref(), Some(help), "{source}");
     }
 }
+
+#[test]
+fn a_context_carries_the_rules_of_evaluation() {
+    let (missing, _) = compile("@(context.Variables[\"x\"])").expect("it compiles");
+    let (endless, _) = compile("@{ while (true) { } return 1; }").expect("it compiles");
+    let world = gateway_expr::cases::FixedWorld::default();
+    let mut context = gateway_expr::cases::context_from_json(&serde_json::Value::Null).expect("a context");
+    let thrown = missing.evaluate(&mut context, &world).expect_err("nothing there");
+    assert_eq!(
+        thrown.type_name,
+        "System.Collections.Generic.KeyNotFoundException"
+    );
+    context.evaluation.rules.missing_variable_is_null = true;
+    context.evaluation.rules.limits.steps = 1000;
+    assert!(missing.evaluate(&mut context, &world).expect("null").is_null());
+    let thrown = endless.evaluate(&mut context, &world).expect_err("cut off");
+    assert_eq!(thrown.type_name, "BudgetExceededException");
+}
+
+#[test]
+fn traced_messages_are_handed_out_and_bounded() {
+    let (expression, _) =
+        compile("@{ for (var i = 0; i < 1000; i++) { context.Trace(\"m\" + i); } return 1; }")
+            .expect("it compiles");
+    let world = gateway_expr::cases::FixedWorld::default();
+    let mut context = gateway_expr::cases::context_from_json(&serde_json::Value::Null).expect("a context");
+    expression.evaluate(&mut context, &world).expect("a value");
+    assert_eq!(context.evaluation.messages.len(), gateway_expr::MESSAGES_MAX);
+    assert_eq!(context.evaluation.messages[1], "m1");
+}

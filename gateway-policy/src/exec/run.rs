@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     program::{Instruction, Program, ScopeDoc, Site},
     scope::{Scope, Section},
-    trace::{self, NOTES_MAX, Note, TRACE_RECORDS_MAX, TraceRecord},
+    trace::{self, NOTES_MAX, Note, TRACE_RECORDS_MAX, TraceRecord, TraceSeverity},
 };
 
 /// What policies leave behind for later in the same exchange.
@@ -81,7 +81,23 @@ impl Run<'_> {
     /// Runs an expression; an exception is the failure of this policy.
     pub(crate) fn evaluate(&mut self, expression: &Expression) -> Result<Value, Failure> {
         let result = expression.evaluate(self.context, self.world);
+        if !self.context.evaluation.messages.is_empty() {
+            self.hand_out_messages();
+        }
         result.map_err(|exception| self.expression_failure(exception.message))
+    }
+
+    /// What `context.Trace` said goes where `trace` writes, under the policy's name.
+    fn hand_out_messages(&mut self) {
+        for message in std::mem::take(&mut self.context.evaluation.messages) {
+            self.detail("trace", || message.clone());
+            self.exchange.note(Note::Trace {
+                source: self.site.policy.into(),
+                severity: TraceSeverity::Verbose,
+                message,
+                metadata: Vec::new(),
+            });
+        }
     }
 
     /// An expression of this policy failed.

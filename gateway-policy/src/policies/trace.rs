@@ -148,6 +148,22 @@ mod tests {
     }
 
     #[test]
+    fn what_expressions_trace_becomes_a_note_of_their_policy() {
+        let text = "<set-variable name='v' value='@{ context.Trace(\"seen\"); return 1; }'/>";
+        let doc = Arc::new(compile(&document("inbound", text), Scope::Api).unwrap());
+        let program = Arc::new(Program::compose([None, None, Some(doc), None]));
+        let mut execution = Execution::new(program, context());
+        execution.resume(Outcome::Start, &FixedWorld);
+        let expected = Note::Trace {
+            source: "set-variable".into(),
+            severity: TraceSeverity::Verbose,
+            message: "seen".into(),
+            metadata: Vec::new(),
+        };
+        assert_eq!(execution.drain_notes(), [expected]);
+    }
+
+    #[test]
     fn the_message_may_be_the_text_itself() {
         check_load("inbound", "<trace source='s'>text</trace>", "loads");
         check_load(

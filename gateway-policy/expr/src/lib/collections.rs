@@ -534,9 +534,19 @@ pub(crate) fn look_up(c: &mut Call<'_, '_>, key: &Value) -> Result<Option<Value>
     }
 }
 
+/// Whether a missing key of the receiver is null: variables under the compatibility setting.
+fn is_lenient(c: &Call<'_, '_>) -> bool {
+    c.vm.context.evaluation.rules.missing_variable_is_null
+        && matches!(c.arg(0), Value::Context(crate::value::Part::Variables))
+}
+
 fn dict_get(c: &mut Call<'_, '_>) -> Eval {
     let key = key(c)?;
-    look_up(c, &key)?.ok_or_else(|| missing_key(&key))
+    match look_up(c, &key)? {
+        Some(value) => Ok(value),
+        None if is_lenient(c) => Ok(Value::Null),
+        None => Err(missing_key(&key)),
+    }
 }
 
 fn dict_set(c: &mut Call<'_, '_>) -> Eval {

@@ -229,7 +229,15 @@ pub(crate) fn look_up(vm: &mut Vm<'_>, part: Part, key: &Value) -> Result<Option
         return Ok(vm.context.variables.get(&name).cloned());
     }
     if let Some(map) = headers_of(vm, part) {
-        return Ok(header(map, &name).map(|l| string_list(&l)));
+        let response = part == Part::ResponseHeaders;
+        let foreign = || {
+            vm.context
+                .evaluation
+                .names
+                .foreign(response, &name)
+                .map(string_list)
+        };
+        return Ok(header(map, &name).map(|l| string_list(&l)).or_else(foreign));
     }
     if let Some(u) = url(vm, part) {
         let list: Vec<String> = query_pairs(&u.query)
@@ -279,15 +287,14 @@ pub(crate) fn context_items(vm: &mut Vm<'_>, part: Part) -> Vec<Value> {
             .collect();
     }
     if let Some(map) = headers_of(vm, part) {
-        return map
-            .keys()
-            .map(|n| {
-                pair(
-                    &ty,
-                    n.as_str(),
-                    string_list(&header(map, n.as_str()).unwrap_or_default()),
-                )
-            })
+        let names = &vm.context.evaluation.names;
+        let known = map.keys().map(|n| {
+            let values = header(map, n.as_str()).unwrap_or_default();
+            pair(&ty, names.shown(n), string_list(&values))
+        });
+        let foreign = names.all_foreign(part == Part::ResponseHeaders);
+        return known
+            .chain(foreign.map(|(n, values)| pair(&ty, n, string_list(values))))
             .collect();
     }
     if let Some(u) = url(vm, part) {
@@ -331,7 +338,14 @@ fn joined(c: &mut Call<'_, '_>) -> Eval {
     {
         let mut all = map.get_all(name.as_str().unwrap_or_default()).iter();
         return match (all.next(), all.next()) {
-            (None, _) => Ok(c.take(2)),
+            (None, _) => {
+                let response = *p == Part::ResponseHeaders;
+                let name = name.to_lossy();
+                match c.vm.context.evaluation.names.foreign(response, &name) {
+                    Some(values) => string(values.join(",")),
+                    None => Ok(c.take(2)),
+                }
+            }
             (Some(one), None) => string(header_text(one)),
             (Some(a), Some(b)) => {
                 let mut out = format!("{},{}", header_text(a), header_text(b));
@@ -610,7 +624,7 @@ fn response_headers(c: &mut Call<'_, '_>) -> Eval {
             .keys()
             .map(|n| {
                 (
-                    Value::string(n.as_str()),
+                    Value::string(c.vm.context.evaluation.names.shown(n)),
                     string_list(&header(&r.headers, n.as_str()).unwrap_or_default()),
                 )
             })

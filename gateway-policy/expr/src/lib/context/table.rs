@@ -51,7 +51,10 @@ const CONTEXT: &[Entry] = &[
     Get("void Trace(string message)", |c| {
         let s = c.str_or_empty(1).to_lossy().into_owned();
         c.vm.charge(s.len())?;
-        c.vm.messages.push(s);
+        let messages = &mut c.vm.context.evaluation.messages;
+        if messages.len() < crate::MESSAGES_MAX {
+            messages.push(s);
+        }
         Ok(Value::Null)
     }),
 ];
