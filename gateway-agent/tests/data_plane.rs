@@ -409,11 +409,11 @@ fn to_backend(url: &str, tls: &str) -> Snapshot {
     let mut put = |path: &str, text: String| tree.insert(path.to_owned(), Arc::from(text.into_bytes()));
     put(
         "apis/a/apiInformation.json",
-        r#"{"properties":{"displayName":"a","path":"a","protocols":["http"],"isCurrent":true,"subscriptionRequired":false}}"#.to_owned(),
+        r#"{"properties":{"displayName":"a","path":"a","protocols":["http","https"],"isCurrent":true,"subscriptionRequired":false}}"#.to_owned(),
     );
     put(
         "apis/a/specification.yaml",
-        "openapi: 3.0.1\ninfo: {title: t, version: '1'}\npaths:\n  /x:\n    get: {operationId: x, responses: {'200': {description: OK}}}\n".to_owned(),
+        "openapi: 3.0.1\ninfo: {title: t, version: '1'}\npaths:\n  /x:\n    get: {operationId: x, responses: {'200': {description: OK}}}\n    put: {operationId: p, responses: {'200': {description: OK}}}\n".to_owned(),
     );
     put(
         "apis/a/policy.xml",
@@ -476,5 +476,80 @@ async fn backends_over_tls_are_verified_unless_told_otherwise() {
             "{url} {tls} known={known}: {answer}"
         );
         assert_eq!(answer.ends_with("secret"), status == 200, "{answer}");
+    }
+}
+
+/// A backend that refuses every upload after its head, reads a little more and closes.
+async fn refusing_backend() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                while !seen.windows(4).any(|w| w == b"\r\n\r\n") {
+                    if stream.read_buf(&mut seen).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge";
+                let _ = stream.write_all(answer).await;
+                let mut some = vec![0; 64 * 1024];
+                let _ = stream.read(&mut some).await;
+            });
+        }
+    });
+    address
+}
+
+/// Uploads until an answer is there, as curl does; returns what came back.
+async fn upload<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(stream: S) -> String {
+    const BODY: usize = 50 << 20;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let send = async {
+        let head = format!("PUT /a/x HTTP/1.1\r\nHost: a.test\r\nContent-Length: {BODY}\r\n\r\n");
+        writer.write_all(head.as_bytes()).await?;
+        let piece = vec![0; 64 * 1024];
+        for _ in 0..BODY / piece.len() {
+            writer.write_all(&piece).await?;
+        }
+        std::io::Result::Ok(())
+    };
+    let receive = async {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"large") {
+            if reader.read_buf(&mut answer).await.unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    tokio::pin!(send, receive);
+    tokio::select! {
+        answer = &mut receive => answer,
+        // A failed write says nothing: the answer may lie in the receive buffer.
+        _ = &mut send => receive.await,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+    let backend = refusing_backend().await;
+    let running = Running::start(Settings::default());
+    let tls = r#"{"validateCertificateChain":true,"validateCertificateName":true}"#;
+    running
+        .node
+        .publish(Arc::new(to_backend(&format!("http://{backend}"), tls)));
+    for round in 0..10 {
+        let plain = upload(TcpStream::connect(running.plain).await.unwrap()).await;
+        assert!(
+            plain.starts_with("HTTP/1.1 413"),
+            "round {round}, plain: {plain:?}"
+        );
+        let secure = upload(running.handshake("a.test", &["http/1.1"]).await.unwrap()).await;
+        assert!(
+            secure.starts_with("HTTP/1.1 413"),
+            "round {round}, TLS: {secure:?}"
+        );
     }
 }

@@ -38,8 +38,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// After the last response the client may still be sending; closing at once would make the kernel reset the
 /// connection and could destroy the response on its way (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
-/// Bytes read and thrown away while lingering.
-const LINGER_BYTES: usize = 256 * 1024;
+/// Bytes read and thrown away while lingering: what the socket buffers of both sides can hold when the answer leaves
+/// (Linux lets them grow to 6 and 4 MiB), so that a client that stops when it sees the answer gets to see it.
+const LINGER_BYTES: usize = 16 << 20;
 
 /// How a connection ended.
 enum End {

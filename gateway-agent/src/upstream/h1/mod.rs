@@ -40,6 +40,8 @@ pub(crate) struct H1 {
     input: BytesMut,
     fields: Vec<Field>,
     sending: Sending,
+    /// Why the rest of the request could not be written; what the backend said before that is still to be read.
+    unsent: Option<SendError>,
     framing: Framing,
     /// The backend has closed its side.
     ended: bool,
@@ -83,6 +85,7 @@ impl H1 {
             input: BytesMut::new(),
             fields: Vec::new(),
             sending: Sending::default(),
+            unsent: None,
             framing: Framing::Over,
             ended: false,
             reusable: true,
@@ -152,12 +155,13 @@ impl H1 {
 
     fn poll_head(&mut self, method: &Method, cx: &mut Context<'_>) -> Poll<Result<decode::Head, Broken>> {
         // An error while sending does not hide a response that is there already (a refusal, mostly).
-        let mut failed = None;
-        if let Poll::Ready(Err(error)) = self.sending.poll_send(&mut self.io, cx) {
-            if matches!(error, SendError::Body(_) | SendError::Length) {
+        if self.unsent.is_none()
+            && let Poll::Ready(Err(error)) = self.sending.poll_send(&mut self.io, cx)
+        {
+            if !is_reset(&error) {
                 return Poll::Ready(Err(error.into()));
             }
-            failed = Some(error);
+            self.unsent = Some(error);
         }
         loop {
             if let Some(head) =
@@ -166,14 +170,12 @@ impl H1 {
                 return Poll::Ready(Ok(head));
             }
             if self.ended {
-                return Poll::Ready(Err(failed.map_or(Broken::Closed, Broken::Send)));
+                return Poll::Ready(Err(self.unsent.take().map_or(Broken::Closed, Broken::Send)));
             }
-            match self.poll_read(READ_BYTES, cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err(failed.map_or(Broken::Read(error), Broken::Send)));
-                }
-                Poll::Pending => return failed.map_or(Poll::Pending, |error| Poll::Ready(Err(error.into()))),
+            // After a reset the kernel still hands out what arrived before it, and then an end or an error: the
+            // reading never waits for long.
+            if let Err(error) = ready!(self.poll_read(READ_BYTES, cx)) {
+                return Poll::Ready(Err(self.unsent.take().map_or(Broken::Read(error), Broken::Send)));
             }
         }
     }
@@ -235,6 +237,12 @@ impl H1 {
     pub(crate) fn into_stream(self: Box<Self>) -> (Transport, Bytes) {
         (self.io, self.input.freeze())
     }
+}
+
+/// The backend closed or reset the connection, which it may do after an answer.
+fn is_reset(error: &SendError) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error, SendError::Io(error) if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset))
 }
 
 /// Why an exchange broke.
