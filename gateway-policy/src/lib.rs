@@ -20,6 +20,7 @@ mod liquid;
 pub mod names;
 pub mod policies;
 mod program;
+pub mod schema;
 pub mod scope;
 mod setting;
 pub mod simulate;

@@ -16,6 +16,7 @@ use crate::{
     jose::{Key, KeySet, OpenIdConfiguration},
     names::Names,
     program::{Options, Program, ScopeDoc, Source},
+    schema::{ApiSchemas, Definitions, Dialect, JsonSchemas, openapi},
     scope::Scope,
     trace::Note,
 };
@@ -144,6 +145,53 @@ pub(crate) fn check_with(
     );
 }
 
+/// As [`check_with`], for the operation that this JSON describes: an OpenAPI operation with `openapi` (or
+/// `swagger`) and `components` beside its own members. The story tells messages of errors, too.
+#[track_caller]
+pub(crate) fn check_defined(
+    operation: &str,
+    section: &str,
+    text: &str,
+    change: impl FnOnce(&mut Context),
+    answers: &[&str],
+    expected: &str,
+) {
+    let root: serde_json::Value = serde_json::from_str(operation).unwrap();
+    let dialect = Dialect::of(&root);
+    let api = Arc::new(ApiSchemas {
+        json: Some(JsonSchemas::new(root, dialect)),
+        ..ApiSchemas::default()
+    });
+    let definitions = Definitions {
+        operation: Some(Arc::new(openapi::operation(&api, None, ""))),
+        ..Definitions::default()
+    };
+    check_definitions(definitions, section, text, change, answers, expected);
+}
+
+/// As [`check_defined`], with any definitions.
+#[track_caller]
+pub(crate) fn check_definitions(
+    definitions: Definitions,
+    section: &str,
+    text: &str,
+    change: impl FnOnce(&mut Context),
+    answers: &[&str],
+    expected: &str,
+) {
+    let doc =
+        compile(&document(section, text), Scope::Api).unwrap_or_else(|errors| panic!("{text}: {errors}"));
+    let program = Program::compose([None, None, Some(Arc::new(doc)), None]);
+    let mut context = context();
+    context.request.original_url.query.clear();
+    context.request.url.query.clear();
+    change(&mut context);
+    let execution = Execution::new(Arc::new(program), context).with_definitions(definitions);
+    let mut before = self::context();
+    before.request.url.query.clear();
+    assert_eq!(drive_from(execution, answers, &before, true), expected, "{text}");
+}
+
 /// As [`check_with`], with a document for each scope.
 #[track_caller]
 pub(crate) fn check_documents(
@@ -194,7 +242,11 @@ pub(crate) fn notes_after(section: &str, text: &str, body: &str) -> Vec<Note> {
 }
 
 /// Runs to the end and tells the story: effects, then the answer, then error and variables.
-pub(crate) fn drive(mut execution: Execution, answers: &[&str]) -> String {
+pub(crate) fn drive(execution: Execution, answers: &[&str]) -> String {
+    drive_from(execution, answers, &context(), false)
+}
+
+fn drive_from(mut execution: Execution, answers: &[&str], before: &Context, messages: bool) -> String {
     let mut answers = answers.iter();
     let mut story: Vec<String> = Vec::new();
     let mut outcome = Outcome::Start;
@@ -208,7 +260,7 @@ pub(crate) fn drive(mut execution: Execution, answers: &[&str]) -> String {
                         format!(
                             "#{} {}",
                             ticket.number(),
-                            tell_effect(effect, execution.context())
+                            tell_effect(effect, execution.context(), before)
                         )
                     })
                     .collect();
@@ -220,7 +272,7 @@ pub(crate) fn drive(mut execution: Execution, answers: &[&str]) -> String {
                 );
             }
             Step::Effect(effect) => {
-                story.push(tell_effect(&effect, execution.context()));
+                story.push(tell_effect(&effect, execution.context(), before));
                 outcome = match effect {
                     // Time passes by itself.
                     Effect::Delay(_) => Outcome::Elapsed,
@@ -233,7 +285,7 @@ pub(crate) fn drive(mut execution: Execution, answers: &[&str]) -> String {
             }
         }
     }
-    story.push(tell_end(execution.context()));
+    story.push(tell_end(execution.context(), messages));
     story.join("; ")
 }
 
@@ -315,12 +367,11 @@ fn parse_answer(answer: &str) -> Outcome {
     }
 }
 
-fn tell_effect(effect: &Effect, now: &Context) -> String {
+fn tell_effect(effect: &Effect, now: &Context, before: &Context) -> String {
     match effect {
         Effect::ReadBody(message) => format!("read {message:?}").to_lowercase(),
         Effect::Forward(forward) => {
             let mut out = String::from("forward");
-            let before = context();
             if now.request.method != before.request.method {
                 write!(out, " {}", now.request.method).unwrap();
             }
@@ -410,7 +461,7 @@ fn tell_body(out: &mut String, body: &Body) {
     }
 }
 
-fn tell_end(context: &Context) -> String {
+fn tell_end(context: &Context, messages: bool) -> String {
     let mut out = String::new();
     let response = context.response.as_ref().unwrap();
     write!(out, "{}", response.status.as_u16()).unwrap();
@@ -419,6 +470,16 @@ fn tell_end(context: &Context) -> String {
     }
     if let Some(error) = &context.last_error {
         write!(out, " {}/{}", error.source, error.reason).unwrap();
+        if messages {
+            let Body::Buffered(body) = &response.body else {
+                panic!("no default body")
+            };
+            let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+            write!(out, " '{}'", error.message).unwrap();
+            if body["message"] != error.message.as_str() {
+                write!(out, " public '{}'", body["message"].as_str().unwrap()).unwrap();
+            }
+        }
         // Those of the default body, which the failure table tests.
         let kept = response
             .headers
@@ -430,12 +491,13 @@ fn tell_end(context: &Context) -> String {
         tell_body(&mut out, &response.body);
     }
     for (name, value) in context.variables.iter() {
-        write!(
-            out,
-            " ${name}={}",
-            value.to_text().unwrap_or_else(|| "null".into())
-        )
-        .unwrap();
+        let text = value.to_text().unwrap_or_else(|| "null".into());
+        // Lists of errors on one line.
+        let compact = serde_json::from_str::<Vec<serde_json::Value>>(&text)
+            .ok()
+            .filter(|_| messages);
+        let text = compact.map_or(text, |list| serde_json::Value::Array(list).to_string());
+        write!(out, " ${name}={text}").unwrap();
     }
     out
 }

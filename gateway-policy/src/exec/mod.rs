@@ -28,6 +28,7 @@ use crate::{
     failure::{BackendStatuses, Failure},
     policies::{Flow, retry, wait::For},
     program::{Instruction, Op, Program, ScopeDoc, Site},
+    schema::Definitions,
     scope::{Scope, Section},
     trace::{self, Executed, ExecutedPolicy, Note, TraceRecord},
 };
@@ -151,6 +152,13 @@ impl Execution {
     #[must_use]
     pub fn with_backend_statuses(mut self, statuses: BackendStatuses) -> Self {
         self.statuses = statuses;
+        self
+    }
+
+    /// With what the API says about its messages; without it validation policies refuse.
+    #[must_use]
+    pub fn with_definitions(mut self, definitions: Definitions) -> Self {
+        self.exchange.definitions = definitions;
         self
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Exchange {
     pub(crate) counted: Vec<Arc<str>>,
     /// Counters that get the bytes of both messages when the exchange is over.
     pub(crate) bandwidth: Vec<Count>,
+    /// What the API says about its messages.
+    pub(crate) definitions: crate::schema::Definitions,
     /// Least remaining calls of the rate limits so far.
     pub(crate) calls_left: Option<u64>,
     /// How far a policy that counts several times at the end has come.

@@ -54,7 +54,12 @@ mod set_variable;
 mod token_checks;
 mod trace;
 mod validate_azure_ad_token;
+mod validate_content;
+mod validate_headers;
 pub(crate) mod validate_jwt;
+mod validate_parameters;
+mod validate_status_code;
+mod validation;
 pub(crate) mod wait;
 mod xml_to_json;
 
@@ -184,6 +189,10 @@ pub static POLICIES: &[&PolicyDef] = &[
     &log_to_eventhub::DEF,
     &quota::DEF,
     &quota::BY_KEY,
+    &validate_content::DEF,
+    &validate_parameters::DEF,
+    &validate_headers::DEF,
+    &validate_status_code::DEF,
     &wait::DEF,
 ];
 
@@ -210,11 +219,7 @@ pub static NOT_BUILT: &[&str] = &[
     "proxy",
     "set-request-metric-dimension-value",
     "validate-client-certificate",
-    "validate-content",
     "validate-graphql-request",
-    "validate-headers",
     "validate-odata-request",
-    "validate-parameters",
-    "validate-status-code",
     "xsl-transform",
 ];

@@ -1,0 +1,15 @@
+//! What APIs say about their messages, and checking messages against it.
+
+pub(crate) mod check;
+pub(crate) mod definition;
+mod document;
+mod format;
+pub(crate) mod json;
+pub mod openapi;
+pub(crate) mod parameter;
+
+pub use definition::{
+    Answer, ApiSchemas, Content, Definitions, NamedSchema, NamedSchemas, OperationDefinition, Parameter,
+    Place, SCHEMA_BYTES_MAX, Statuses, Style,
+};
+pub use document::{Dialect, JsonSchemas};
