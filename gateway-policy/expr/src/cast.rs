@@ -97,6 +97,14 @@ pub(crate) fn nullable_value(value: Value) -> Eval {
     }
 }
 
+/// What `lock` takes: anything but null.
+pub(crate) fn lockable(value: Value) -> Eval {
+    match value {
+        Value::Null => Err(Error::of(ExceptionKind::ArgumentNullException).into()),
+        value => Ok(value),
+    }
+}
+
 fn no_value() -> crate::vm::Thrown {
     Error::new(
         ExceptionKind::InvalidOperationException,

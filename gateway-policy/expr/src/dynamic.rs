@@ -78,7 +78,7 @@ fn member(vm: &mut Vm<'_>, target: &Value, name: &str) -> Eval {
             .get(&gateway_dotnet::Str::new(name))
             .map_or(Value::Null, Value::Json)),
         Value::Object(o) => {
-            if let (Type::Anon(members), crate::object::Data::Anon(items)) = (&o.ty, &o.data)
+            if let (Type::Anon(members, _), crate::object::Data::Anon(items)) = (&o.ty, &o.data)
                 && let Some(i) = members.iter().position(|(n, _)| **n == *name)
             {
                 return Ok(items.get(i).cloned().unwrap_or(Value::Null));
@@ -199,9 +199,18 @@ fn unwrap(v: Value) -> Value {
 }
 
 fn binary(vm: &mut Vm<'_>, op: &'static str, left: Value, right: Value) -> Eval {
+    // A unary operator has nothing on its right.
+    let right_absent = right.is_null();
     let (l, r) = (unwrap(left), unwrap(right));
     if op == "!" {
         return crate::ops::not(l);
+    }
+    if let (true, Some(num)) = (right_absent, l.runtime_type().num()) {
+        let promoted = crate::bind::promoted(num, crate::types::Num::Int);
+        let Some(f) = crate::ops::unary(op, promoted, false) else {
+            return Ok(l);
+        };
+        return f(crate::ops::convert(promoted, false)(l)?);
     }
     if op == "+" && (matches!(l, Value::Str(_)) || matches!(r, Value::Str(_))) {
         let joined = gateway_dotnet::Str::concat(&[&vm.text_of(&l)?, &vm.text_of(&r)?])?;

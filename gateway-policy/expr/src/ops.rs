@@ -448,10 +448,6 @@ pub(crate) fn value_eq(a: Value, b: Value) -> R {
     Ok(Value::Bool(crate::equality::object_equals(&a, &b)))
 }
 
-pub(crate) fn value_ne(a: Value, b: Value) -> R {
-    Ok(Value::Bool(!crate::equality::object_equals(&a, &b)))
-}
-
 fn enums(a: &Value, b: &Value) -> Result<(crate::types::DefId, i64, i64), Thrown> {
     match (a, b) {
         (Value::Enum(d, a), Value::Enum(_, b)) => Ok((*d, *a, *b)),

@@ -69,7 +69,7 @@ fn shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
     };
     Ok(match &o.data {
         Data::Anon(items) => match &o.ty {
-            Type::Anon(members) => Shape::Members(
+            Type::Anon(members, _) => Shape::Members(
                 members
                     .iter()
                     .zip(items)

@@ -71,7 +71,7 @@ fn object_text(o: &Object) -> Str {
             Str::new(&format!("({})", texts.join(", ")))
         }
         Data::Anon(items) => match &o.ty {
-            crate::types::Type::Anon(members) if !members.is_empty() => {
+            crate::types::Type::Anon(members, _) if !members.is_empty() => {
                 let texts: Vec<String> = members
                     .iter()
                     .zip(items)

@@ -67,6 +67,9 @@ impl<'a> Binder<'a> {
             outs: Vec::new(),
             after: Vec::new(),
         };
+        // Named arguments out of order are evaluated in the order they are written.
+        let reordered = map.windows(2).any(|pair| pair[0] > pair[1]);
+        let mut first: Vec<Node> = Vec::new();
         let mut places: Vec<Option<Node>> = (0..params.len()).map(|_| None).collect();
         let mut tail = Vec::new();
         let last = params.len().wrapping_sub(1);
@@ -82,6 +85,13 @@ impl<'a> Binder<'a> {
                 PassBy::Out | PassBy::Ref => self.by_reference(arg, ty, to, &mut laid),
                 _ => self.convert(arg.operand, ty, arg.span).node,
             };
+            let node = if reordered && !matches!(node, Node::Const(_)) {
+                let slot = self.temp();
+                first.push(Node::Set(slot, Box::new(node)));
+                Node::Local(slot)
+            } else {
+                node
+            };
             if let Some(place) = places.get_mut(to) {
                 *place = Some(node);
             }
@@ -95,6 +105,12 @@ impl<'a> Binder<'a> {
                 }
                 None => default_argument(&params[i], types.get(i).unwrap_or(&Type::Error)),
             });
+        }
+        if !first.is_empty()
+            && let Some(node) = laid.nodes.first_mut()
+        {
+            first.push(std::mem::replace(node, Node::Const(Const::Null)));
+            *node = Node::Sequence(first.into());
         }
         laid
     }
@@ -132,11 +148,23 @@ impl<'a> Binder<'a> {
             operand => {
                 let slot = self.temp();
                 laid.outs.push((at, slot));
+                let outer = std::mem::take(&mut self.place_setup);
+                let place = self.place(operand, arg.span);
+                let mut steps = std::mem::replace(&mut self.place_setup, outer);
+                let Some(place) = place else {
+                    return read(slot);
+                };
+                // The place is found once; its value comes back when the call is over.
+                if arg.by == PassBy::Ref {
+                    let now = self.read_place(&place, arg.span);
+                    steps.push(Node::Set(slot, Box::new(now.node)));
+                }
                 let value = Val::new(ty.clone(), Node::Local(slot));
-                if let Some(store) = self.store(operand, value, arg.span) {
+                if let Some(store) = self.write_place(&place, value, arg.span) {
                     laid.after.push(store.node);
                 }
-                read(slot)
+                steps.push(read(slot));
+                Node::Sequence(steps.into())
             }
         }
     }

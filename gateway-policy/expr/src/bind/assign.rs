@@ -58,7 +58,11 @@ impl<'a> Binder<'a> {
             self.not_assignable(&target, l.span);
             return Operand::Error;
         };
-        let value = self.convert(value, &ty, r.span);
+        let value = match &target {
+            // What cannot be assigned is refused without a look at the value.
+            Operand::Prop(p) if p.member.set.is_none() => Val::error(),
+            _ => self.convert(value, &ty, r.span),
+        };
         match self.store(target, value, l.span) {
             Some(v) => Operand::Value(v),
             None => {
@@ -98,6 +102,14 @@ impl<'a> Binder<'a> {
                         "The left-hand side of an assignment must be a variable, property or indexer",
                         span,
                     );
+                    return None;
+                }
+                if var.by_in {
+                    let message = format!(
+                        "Cannot assign to variable 'in {}' because it is a readonly variable",
+                        var.ty
+                    );
+                    self.error("CS8331", message, span);
                     return None;
                 }
                 if let Some(why) = var.readonly {
@@ -378,12 +390,23 @@ impl<'a> Binder<'a> {
             }),
             &ty,
         );
+        let right_constant = right.konst.clone().map(|c| Val::konst(right.ty.clone(), c));
         let result = match self.binary_values(bare, current, right, span) {
             Operand::Value(v) => v,
             _ => return None,
         };
         if self.implicit_type(&result.ty, &ty) {
             return Some(self.convert_value(result, &ty, span));
+        }
+        if let Some(c) = right_constant {
+            // A constant too large for the place is the mistake, not the sum.
+            let mark = self.diagnostics.len();
+            if !fits && ty.num().is_some_and(Num::is_integral) && !matches!(bare, "<<" | ">>") {
+                self.convert_value(c, &ty, span);
+            }
+            if self.has_errors_since(mark) {
+                return None;
+            }
         }
         // `b += 1` on a byte: the result is cast back when the right side alone would convert.
         let shift = matches!(bare, "<<" | ">>");
@@ -430,7 +453,7 @@ impl<'a> Binder<'a> {
         let current = self.read_place(&place, inner.span);
         let ty = current.ty.clone();
         let base = ty.nullable_of().unwrap_or(&ty);
-        if base.num().is_none() && !base.is_enum() {
+        if base.num().is_none() && !base.is_enum() && !matches!(ty, Type::Dynamic) {
             if !ty.is_error() {
                 self.error(
                     "CS0023",

@@ -57,6 +57,10 @@ impl<'a> Binder<'a> {
                 }
                 Operand::Error
             }
+            Operand::Lambda(_) => {
+                self.error("CS0149", "Method name expected", target.span);
+                Operand::Error
+            }
             Operand::Type(ty) => {
                 self.error(
                     "CS1955",
@@ -160,6 +164,26 @@ impl<'a> Binder<'a> {
 
     fn nameof(&mut self, e: &'a Expr) -> Operand<'a> {
         let mark = self.diagnostics.len();
+        let mut root = e;
+        while let ExprKind::Member(inner, ..) = &root.kind {
+            root = inner;
+        }
+        let named = matches!(
+            root.kind,
+            ExprKind::Name(..)
+                | ExprKind::Predefined(_)
+                | ExprKind::Global
+                | ExprKind::This(_)
+                | ExprKind::Type(_)
+        );
+        if !named && matches!(e.kind, ExprKind::Member(..)) {
+            self.error(
+                "CS8082",
+                "Sub-expression cannot be used in an argument to nameof.",
+                root.span,
+            );
+            return Operand::Error;
+        }
         let _ = self.operand(e);
         // An instance member may be named through its type.
         let through_type = self.diagnostics[mark..].iter().all(|d| d.code == "CS0120");
@@ -419,6 +443,12 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         }
         let ret = subst(&chosen.ret, &[], &applied.targs);
+        if g.on.is_delegate() && &*member.name == "Invoke" {
+            let target = g.receiver.map_or(Node::Const(Const::Null), |r| r.node);
+            let call = Node::Invoke(Box::new(target), laid.nodes.into());
+            let node = self.after_call(call, laid.after);
+            return Operand::value(ret, node);
+        }
         let types: Arc<[Type]> = chosen
             .owner
             .args()

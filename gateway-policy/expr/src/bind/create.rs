@@ -31,6 +31,9 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         }
         if ty.is_error() {
+            if let Some(init) = init {
+                self.look_at_initializer(init);
+            }
             return Operand::Error;
         }
         let created = self.create(&ty, list, syn.span);
@@ -48,6 +51,25 @@ impl<'a> Binder<'a> {
             never_null: true,
             ..Val::new(ty, Node::Sequence(steps.into()))
         })
+    }
+
+    /// Mistakes in the initialiser of something that cannot be created.
+    fn look_at_initializer(&mut self, init: &'a Initializer) {
+        match init {
+            Initializer::Object(members) => {
+                for m in members {
+                    match &m.value {
+                        InitValue::Expr(e) => {
+                            self.operand(e);
+                        }
+                        InitValue::Nested(inner) => self.look_at_initializer(inner),
+                    }
+                }
+            }
+            Initializer::Collection(items, _) => items.iter().flatten().for_each(|e| {
+                self.operand(e);
+            }),
+        }
     }
 
     fn create(&mut self, ty: &Type, mut list: Vec<Argument<'a>>, span: Span) -> Option<Val> {
@@ -232,7 +254,19 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         }
         let _ = (rank, span);
-        let nodes: Vec<Node> = sizes.iter().map(|s| self.array_index(s).node).collect();
+        let mut nodes: Vec<Node> = Vec::with_capacity(sizes.len());
+        for size in sizes {
+            let length = self.array_index(size);
+            if length
+                .konst
+                .as_ref()
+                .and_then(Const::as_integer)
+                .is_some_and(|n| n < 0)
+            {
+                self.error("CS0248", "Cannot create an array with a negative size", size.span);
+            }
+            nodes.push(length.node);
+        }
         Operand::Value(Val {
             never_null: true,
             ..Val::new(ty.clone(), Node::NewSized(shared(&ty), nodes.into()))
@@ -325,10 +359,7 @@ impl<'a> Binder<'a> {
         };
         let operands: Vec<(Operand<'a>, Span)> = items.iter().map(|e| (self.operand(e), e.span)).collect();
         let types: Vec<Type> = operands.iter().filter_map(|(o, _)| self.type_of(o)).collect();
-        let best = self.best_common(&types).filter(|t| {
-            let t = t.clone();
-            operands.iter().all(|(o, _)| self.implicit(o, &t))
-        });
+        let best = self.best_common(&types);
         let Some(element) = best else {
             if !types.iter().any(Type::is_error) {
                 self.error("CS0826", "No best type found for implicitly-typed array", span);
@@ -349,6 +380,12 @@ impl<'a> Binder<'a> {
 
     /// `new { a, b = c }`
     pub(crate) fn anonymous(&mut self, members: &'a [(Option<Ident>, Expr)], span: Span) -> Operand<'a> {
+        let names = members
+            .iter()
+            .filter_map(|(name, e)| name.as_ref().or_else(|| projected_name(e)))
+            .map(|n| n.name.clone())
+            .collect();
+        let number = self.anonymous_number(span, names);
         let mut types: Vec<(Box<str>, Type)> = Vec::new();
         let mut nodes = Vec::new();
         for (name, e) in members {
@@ -392,12 +429,32 @@ impl<'a> Binder<'a> {
             types.push((name, value.ty));
             nodes.push(value.node);
         }
-        let _ = span;
-        let ty = Type::Anon(types.into());
+        let ty = Type::Anon(types.into(), number);
         Operand::Value(Val {
             never_null: true,
             ..Val::new(ty.clone(), Node::Anon(shared(&ty), nodes.into()))
         })
+    }
+
+    /// Anonymous types are numbered in the order in which new lists of names occur.
+    fn anonymous_number(&mut self, span: Span, names: Vec<Box<str>>) -> crate::types::AnonNumber {
+        let places = &mut self.anonymous_places;
+        let at = places
+            .iter()
+            .position(|(at, known)| *at == span.start && *known == names)
+            .unwrap_or_else(|| {
+                places.push((span.start, names));
+                places.len() - 1
+            });
+        let mut seen: Vec<&[Box<str>]> = Vec::new();
+        for (_, known) in &places[..at] {
+            if !seen.contains(&&**known) {
+                seen.push(known);
+            }
+        }
+        let own = &*places[at].1;
+        let number = seen.iter().position(|s| *s == own).unwrap_or(seen.len());
+        crate::types::AnonNumber(number as u32)
     }
 
     pub(crate) fn typeof_operator(&mut self, syn: &'a TypeSyn) -> Operand<'a> {
@@ -429,7 +486,14 @@ impl<'a> Binder<'a> {
             Some(Num::Decimal) => 16,
             None if ty.is_bool() => 1,
             None if ty.is_enum() => 4,
+            None if ty.is_error() => return Operand::Error,
             None => {
+                if ty.is_reference() {
+                    let message = format!(
+                        "Cannot take the address of, get the size of, or declare a pointer to a managed type ('{ty}')"
+                    );
+                    self.error("CS0208", message, span);
+                }
                 let message = format!(
                     "'{ty}' does not have a predefined size, therefore sizeof can only be used in an unsafe context"
                 );

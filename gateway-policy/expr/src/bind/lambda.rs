@@ -112,7 +112,9 @@ impl<'a> Binder<'a> {
         }
         if matches!(ret, Type::Void) {
             return match body {
-                Body::Expr(inner) => is_statement_expression(inner),
+                Body::Expr(inner) => {
+                    is_statement_expression(inner) || matches!(inner.kind, ExprKind::Throw(_))
+                }
                 Body::Block(..) => self.look(e, &inputs, None).ty.is_none(),
             };
         }
@@ -232,10 +234,10 @@ impl<'a> Binder<'a> {
                 Some(syn) => self.resolve_type(syn),
                 None => ty.clone(),
             };
-            let id = if &*p.name.name == "_" && params.len() > 1 || p.name.name.starts_with("<>") {
+            let id = if p.name.name.starts_with("<>") {
                 self.declare_hidden(&p.name.name, ty)
             } else {
-                self.declare(&p.name, ty)
+                self.declare_parameter(&p.name, ty)
             };
             for (name, path) in &p.transparent {
                 if let Some(scope) = self.scopes.last_mut() {
@@ -294,6 +296,9 @@ impl<'a> Binder<'a> {
     fn return_expression(&mut self, inner: &'a Expr) -> Node {
         if matches!(self.returns, ReturnMode::To(Type::Void)) {
             let operand = self.operand(inner);
+            if let Operand::Throw(node) = operand {
+                return node;
+            }
             if !is_statement_expression(inner) && !matches!(operand, Operand::Error) {
                 let message = "Only assignment, call, increment, decrement, await, and new object expressions can be used as a statement";
                 self.error("CS0201", message, inner.span);
@@ -373,6 +378,12 @@ impl<'a> Binder<'a> {
                 ..Val::error()
             };
         }
+        if self.explicit_mismatch(e, to, &inputs) {
+            return Val {
+                ty: to.clone(),
+                ..Val::error()
+            };
+        }
         let old_mismatch = std::mem::replace(&mut self.return_mismatch, false);
         let (function, _) = self.bind_function(e, &inputs, ReturnMode::To(ret));
         let mismatch = std::mem::replace(&mut self.return_mismatch, old_mismatch);
@@ -397,6 +408,36 @@ impl<'a> Binder<'a> {
             never_null: true,
             ..Val::new(to.clone(), Node::Closure(site, shared(to)))
         }
+    }
+
+    /// Parameter types that are written and are not the delegate's (CS1661 with CS1678).
+    fn explicit_mismatch(&mut self, e: &'a Expr, to: &Type, inputs: &[Type]) -> bool {
+        let mark = self.diagnostics.len();
+        let Some(given) = self.explicit_parameters(e) else {
+            return false;
+        };
+        // They are resolved again, and reported, with the body.
+        self.diagnostics.truncate(mark);
+        let wrong: Vec<usize> = (0..given.len().min(inputs.len()))
+            .filter(|i| given[*i] != inputs[*i] && !given[*i].is_error() && !inputs[*i].is_error())
+            .collect();
+        if wrong.is_empty() {
+            return false;
+        }
+        let message = format!(
+            "Cannot convert lambda expression to type '{to}' because the parameter types do not match the delegate parameter types"
+        );
+        self.error("CS1661", message, e.span);
+        for i in wrong {
+            let message = format!(
+                "Parameter {} is declared as type '{}' but should be '{}'",
+                i + 1,
+                given[i],
+                inputs[i]
+            );
+            self.error("CS1678", message, e.span);
+        }
+        true
     }
 
     /// Binds a lambda for the errors in its body alone.

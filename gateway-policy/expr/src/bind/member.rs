@@ -245,7 +245,7 @@ impl<'a> Binder<'a> {
                     return Operand::TupleField(Box::new(operand), n, item);
                 }
             }
-            Type::Anon(members) => {
+            Type::Anon(members, _) => {
                 if let Some(n) = members.iter().position(|(m, _)| **m == *name) {
                     let item = members[n].1.clone();
                     let value = self.rvalue(operand, target);

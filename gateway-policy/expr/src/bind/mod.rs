@@ -103,6 +103,12 @@ pub(crate) struct Binder<'a> {
     returned: Vec<Returned>,
     /// A returned value did not convert to the wanted type.
     return_mismatch: bool,
+    /// Places of anonymous objects in source order, with the names of their members.
+    anonymous_places: Vec<(usize, Vec<Box<str>>)>,
+    /// Binding the right side of `is`, where an unknown name is a missing type.
+    naming_type: bool,
+    /// Labels below this number stand outside the innermost `finally` block.
+    finally_labels: Option<u32>,
     /// Whether arithmetic is checked: by `checked` and in constants.
     checked: bool,
     /// Inside `unchecked`: constants wrap.
@@ -147,6 +153,9 @@ impl<'a> Binder<'a> {
             returns: ReturnMode::To(Type::OBJECT),
             returned: Vec::new(),
             return_mismatch: false,
+            anonymous_places: Vec::new(),
+            naming_type: false,
+            finally_labels: None,
             checked: false,
             unchecked: false,
             breakable: 0,

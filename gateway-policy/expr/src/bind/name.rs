@@ -121,6 +121,11 @@ impl<'a> Binder<'a> {
             self.error("CS0305", message, span);
             return;
         }
+        if name == "var" && arity == 0 {
+            let message = "The contextual keyword 'var' may only appear within a local variable declaration or in script code";
+            self.error("CS0825", message, span);
+            return;
+        }
         let shown = if arity == 0 {
             name.to_owned()
         } else {

@@ -51,11 +51,22 @@ impl<'a> Binder<'a> {
         if matches!(left, Operand::Error) || matches!(right, Operand::Error) {
             return Operand::Error;
         }
-        if let Some(result) = self.tuple_equality(op, &left, &right, span) {
-            let (l, r) = (self.rvalue(left, left_span), self.rvalue(right, right_span));
-            return result.map_or(Operand::Error, |f| {
-                Operand::value(Type::BOOL, Node::Binary(f, Box::new((l.node, r.node))))
-            });
+        if matches!(op, "==" | "!=")
+            && let (Some(a), Some(b)) = (self.cardinality(&left), self.cardinality(&right))
+        {
+            return self.tuple_equality(op, (left, left_span, a), (right, right_span, b), span);
+        }
+        if matches!((&left, &right), (Operand::Default, Operand::Default)) {
+            let message = format!("Operator '{op}' is ambiguous on operands 'default' and 'default'");
+            self.error("CS8315", message, span);
+            return Operand::Error;
+        }
+        if (matches!(left, Operand::Default) || matches!(right, Operand::Default))
+            && !matches!(op, "==" | "!=")
+        {
+            let message = format!("Operator '{op}' cannot be applied to operand 'default'");
+            self.error("CS8310", message, span);
+            return Operand::Error;
         }
         // `default` takes the type of the other side.
         let (left, right) = match (left, right) {
@@ -123,6 +134,19 @@ impl<'a> Binder<'a> {
         if op == "+" && (l.ty.is_string() || r.ty.is_string()) {
             return self.concat(l, r);
         }
+        if matches!((&l.ty, &r.ty), (Type::Null, Type::Null)) {
+            match op {
+                "-" | "*" | "/" | "%" | "<<" | ">>" => {
+                    return Operand::value(Type::nullable(Type::INT), Node::Const(Const::Null));
+                }
+                "<" | ">" | "<=" | ">=" => return Operand::konst(Type::BOOL, Const::Bool(false)),
+                _ => {}
+            }
+        }
+        let nothing = |t: &Type| matches!(t, Type::Null);
+        if op == "+" && (nothing(&l.ty) && r.ty.is_bool() || nothing(&r.ty) && l.ty.is_bool()) {
+            return self.concat(l, r);
+        }
         if let Some(done) = self.builtin(op, &l, &r) {
             return self.apply_builtin(op, done, l, r, span);
         }
@@ -135,6 +159,15 @@ impl<'a> Binder<'a> {
     }
 
     fn no_operator(&mut self, op: &str, l: &Val, r: &Val, span: Span) -> Operand<'a> {
+        if ambiguous(op, &l.ty, &r.ty) {
+            let message = format!(
+                "Operator '{op}' is ambiguous on operands of type '{}' and '{}'",
+                l.ty, r.ty
+            );
+            self.error("CS0034", message, span)
+                .help("cast one side to the type of the other");
+            return Operand::Error;
+        }
         let message = format!(
             "Operator '{op}' cannot be applied to operands of type '{}' and '{}'",
             l.ty, r.ty
@@ -554,14 +587,13 @@ impl<'a> Binder<'a> {
             };
             return Operand::value(operand.ret.clone(), Node::Call(Box::new(call)));
         }
-        self.error(
-            "CS0023",
-            format!(
-                "Operator '{op}' cannot be applied to operand of type '{}'",
-                value.ty
-            ),
-            span,
-        );
+        let (code, of) = if matches!(value.ty, Type::Null) {
+            ("CS8310", "operand")
+        } else {
+            ("CS0023", "operand of type")
+        };
+        let message = format!("Operator '{op}' cannot be applied to {of} '{}'", value.ty);
+        self.error(code, message, span);
         Operand::Error
     }
 
@@ -775,6 +807,26 @@ impl<'a> Binder<'a> {
         let sealed =
             |t: &Type| t.is_value_type() || t.is_string() || matches!(t, Type::Array(..)) || t.is_delegate();
         (f.is_interface() && !sealed(&t)) || (t.is_interface() && !sealed(&f))
+    }
+}
+
+/// Operands that several built-in operators take equally well: `ulong` with a signed type, two nulls.
+fn ambiguous(op: &str, l: &Type, r: &Type) -> bool {
+    if matches!((l, r), (Type::Null, Type::Null)) {
+        return matches!(op, "+" | "&" | "|" | "^");
+    }
+    let num = |t: &Type| t.nullable_of().unwrap_or(t).num();
+    let signed = |n: Num| matches!(n, Num::SByte | Num::Short | Num::Int | Num::Long);
+    match (num(l), num(r)) {
+        (Some(a), Some(b)) => {
+            let mixed = a == Num::ULong && signed(b) || b == Num::ULong && signed(a);
+            mixed
+                && matches!(
+                    op,
+                    "+" | "-" | "*" | "/" | "%" | "<" | ">" | "<=" | ">=" | "==" | "!="
+                )
+        }
+        _ => false,
     }
 }
 

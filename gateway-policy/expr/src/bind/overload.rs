@@ -45,6 +45,10 @@ pub(crate) enum Misfit {
     TypeArguments(usize),
     Count,
     Missing(usize),
+    /// A named argument out of position with positional ones behind it.
+    NotTrailing(usize),
+    /// A named argument for a parameter that a positional one has taken.
+    Taken(usize),
     Name(usize),
     Inference,
     Bound,
@@ -305,8 +309,19 @@ fn map_arguments(c: &Candidate, args: &[Argument<'_>], expanded: bool) -> Result
         if to >= count {
             return Err(Misfit::Count);
         }
+        if let Some(earlier) = args[..i].iter().position(|a| a.name.is_some())
+            && arg.name.is_none()
+            && (0..=earlier).any(|n| map.get(n).is_some_and(|to| *to != n))
+        {
+            return Err(Misfit::NotTrailing(earlier));
+        }
         if taken[to] && !(expanded && to + 1 == count) {
-            return Err(Misfit::Count);
+            let positional = args.get(to).is_some_and(|a| a.name.is_none());
+            match arg.name {
+                Some(_) if positional => return Err(Misfit::Taken(i)),
+                Some(_) => {}
+                None => return Err(Misfit::Count),
+            }
         }
         taken[to] = true;
         map.push(to);
@@ -442,6 +457,25 @@ impl<'a> Binder<'a> {
                     "The type arguments for method '{shown}' cannot be inferred from the usage. Try specifying the type arguments explicitly."
                 );
                 self.error("CS0411", message, span);
+            }
+            Misfit::NotTrailing(i) | Misfit::Taken(i) => {
+                let arg = args[*i].name.map(|n| n.name.to_string()).unwrap_or_default();
+                let (code, message) = if matches!(why, Misfit::Taken(_)) {
+                    (
+                        "CS1744",
+                        format!(
+                            "Named argument '{arg}' specifies a parameter for which a positional argument has already been given"
+                        ),
+                    )
+                } else {
+                    (
+                        "CS8323",
+                        format!(
+                            "Named argument '{arg}' is used out-of-position but is followed by an unnamed argument"
+                        ),
+                    )
+                };
+                self.error(code, message, args[*i].span);
             }
             Misfit::Name(i) => {
                 let arg = args[*i].name.map(|n| n.name.to_string()).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::{
     Span,
     ir::{BinaryFn, Const, Node},
     ops,
-    syntax::ast::{Expr, Pattern},
+    syntax::ast::{Expr, ExprKind, Pattern},
     types::{Type, is_subtype},
 };
 
@@ -28,12 +28,16 @@ impl<'a> Binder<'a> {
         if value.ty.is_error() {
             // Variables of the pattern still come into scope.
             let slot = self.temp();
+            let outer = std::mem::replace(&mut self.naming_type, true);
             self.pattern_test(slot, &Type::Error, pattern, span);
+            self.naming_type = outer;
             return Operand::Error;
         }
         let slot = self.temp();
         let ty = value.ty.clone();
+        let outer = std::mem::replace(&mut self.naming_type, true);
         let test = self.pattern_test(slot, &ty, pattern, span);
+        self.naming_type = outer;
         let node = Node::Sequence(Box::new([Node::Set(slot, Box::new(value.node)), test]));
         Operand::value(Type::BOOL, node)
     }
@@ -90,7 +94,22 @@ impl<'a> Binder<'a> {
 
     /// A constant, or a type: `is null`, `is 5`, `is string`.
     fn constant_pattern(&mut self, slot: u32, ty: &Type, e: &'a Expr, span: Span) -> Node {
+        let mark = self.diagnostics.len();
         let operand = self.operand(e);
+        if self.naming_type
+            && let Some(first) = type_root(e)
+        {
+            // After `is`, what is not known is taken for a type.
+            for d in &mut self.diagnostics[mark..] {
+                if d.code == "CS0103" && d.span.start == first.start {
+                    d.code = "CS0246";
+                    let name = d.message.split('\'').nth(1).unwrap_or_default().to_owned();
+                    d.message = format!(
+                        "The type or namespace name '{name}' could not be found (are you missing a using directive or an assembly reference?)"
+                    );
+                }
+            }
+        }
         let local = || Box::new(Node::Local(slot));
         match operand {
             Operand::Type(target) => {
@@ -141,5 +160,14 @@ impl<'a> Binder<'a> {
                 Node::Binary(f, Box::new((Node::Local(slot), value.node)))
             }
         }
+    }
+}
+
+/// Where the first name of a plain dotted name stands.
+fn type_root(e: &Expr) -> Option<Span> {
+    match &e.kind {
+        ExprKind::Name(name, _) => Some(name.span),
+        ExprKind::Member(inner, ..) => type_root(inner),
+        _ => None,
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Var {
     pub konst: Option<Const>,
     /// Why it cannot be assigned: "foreach iteration variable", "using variable".
     pub readonly: Option<&'static str>,
+    /// An `in` parameter: cannot be assigned.
+    pub by_in: bool,
     /// The `context` parameter.
     pub context: bool,
     /// Its type is being inferred: a use is an error (CS0841, CS8196).
@@ -41,6 +43,8 @@ pub(crate) enum Entry {
 pub(crate) struct Scope {
     pub names: HashMap<Box<str>, Entry>,
     pub slots: Vec<u32>,
+    /// The block of a `switch`: what its sections declare is declared here.
+    pub sections: bool,
     /// Names declared later in this block, by position.
     pub later: HashMap<Box<str>, Span>,
 }
@@ -85,6 +89,7 @@ impl Binder<'_> {
             slot,
             konst: None,
             readonly: None,
+            by_in: false,
             context: false,
             inferring: false,
             span: name.span,
@@ -104,16 +109,34 @@ impl Binder<'_> {
         self.add_var(name, ty)
     }
 
+    /// Declares a parameter: a name used twice is CS0100.
+    pub(crate) fn declare_parameter(&mut self, name: &Ident, ty: Type) -> usize {
+        if self
+            .scopes
+            .last()
+            .is_some_and(|s| s.names.contains_key(&name.name))
+        {
+            let message = format!("The parameter name '{}' is a duplicate", name.name);
+            self.error("CS0100", message, name.span);
+            return self.add_var(name, ty);
+        }
+        self.declare(name, ty)
+    }
+
     pub(crate) fn check_free(&mut self, name: &Ident) {
         let mut scopes = self.scopes.iter().rev();
-        let same = scopes.next().is_some_and(|s| s.names.contains_key(&name.name));
+        let mut same = scopes.next().is_some_and(|s| s.names.contains_key(&name.name));
+        if let Some(section) = scopes.clone().next().filter(|s| s.sections) {
+            // The sections of a switch are one block.
+            same |= section.names.contains_key(&name.name);
+        }
         if same {
             let message = format!(
                 "A local variable or function named '{}' is already defined in this scope",
                 name.name
             );
             self.error("CS0128", message, name.span);
-        } else if scopes.any(|s| s.names.contains_key(&name.name)) {
+        } else if scopes.any(|s| s.names.contains_key(&name.name) || s.later.contains_key(&name.name)) {
             let message = format!(
                 "A local or parameter named '{}' cannot be declared in this scope because that name is used in an enclosing local scope to define a local or parameter",
                 name.name

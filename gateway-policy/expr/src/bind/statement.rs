@@ -31,6 +31,7 @@ pub(crate) struct BodyState {
     catches: usize,
     switches: Vec<switch::Labels>,
     labels: HashMap<Box<str>, u32>,
+    finally_labels: Option<u32>,
     receivers: Vec<(Type, u32)>,
 }
 
@@ -42,6 +43,7 @@ impl<'a> Binder<'a> {
             catches: std::mem::take(&mut self.catches),
             switches: std::mem::take(&mut self.switches),
             labels: std::mem::take(&mut self.labels),
+            finally_labels: self.finally_labels.take(),
             receivers: std::mem::take(&mut self.receivers),
         }
     }
@@ -52,6 +54,7 @@ impl<'a> Binder<'a> {
         self.catches = state.catches;
         self.switches = state.switches;
         self.labels = state.labels;
+        self.finally_labels = state.finally_labels;
         self.receivers = state.receivers;
     }
 
@@ -63,7 +66,9 @@ impl<'a> Binder<'a> {
     /// A block in a scope of its own.
     fn block(&mut self, statements: &'a [Stmt]) -> (Code, bool) {
         self.push_scope();
+        let outer_labels = self.labels.clone();
         let (codes, labels, reachable) = self.statements(statements);
+        self.labels = outer_labels;
         let slots = self.pop_scope();
         (Code::Block(slots, codes.into(), labels.into()), reachable)
     }
@@ -126,6 +131,7 @@ impl<'a> Binder<'a> {
 
     fn declare_local_fn(&mut self, decl: &'a LocalFn) {
         self.check_free(&decl.name);
+        self.check_parameter_order(decl);
         if let Some(t) = decl.type_params.first() {
             // Generic local functions are erased: a type parameter behaves as object.
             let message = "Generic local functions are not supported within expressions";
@@ -162,7 +168,27 @@ impl<'a> Binder<'a> {
         });
         let id = self.local_fns.len() - 1;
         if let Some(scope) = self.scopes.last_mut() {
-            scope.names.insert(decl.name.name.clone(), Entry::LocalFn(id));
+            // Of two with one name, which is an error, the first is meant.
+            scope
+                .names
+                .entry(decl.name.name.clone())
+                .or_insert(Entry::LocalFn(id));
+        }
+    }
+
+    fn check_parameter_order(&mut self, decl: &'a LocalFn) {
+        let last = decl.params.len().saturating_sub(1);
+        let mut optional = false;
+        for (i, p) in decl.params.iter().enumerate() {
+            if p.params && i != last {
+                let message = "A params parameter must be the last parameter in a formal parameter list";
+                self.error("CS0231", message, p.name.span);
+            }
+            if optional && p.default.is_none() && !p.params {
+                let message = "Optional parameters must appear after all required parameters";
+                self.error("CS1737", message, p.name.span);
+            }
+            optional |= p.default.is_some();
         }
     }
 
@@ -181,7 +207,10 @@ impl<'a> Binder<'a> {
         let state = self.enter_body();
         self.push_scope();
         for (p, ty) in decl.params.iter().zip(types) {
-            self.declare(&p.name, ty);
+            let id = self.declare_parameter(&p.name, ty);
+            if p.by == crate::syntax::ast::PassBy::In {
+                self.vars[id].by_in = true;
+            }
         }
         let mark = self.diagnostics.len();
         let code = self.function_body(&decl.body);
@@ -254,22 +283,14 @@ impl<'a> Binder<'a> {
             StmtKind::Switch(value, sections) => self.switch_statement(value, sections),
             StmtKind::Break => {
                 if self.breakable == 0 {
-                    self.error(
-                        "CS0139",
-                        "No enclosing loop out of which to break or continue",
-                        stmt.span,
-                    );
+                    self.no_loop(stmt.span);
                 }
                 self.breaks = true;
                 (Code::Break, self.breakable == 0)
             }
             StmtKind::Continue => {
                 if self.loops == 0 {
-                    self.error(
-                        "CS0139",
-                        "No enclosing loop out of which to break or continue",
-                        stmt.span,
-                    );
+                    self.no_loop(stmt.span);
                 }
                 (Code::Continue, false)
             }
@@ -291,10 +312,8 @@ impl<'a> Binder<'a> {
                     self.error("CS0185", message, on.span);
                 }
                 let (code, end) = self.embedded(body);
-                (
-                    Code::Block([].into(), Box::new([Code::Expr(value.node), code]), Box::new([])),
-                    end,
-                )
+                let test = Code::Expr(Node::Unary(crate::cast::lockable, Box::new(value.node)));
+                (Code::Block([].into(), Box::new([test, code]), Box::new([])), end)
             }
             StmtKind::Checked(checked, body) => {
                 let (old, old_un) = (self.checked, self.unchecked);
@@ -305,13 +324,48 @@ impl<'a> Binder<'a> {
                 self.unchecked = old_un;
                 result
             }
-            StmtKind::Goto(target) => (self.goto_statement(target, stmt.span), false),
+            StmtKind::Goto(target) => {
+                let code = self.goto_statement(target, stmt.span);
+                let fails = matches!(code, Code::Empty);
+                (code, fails)
+            }
             StmtKind::Labeled(..) => {
                 let list = std::slice::from_ref(stmt);
                 let (codes, labels, end) = self.statements(list);
                 (Code::Block([].into(), codes.into(), labels.into()), end)
             }
         }
+    }
+
+    /// `break` and `continue` with nothing around that they could leave.
+    fn no_loop(&mut self, span: Span) {
+        if self.finally_labels.is_some() {
+            self.leaves_finally(span);
+        } else {
+            let message = "No enclosing loop out of which to break or continue";
+            self.error("CS0139", message, span);
+        }
+    }
+
+    fn leaves_finally(&mut self, span: Span) {
+        self.error(
+            "CS0157",
+            "Control cannot leave the body of a finally clause",
+            span,
+        );
+    }
+
+    /// A `finally` block: nothing in it may lead out of it.
+    fn finally_block(&mut self, block: &'a Stmt) -> (Code, bool) {
+        let (breakable, loops) = (
+            std::mem::take(&mut self.breakable),
+            std::mem::take(&mut self.loops),
+        );
+        let old = self.finally_labels.replace(self.next_label);
+        let result = self.statement(block);
+        self.finally_labels = old;
+        (self.breakable, self.loops) = (breakable, loops);
+        result
     }
 
     fn expression_statement(&mut self, e: &'a Expr) -> Code {
@@ -443,6 +497,7 @@ impl<'a> Binder<'a> {
             Operand::Group(_) | Operand::LocalFn(..) => "method group",
             Operand::Default => "default",
             Operand::Value(v) if matches!(v.ty, Type::Void) => "void",
+            Operand::Tuple(_) if self.type_of(&operand).is_none() => "a tuple with an element without a type",
             _ => return self.rvalue(operand, init.span),
         };
         self.error(
@@ -548,6 +603,9 @@ impl<'a> Binder<'a> {
         span: Span,
     ) -> (Code, bool) {
         let value = self.value(source);
+        if matches!(value.konst, Some(Const::Null)) {
+            self.error("CS0186", "Use of null is not valid in this context", source.span);
+        }
         let element = match enumerable_element(&value.ty) {
             Some(ty) => ty,
             None => {
@@ -609,6 +667,9 @@ impl<'a> Binder<'a> {
 
     fn return_statement(&mut self, value: Option<&'a Expr>, span: Span) -> Code {
         let void = matches!(self.returns, ReturnMode::To(Type::Void));
+        if self.finally_labels.is_some() {
+            self.leaves_finally(span);
+        }
         match value {
             None => {
                 if let ReturnMode::To(ty) = self.returns.clone() {
@@ -684,7 +745,13 @@ impl<'a> Binder<'a> {
         let (body, mut end) = self.statement(body);
         let mut codes = Vec::new();
         let mut caught: Vec<Type> = Vec::new();
-        for c in catches {
+        for (i, c) in catches.iter().enumerate() {
+            if c.ty.is_none() && c.when.is_none() && i + 1 < catches.len() {
+                let message = "Catch clauses cannot follow the general catch clause of a try statement";
+                self.error("CS1017", message, catches[i + 1].body.span);
+                caught.clear();
+                continue;
+            }
             self.push_scope();
             let ty = c.ty.as_ref().map(|t| {
                 let ty = self.resolve_type(t);
@@ -722,7 +789,7 @@ impl<'a> Binder<'a> {
             });
         }
         let finally = finally.map(|f| {
-            let (code, finally_end) = self.statement(f);
+            let (code, finally_end) = self.finally_block(f);
             end &= finally_end;
             Box::new(code)
         });
@@ -808,7 +875,13 @@ impl<'a> Binder<'a> {
     fn goto_statement(&mut self, target: &'a GotoTarget, span: Span) -> Code {
         match target {
             GotoTarget::Label(name) => match self.labels.get(&name.name) {
-                Some(id) => Code::Goto(*id),
+                Some(id) => {
+                    let id = *id;
+                    if self.finally_labels.is_some_and(|first| id < first) {
+                        self.leaves_finally(span);
+                    }
+                    Code::Goto(id)
+                }
                 None => {
                     let message = format!(
                         "No such label '{}' within the scope of the goto statement",

@@ -4,7 +4,7 @@ use super::{Binder, operand::Operand};
 use crate::{
     Span,
     ir::{Const, Node, SectionCode, Stmt as Code},
-    syntax::ast::{CaseLabel, Expr, Pattern, Section},
+    syntax::ast::{CaseLabel, Expr, Pattern, Section, Stmt, StmtKind},
     types::Type,
 };
 
@@ -34,6 +34,9 @@ impl<'a> Binder<'a> {
         let old_breaks = std::mem::replace(&mut self.breaks, false);
         self.breakable += 1;
         self.push_scope();
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.sections = true;
+        }
         let mut labels = Labels {
             ty: Some(value.ty.clone()),
             ..Labels::default()
@@ -158,6 +161,7 @@ impl<'a> Binder<'a> {
             }
         }
         let (codes, labels, end) = self.statements(&section.body);
+        self.share_locals(&section.body);
         let slots = self.pop_scope();
         let body = if labels.is_empty() {
             codes.into_boxed_slice()
@@ -174,6 +178,23 @@ impl<'a> Binder<'a> {
             },
             end,
         )
+    }
+
+    /// What one section declares can be used, if assigned, in the sections behind it.
+    fn share_locals(&mut self, body: &'a [Stmt]) {
+        let Some(index) = self.scopes.len().checked_sub(2) else {
+            return;
+        };
+        for stmt in body {
+            let StmtKind::Local(decl) = &stmt.kind else {
+                continue;
+            };
+            for v in &decl.vars {
+                if let Some(entry) = self.lookup(&v.name.name).cloned() {
+                    self.scopes[index].names.insert(v.name.name.clone(), entry);
+                }
+            }
+        }
     }
 
     pub(crate) fn goto_default(&mut self, span: Span) -> Code {

@@ -9,8 +9,7 @@ use super::{
 };
 use crate::{
     Span,
-    ir::{BinaryFn, Const, Node},
-    ops,
+    ir::{Const, Node},
     syntax::ast::{Designation, Expr, ExprKind, Ident, TypeSyn},
     types::{KEY_VALUE_PAIR, TupleNames, Type},
 };
@@ -37,10 +36,36 @@ impl<'a> Binder<'a> {
                 items[i].0 = None;
             }
         }
+        self.check_element_names(parts);
         if items.iter().any(|(_, o, _)| matches!(o, Operand::Error)) {
             return Operand::Error;
         }
         Operand::Tuple(items)
+    }
+
+    /// Written names: none twice, none that means another position.
+    fn check_element_names(&mut self, parts: &'a [(Option<Ident>, Expr)]) {
+        for (i, (name, _)) in parts.iter().enumerate() {
+            let Some(name) = name else { continue };
+            if let Some(n) = name
+                .name
+                .strip_prefix("Item")
+                .and_then(|n| n.parse::<usize>().ok())
+                && n != i + 1
+            {
+                let message = format!(
+                    "Tuple element name '{}' is only allowed at position {n}.",
+                    name.name
+                );
+                self.error("CS8125", message, name.span);
+            }
+            let twice = parts[..i]
+                .iter()
+                .any(|(other, _)| other.as_ref().is_some_and(|o| o.name == name.name));
+            if twice {
+                self.error("CS8127", "Tuple element names must be unique.", name.span);
+            }
+        }
     }
 
     /// A tuple literal as a value of its natural type.
@@ -95,31 +120,109 @@ impl<'a> Binder<'a> {
         self.convert_value(value, to, span)
     }
 
-    /// `==` and `!=` of tuples, element by element.
+    /// How many elements an operand has, if it is a tuple.
+    pub(crate) fn cardinality(&mut self, operand: &Operand<'a>) -> Option<usize> {
+        match operand {
+            Operand::Tuple(parts) => Some(parts.len()),
+            operand => match self.type_of(operand) {
+                Some(Type::Tuple(items, _)) => Some(items.len()),
+                _ => None,
+            },
+        }
+    }
+
+    /// `==` and `!=` of tuples: element by element, each pair by its own operator.
     pub(crate) fn tuple_equality(
         &mut self,
-        op: &str,
-        l: &Operand<'a>,
-        r: &Operand<'a>,
+        op: &'static str,
+        (left, left_span, a): (Operand<'a>, Span, usize),
+        (right, right_span, b): (Operand<'a>, Span, usize),
         span: Span,
-    ) -> Option<Option<BinaryFn>> {
-        if !matches!(op, "==" | "!=") {
-            return None;
-        }
-        let (Some(Type::Tuple(a, _)), Some(Type::Tuple(b, _))) = (self.type_of(l), self.type_of(r)) else {
-            return None;
-        };
-        if a.len() != b.len() {
+    ) -> Operand<'a> {
+        if a != b {
             let message = format!(
-                "Tuple types used as operands of an == or != operator must have matching cardinalities. But this operator has tuple types of cardinality {} on the left and {} on the right.",
-                a.len(),
-                b.len()
+                "Tuple types used as operands of an == or != operator must have matching cardinalities. But this operator has tuple types of cardinality {a} on the left and {b} on the right."
             );
             self.error("CS8384", message, span);
-            return Some(None);
+            return Operand::Error;
         }
-        let f: BinaryFn = if op == "==" { ops::value_eq } else { ops::value_ne };
-        Some(Some(f))
+        let mut steps = Vec::new();
+        let l = self.elements(left, left_span, &mut steps);
+        let r = self.elements(right, right_span, &mut steps);
+        let mut test: Option<Node> = None;
+        for ((l, ls), (r, rs)) in l.into_iter().zip(r) {
+            let pair = match (self.cardinality(&l), self.cardinality(&r)) {
+                (Some(a), Some(b)) => self.tuple_equality(op, (l, ls, a), (r, rs, b), span),
+                _ => {
+                    let (l, r) = (self.rvalue(l, ls), self.rvalue(r, rs));
+                    match l.ty.is_error() || r.ty.is_error() {
+                        true => Operand::Error,
+                        false => self.binary_values(op, l, r, span),
+                    }
+                }
+            };
+            if matches!(pair, Operand::Error) {
+                return Operand::Error;
+            }
+            let value = self.convert(pair, &Type::BOOL, span);
+            test = Some(match test {
+                None => value.node,
+                Some(before) if op == "==" => Node::And(Box::new((before, value.node))),
+                Some(before) => Node::Or(Box::new((before, value.node))),
+            });
+        }
+        steps.extend(test);
+        Operand::value(Type::BOOL, Node::Sequence(steps.into()))
+    }
+
+    /// The elements of a tuple operand, evaluated once, each readable again.
+    fn elements(
+        &mut self,
+        tuple: Operand<'a>,
+        span: Span,
+        steps: &mut Vec<Node>,
+    ) -> Vec<(Operand<'a>, Span)> {
+        if let Operand::Tuple(parts) = tuple {
+            return parts
+                .into_iter()
+                .map(|(_, part, at)| (self.spilled(part, at, steps), at))
+                .collect();
+        }
+        let value = self.rvalue(tuple, span);
+        let Type::Tuple(items, _) = value.ty.clone() else {
+            return Vec::new();
+        };
+        let slot = self.temp();
+        steps.push(Node::Set(slot, Box::new(value.node)));
+        items
+            .iter()
+            .enumerate()
+            .map(|(i, ty)| {
+                let read = Node::Field(Box::new(Node::Local(slot)), i as u32);
+                (Operand::value(ty.clone(), read), span)
+            })
+            .collect()
+    }
+
+    fn spilled(&mut self, part: Operand<'a>, at: Span, steps: &mut Vec<Node>) -> Operand<'a> {
+        match part {
+            Operand::Tuple(parts) => Operand::Tuple(
+                parts
+                    .into_iter()
+                    .map(|(name, part, at)| (name, self.spilled(part, at, steps), at))
+                    .collect(),
+            ),
+            Operand::Null | Operand::Default | Operand::Error => part,
+            part => {
+                let value = self.rvalue(part, at);
+                if value.konst.is_some() {
+                    return Operand::Value(value);
+                }
+                let slot = self.temp();
+                steps.push(Node::Set(slot, Box::new(value.node)));
+                Operand::Value(Val::new(value.ty, Node::Local(slot)))
+            }
+        }
     }
 
     /// `out var x`, `out int x`, `var (a, b)` outside a deconstruction.
@@ -189,6 +292,11 @@ impl<'a> Binder<'a> {
                 Some(Type::Tuple(types.into(), TupleNames::default()))
             }
             ExprKind::Tuple(parts) => {
+                if mixed(parts) {
+                    let message =
+                        "A deconstruction cannot mix declarations and expressions on the left-hand-side.";
+                    self.error("CS8184", message, l.span);
+                }
                 let items = self.split(right, right_span, parts.len(), l.span, steps)?;
                 let mut types = Vec::new();
                 for ((_, target), item) in parts.iter().zip(items) {
@@ -316,4 +424,14 @@ impl<'a> Binder<'a> {
         }
         Some(items)
     }
+}
+
+/// Declared variables beside ones that exist; a discard goes with either.
+fn mixed(parts: &[(Option<Ident>, Expr)]) -> bool {
+    let declared = parts.iter().any(|(_, e)| matches!(e.kind, ExprKind::Declare(..)));
+    let existing = parts.iter().any(|(_, e)| {
+        !matches!(&e.kind, ExprKind::Declare(..) | ExprKind::Tuple(_))
+            && !matches!(&e.kind, ExprKind::Name(n, _) if &*n.name == "_")
+    });
+    declared && existing
 }

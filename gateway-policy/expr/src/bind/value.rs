@@ -83,8 +83,12 @@ impl<'a> Binder<'a> {
             ExprKind::Sizeof(ty) => self.sizeof_operator(ty, e.span),
             ExprKind::Default(None) => Operand::Default,
             ExprKind::Default(Some(ty)) => {
-                let ty = self.resolve_type(ty);
-                Operand::Value(default_of(ty))
+                let resolved = self.resolve_type(ty);
+                if let Type::Open(_) = resolved {
+                    self.error("CS7003", "Unexpected use of an unbound generic name", ty.span);
+                    return Operand::Error;
+                }
+                Operand::Value(default_of(resolved))
             }
             ExprKind::Checked(checked, inner) => {
                 let (old, old_un) = (self.checked, self.unchecked);

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Type, known, registry};
+use super::{TupleNames, Type, known, registry};
 
 /// C# keyword of a predefined type.
 pub(crate) fn keyword(def: super::DefId) -> Option<&'static str> {
@@ -64,7 +64,7 @@ impl fmt::Display for Type {
                 }
                 f.write_char(')')
             }
-            Type::Anon(members) => {
+            Type::Anon(members, _) => {
                 f.write_str("<anonymous type: ")?;
                 for (i, (name, ty)) in members.iter().enumerate() {
                     let sep = if i == 0 { "" } else { ", " };
@@ -113,11 +113,21 @@ impl Type {
                 let _ = write!(out, "[{}]", ",".repeat(usize::from(*rank).saturating_sub(1)));
             }
             Type::Tuple(items, _) => {
+                // The eighth argument of a long tuple is the tuple of the rest.
+                if let Some((first, rest)) = items.split_at_checked(7).filter(|(_, rest)| !rest.is_empty()) {
+                    out.push_str("System.ValueTuple`8");
+                    let rest = Type::Tuple(rest.into(), TupleNames::default());
+                    write_args(out, first.iter().chain(std::iter::once(&rest)));
+                    return;
+                }
                 let _ = write!(out, "System.ValueTuple`{}", items.len());
                 write_args(out, items.iter());
             }
-            Type::Anon(members) => {
-                let _ = write!(out, "<>f__AnonymousType0`{}", members.len());
+            Type::Anon(members, number) if members.is_empty() => {
+                let _ = write!(out, "<>f__AnonymousType{}", number.0);
+            }
+            Type::Anon(members, number) => {
+                let _ = write!(out, "<>f__AnonymousType{}`{}", number.0, members.len());
                 write_args(out, members.iter().map(|(_, t)| t));
             }
             Type::TypeParam(_) | Type::MethodParam(_) => out.push('T'),

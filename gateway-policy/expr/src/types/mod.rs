@@ -35,6 +35,22 @@ impl hash::Hash for TupleNames {
     fn hash<H: hash::Hasher>(&self, _state: &mut H) {}
 }
 
+/// The number in the name of an anonymous type; no part of its identity.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnonNumber(pub(crate) u32);
+
+impl PartialEq for AnonNumber {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for AnonNumber {}
+
+impl hash::Hash for AnonNumber {
+    fn hash<H: hash::Hasher>(&self, _state: &mut H) {}
+}
+
 /// A type of the C# language.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Type {
@@ -55,7 +71,7 @@ pub enum Type {
     /// A value tuple.
     Tuple(Arc<[Type]>, TupleNames),
     /// An anonymous type: names and types in order.
-    Anon(Arc<[(Box<str>, Type)]>),
+    Anon(Arc<[(Box<str>, Type)]>, AnonNumber),
     /// Type parameter `n` of the declaring type, in a library signature.
     #[expect(clippy::enum_variant_names, reason = "the language calls it a type parameter")]
     TypeParam(u16),
@@ -171,7 +187,7 @@ impl Type {
             Type::TypeParam(_) | Type::MethodParam(_) => true,
             Type::Gen(_, args) | Type::Tuple(args, _) => args.iter().any(Type::is_open),
             Type::Array(t, _) => t.is_open(),
-            Type::Anon(members) => members.iter().any(|(_, t)| t.is_open()),
+            Type::Anon(members, _) => members.iter().any(|(_, t)| t.is_open()),
             _ => false,
         }
     }

@@ -18,11 +18,12 @@ pub(crate) fn subst(ty: &Type, class: &[Type], method: &[Type]) -> Type {
             items.iter().map(|a| subst(a, class, method)).collect(),
             names.clone(),
         ),
-        Type::Anon(members) => Type::Anon(
+        Type::Anon(members, number) => Type::Anon(
             members
                 .iter()
                 .map(|(n, t)| (n.clone(), subst(t, class, method)))
                 .collect(),
+            *number,
         ),
         _ => ty.clone(),
     }
@@ -46,7 +47,7 @@ pub(crate) fn base_of(ty: &Type) -> Option<Type> {
         }
         Type::Array(..) => Some(Type::Def(ARRAY)),
         Type::Tuple(..) => Some(Type::Def(VALUE_TYPE)),
-        Type::Anon(_) | Type::Dynamic => Some(Type::OBJECT),
+        Type::Anon(..) | Type::Dynamic => Some(Type::OBJECT),
         _ => None,
     }
 }
