@@ -19,7 +19,7 @@ const SHARDS: usize = 64;
 
 /// Times remembered exactly by one sliding counter. A limit above it counts in steps of
 /// `period / EXACT_CALLS`, which errs towards refusing by at most one step's length.
-const EXACT_CALLS: usize = 1_024;
+pub(crate) const EXACT_CALLS: usize = 1_024;
 
 /// All counters of the node.
 #[derive(Debug)]

@@ -4,10 +4,12 @@
 //! [`drain`] ends it all, [`limits`] bounds it.
 
 pub mod admin;
+mod cache;
 pub mod cli;
 pub mod counters;
 pub mod drain;
 mod executor;
+pub mod external;
 mod h3;
 mod http;
 pub mod hub;

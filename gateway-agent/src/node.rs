@@ -9,8 +9,10 @@ use gateway_policy::{ExpressionRules, context::Deployment, failure::BackendStatu
 use rustls::{RootCertStore, crypto::CryptoProvider};
 
 use crate::{
+    cache,
     counters::Counters,
     drain::Drain,
+    external,
     limits::Limits,
     oidc,
     permits::Permits,
@@ -37,6 +39,10 @@ pub struct Settings {
     pub forwarded_proto: bool,
     /// This node (`context.Deployment.Gateway.InstanceId`).
     pub instance_id: Arc<str>,
+    /// The external cache, if there is one.
+    pub external: Option<Arc<external::Config>>,
+    /// Bound of the memory cache; `None`: there is none.
+    pub memory_cache_bytes: Option<usize>,
     /// When OpenID metadata is fetched again.
     pub openid: oidc::Timing,
     /// CA certificates, DER, believed besides the public ones when a backend shows its certificate.
@@ -76,6 +82,8 @@ pub struct Node {
     pub tls: tls::Server,
     /// Rate limits and quotas.
     pub counters: Counters,
+    /// Cached values of this node.
+    pub(crate) memory_cache: Option<cache::Memory>,
     /// OpenID metadata and keys.
     pub(crate) openid: Arc<oidc::Directory>,
     /// `limit-concurrency`.
@@ -150,6 +158,7 @@ impl Node {
             active: ArcSwapOption::empty(),
             drain: Drain::default(),
             permits: Permits::default(),
+            memory_cache: settings.memory_cache_bytes.map(cache::Memory::new),
             openid: Arc::new(oidc::Directory::new(settings.openid)),
             counters: Counters::new(settings.limits.counter_keys),
             tls: tls::Server::new(

@@ -61,6 +61,8 @@ enum StartError {
         setting: &'static str,
         what: &'static str,
     },
+    #[error("cache.external.ca.path: {path}: {reason}; name a readable PEM file, or leave the setting out")]
+    ExternalCa { path: String, reason: String },
     #[error("{0}; grant what is missing, or set kernel.mode to `auto`")]
     Kernel(String),
     #[error(

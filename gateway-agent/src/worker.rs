@@ -16,6 +16,7 @@ use tokio::{
 
 use crate::{
     executor::LocalExecutor,
+    external::External,
     h3,
     http::{
         conn::{Connections, SWEEP},
@@ -128,6 +129,7 @@ pub(crate) struct Worker {
     pub(crate) connections: Rc<Connections>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) machine: Machine,
+    pub(crate) external: Option<Rc<External>>,
     one_way: Rc<Semaphore>,
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<LocalExecutor>,
@@ -151,6 +153,11 @@ impl Worker {
             connections: Connections::new(),
             pool: Pool::new(limits, Arc::clone(&node.metrics), client_tls, dial),
             machine: Machine::new(),
+            external: node
+                .settings
+                .external
+                .as_ref()
+                .map(|config| External::new(config, &node.metrics)),
             one_way: Rc::new(Semaphore::new(ONE_WAY_CALLS)),
             http1: http1_builder(limits),
             http2: http2_builder(limits),
@@ -234,6 +241,9 @@ async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>) {
     let mut watch = node.drain.watch();
     let worker = Worker::new(id, node, Dial::Tcp);
     worker.node.metrics.workers.inc();
+    if let Some(external) = &worker.external {
+        external.begin();
+    }
     let sweeper = tokio::task::spawn_local(Rc::clone(&worker).sweep());
     for one in sockets {
         match TcpListener::from_std(one.tcp) {

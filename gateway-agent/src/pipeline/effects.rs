@@ -7,7 +7,10 @@ use gateway_config::snapshot::OperationEntry;
 use gateway_policy::{
     Context, Failure,
     context::Body as ContextBody,
-    effect::{Effect, Example, Message, Outcome, OutgoingRequest, SelectedBackend},
+    effect::{
+        CacheAction, CacheRequest, Count, Counted, Effect, Example, Message, Outcome, OutgoingRequest,
+        SelectedBackend,
+    },
 };
 use http::request::Parts;
 use http_body::Body;
@@ -15,6 +18,7 @@ use http_body_util::BodyExt;
 
 use super::{Protocol, forward, ledger::Ledger, setup::Prepared};
 use crate::{
+    cache, external,
     http::{
         body::{BodyError, ClientBody},
         conn::Conn,
@@ -84,8 +88,8 @@ impl Exchange {
                 Err(failure) => Outcome::Failed(failure),
             },
             Effect::Send(request) => self.send(*request, ledger).await,
-            Effect::Count(count) => Outcome::Counted(self.worker.node.counters.count(&count)),
-            Effect::Charge(count) => Outcome::Counted(self.worker.node.counters.charge(&count)),
+            Effect::Count(count) => Outcome::Counted(self.count(&count, false).await),
+            Effect::Charge(count) => Outcome::Counted(self.count(&count, true).await),
             Effect::Delay(time) => {
                 tokio::time::sleep(time).await;
                 Outcome::Elapsed
@@ -96,8 +100,7 @@ impl Exchange {
                 content_type,
                 index,
             } => Outcome::Example(self.example(status, content_type.as_deref(), index)),
-            // Without an external cache these policies do nothing, as documented for self-hosted gateways.
-            Effect::Cache(_) => Outcome::Cached(None),
+            Effect::Cache(request) => self.cache(*request, ledger).await,
             Effect::Enter { key, max_count } => {
                 Outcome::Permit(self.worker.node.permits.enter(&key, max_count))
             }
@@ -105,6 +108,25 @@ impl Exchange {
             Effect::Token(_) => unsupported("a managed identity's token"),
             other => unsupported(&format!("{other:?}")),
         }
+    }
+
+    /// Counted on this node at once, or by the external cache.
+    async fn count(&self, count: &Count, charge: bool) -> Counted {
+        match (&self.worker.external, charge) {
+            (Some(_), _) => Box::pin(external::count(&self.worker, count, charge)).await,
+            (None, false) => self.worker.node.counters.count(count),
+            (None, true) => self.worker.node.counters.charge(count),
+        }
+    }
+
+    async fn cache(&self, request: CacheRequest, ledger: &mut Ledger) -> Outcome {
+        let response = matches!(request.action, CacheAction::Lookup) && request.key.starts_with("response:");
+        let begun = tokio::time::Instant::now();
+        let outcome = Box::pin(cache::perform(&self.worker, request)).await;
+        if response {
+            ledger.looked_up(matches!(outcome, Outcome::Cached(Some(_))), begun.elapsed());
+        }
+        outcome
     }
 
     async fn openid(&self, url: Arc<str>, refresh: bool) -> Outcome {

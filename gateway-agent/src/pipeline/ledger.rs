@@ -12,11 +12,17 @@ use tokio::time::Instant;
 
 use super::{Protocol, effects::Exchange, setup};
 use crate::{
+    external,
     http::{
         body::{Finish, ResponseBody, Tail, Traffic},
         conn::Conn,
     },
-    telemetry::{ErrorRecord, RequestRecord, RouteMetrics, clock::Timestamp, record::masked, route::Sample},
+    telemetry::{
+        ErrorRecord, RequestRecord, RouteMetrics,
+        clock::Timestamp,
+        record::{Cache, masked},
+        route::Sample,
+    },
     upstream::Sent,
     worker::Worker,
 };
@@ -170,6 +176,15 @@ impl Ledger {
         }
     }
 
+    /// The response cache was asked.
+    pub(super) fn looked_up(&mut self, hit: bool, spent: Duration) {
+        let Some(page) = self.page() else { return };
+        if let Some(record) = &mut page.record {
+            record.cache = if hit { Cache::Hit } else { Cache::Miss };
+            record.cache_time = Some(record.cache_time.unwrap_or_default() + spent);
+        }
+    }
+
     /// A request to a backend is about to be sent.
     pub(super) fn backend_begins(&mut self, now: Instant, context: &Context) {
         let Some(page) = self.page() else { return };
@@ -286,7 +301,7 @@ impl Finish for Page {
         });
         for mut count in self.bandwidth.drain(..) {
             count.increment = received.saturating_add(sent);
-            self.worker.node.counters.charge(&count);
+            charge(&self.worker, count);
         }
         let Some(mut record) = self.record.take() else {
             return;
@@ -317,6 +332,18 @@ impl Finish for Page {
         }
         self.worker.node.sink.record(*record);
     }
+}
+
+/// Charges a counter beside the request, which is over.
+fn charge(worker: &Rc<Worker>, count: Count) {
+    if worker.external.is_none() {
+        worker.node.counters.charge(&count);
+        return;
+    }
+    let worker = Rc::clone(worker);
+    tokio::task::spawn_local(async move {
+        external::count(&worker, &count, true).await;
+    });
 }
 
 /// As .NET prints a Guid.

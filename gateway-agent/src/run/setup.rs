@@ -1,6 +1,11 @@
 //! From settings to the parts: sockets, endpoints, bounds, the log's shape.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use gateway_config::{
     Settings,
@@ -10,15 +15,23 @@ use gateway_config::{
 use super::{StartError, certificates, load, suites};
 use crate::{
     admin::{Audience, Endpoint, ListenerView},
+    external,
     kernel::Gate,
     limits::Limits,
     listen::{self, Bound, Listener},
     node, oidc,
     settings::Gathered,
-    sync::{self, stable::Patience, tree::Bounds},
+    sync::{
+        self,
+        stable::Patience,
+        tree::{self, Bounds},
+    },
     telemetry::events::{Format, Threshold},
     worker,
 };
+
+/// Largest file of authorities for the external cache; all public ones have 220 KiB.
+const CA_BYTES: u64 = 4 << 20;
 
 pub(crate) fn format(std: StdLog) -> Format {
     match std {
@@ -172,6 +185,11 @@ pub(super) fn node_settings(
         gate,
         forwarded_proto: settings.server.forwarded_proto,
         instance_id: instance_id().into(),
+        external: external(settings)?,
+        memory_cache_bytes: settings
+            .cache
+            .memory
+            .then(|| usize::try_from(settings.cache.memory_bytes).unwrap_or(usize::MAX)),
         openid: oidc::Timing {
             refresh: settings.openid.refresh,
             minimum: settings.openid.minimum_refresh,
@@ -190,6 +208,45 @@ fn expressions(settings: &Settings) -> gateway_policy::ExpressionRules {
         },
         missing_variable_is_null: settings.compat.missing_variable_is_null,
     }
+}
+
+/// The external cache of the settings. Says where counters are, because that decides what a limit means.
+fn external(settings: &Settings) -> Result<Option<Arc<external::Config>>, StartError> {
+    let cache = &settings.cache;
+    let Some(redis) = &cache.external else {
+        tracing::info!(
+            event = "CountersOfNode",
+            "rate limits and quotas are counted by each node for itself; cache.external.connection-string counts them together"
+        );
+        return Ok(None);
+    };
+    let authorities = match &cache.external_ca_path {
+        None => None,
+        Some(path) => {
+            let read =
+                tree::read_file(Path::new(&**path), CA_BYTES).map_err(|error| StartError::ExternalCa {
+                    path: path.to_string(),
+                    reason: error.to_string(),
+                });
+            Some(read?)
+        }
+    };
+    if cache.shared_counters {
+        tracing::info!(
+            event = "CountersShared",
+            "rate limits and quotas are counted in the external cache; while it is away each node counts for itself"
+        );
+    } else {
+        tracing::info!(
+            event = "CountersOfNode",
+            "rate limits and quotas are counted by each node for itself: policy.counters.shared is off"
+        );
+    }
+    Ok(Some(Arc::new(external::Config {
+        redis: redis.clone(),
+        authorities,
+        counts: cache.shared_counters,
+    })))
 }
 
 /// This node's name: the host's, which is the pod's in Kubernetes.

@@ -28,14 +28,21 @@ pub struct EffectMetrics {
     pub external_failures: IntCounterVec,
     /// Duration of operations of the external cache.
     pub external_duration: Histogram,
-    /// Checks of rate limits and quotas, by where they were counted (`external`, `node`).
-    pub counts: IntCounterVec,
+    /// Checks of rate limits and quotas that the external cache counted.
+    pub counts_external: IntCounter,
+    /// Those that this node counted for itself.
+    pub counts_node: IntCounter,
     /// Tokens of the node's identity, by source and result (`ok`, `failed`).
     pub tokens: IntCounterVec,
 }
 
 impl EffectMetrics {
     pub(super) fn new(f: &Families<'_>) -> Built<Self> {
+        let counts = f.counters(
+            "gateway_counts_total",
+            "Checks of rate limits and quotas, by where they were counted.",
+            &["where"],
+        )?;
         Ok(Self {
             openid_fetches: f.counters(
                 "gateway_openid_fetches_total",
@@ -67,11 +74,8 @@ impl EffectMetrics {
                 "Duration of operations of the external cache.",
                 REDIS_SECONDS,
             )?,
-            counts: f.counters(
-                "gateway_counts_total",
-                "Checks of rate limits and quotas, by where they were counted.",
-                &["where"],
-            )?,
+            counts_external: counts.get_metric_with_label_values(&["external"])?,
+            counts_node: counts.get_metric_with_label_values(&["node"])?,
             tokens: f.counters(
                 "gateway_identity_tokens_total",
                 "Access tokens fetched for the node's own identity.",
