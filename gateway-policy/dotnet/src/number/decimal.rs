@@ -13,9 +13,11 @@ pub(super) const MAX_SCALE: u8 = 28;
 const MAX: u128 = (1 << 96) - 1;
 
 /// A `System.Decimal`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Decimal {
-    mantissa: u128,
+    // The mantissa in two parts: a `u128` would make every value of an expression half as large again.
+    low: u64,
+    high: u32,
     scale: u8,
     negative: bool,
 }
@@ -45,11 +47,7 @@ fn fit(mut value: BigUint, mut scale: i32, negative: bool, mut sticky: bool) -> 
         }
         if digits <= max {
             let mantissa = u128::try_from(digits).ok()?;
-            return Some(Decimal {
-                mantissa,
-                scale: u8::try_from(scale - drop).ok()?,
-                negative,
-            });
+            return Some(Decimal::raw(mantissa, u8::try_from(scale - drop).ok()?, negative));
         }
         if drop >= scale {
             return None;
@@ -68,37 +66,27 @@ fn fit(mut value: BigUint, mut scale: i32, negative: bool, mut sticky: bool) -> 
 
 impl Decimal {
     /// `Decimal.Zero`.
-    pub const ZERO: Decimal = Decimal {
-        mantissa: 0,
-        scale: 0,
-        negative: false,
-    };
+    pub const ZERO: Decimal = Decimal::raw(0, 0, false);
     /// `Decimal.One`.
-    pub const ONE: Decimal = Decimal {
-        mantissa: 1,
-        scale: 0,
-        negative: false,
-    };
+    pub const ONE: Decimal = Decimal::raw(1, 0, false);
     /// `Decimal.MaxValue`.
-    pub const MAX_VALUE: Decimal = Decimal {
-        mantissa: MAX,
-        scale: 0,
-        negative: false,
-    };
+    pub const MAX_VALUE: Decimal = Decimal::raw(MAX, 0, false);
     /// `Decimal.MinValue`.
-    pub const MIN_VALUE: Decimal = Decimal {
-        mantissa: MAX,
-        scale: 0,
-        negative: true,
-    };
+    pub const MIN_VALUE: Decimal = Decimal::raw(MAX, 0, true);
+
+    /// A value whose parts are known to be in range.
+    const fn raw(mantissa: u128, scale: u8, negative: bool) -> Decimal {
+        Decimal {
+            low: mantissa as u64,
+            high: (mantissa >> 64) as u32,
+            scale,
+            negative,
+        }
+    }
 
     /// The value `mantissa` / 10^`scale`; `None` if either is too large.
     pub fn new(mantissa: u128, scale: u8, negative: bool) -> Option<Decimal> {
-        (mantissa <= MAX && scale <= MAX_SCALE).then_some(Decimal {
-            mantissa,
-            scale,
-            negative,
-        })
+        (mantissa <= MAX && scale <= MAX_SCALE).then_some(Decimal::raw(mantissa, scale, negative))
     }
 
     /// The `OverflowException` of this type.
@@ -110,8 +98,8 @@ impl Decimal {
     }
 
     /// All digits as an integer.
-    pub fn mantissa(self) -> u128 {
-        self.mantissa
+    pub const fn mantissa(self) -> u128 {
+        (self.high as u128) << 64 | self.low as u128
     }
 
     /// Digits after the decimal point.
@@ -126,7 +114,7 @@ impl Decimal {
 
     /// Whether the value is zero, of any sign and scale.
     pub fn is_zero(self) -> bool {
-        self.mantissa == 0
+        self.mantissa() == 0
     }
 
     /// From decimal digits 0.d1d2… × 10^`point`; `more` says non-zero digits were left out.
@@ -138,19 +126,11 @@ impl Decimal {
         let value = BigUint::from_radix_be(&digits[..keep], 10).unwrap_or_default();
         if value == BigUint::ZERO {
             let scale = (digits.len() as i32 - point).clamp(0, i32::from(MAX_SCALE));
-            return Some(Decimal {
-                mantissa: 0,
-                scale: scale as u8,
-                negative,
-            });
+            return Some(Decimal::raw(0, scale as u8, negative));
         }
         let scale = keep as i32 - point;
         if scale > LIMIT {
-            return Some(Decimal {
-                mantissa: 0,
-                scale: MAX_SCALE,
-                negative,
-            });
+            return Some(Decimal::raw(0, MAX_SCALE, negative));
         }
         if scale < -LIMIT {
             return None;
@@ -237,7 +217,7 @@ impl Decimal {
 
     /// `(double)decimal`.
     pub fn to_f64(self) -> f64 {
-        let value = self.mantissa as f64 / 10f64.powi(i32::from(self.scale));
+        let value = self.mantissa() as f64 / 10f64.powi(i32::from(self.scale));
         if self.negative { -value } else { value }
     }
 
@@ -248,13 +228,13 @@ impl Decimal {
 
     /// The integer part.
     pub fn to_i128(self) -> i128 {
-        let whole = (self.mantissa / 10u128.pow(u32::from(self.scale))) as i128;
+        let whole = (self.mantissa() / 10u128.pow(u32::from(self.scale))) as i128;
         if self.negative { -whole } else { whole }
     }
 
     pub(crate) fn to_number(self) -> Number {
-        let digits: Vec<u8> = self.mantissa.to_string().bytes().map(|b| b - b'0').collect();
-        let digits = if self.mantissa == 0 { Vec::new() } else { digits };
+        let digits: Vec<u8> = self.mantissa().to_string().bytes().map(|b| b - b'0').collect();
+        let digits = if self.mantissa() == 0 { Vec::new() } else { digits };
         let scale = if digits.is_empty() {
             0
         } else {
@@ -271,16 +251,15 @@ impl Decimal {
 
     /// The same value with no trailing zero after the point.
     fn trimmed(mut self) -> Decimal {
-        while self.scale > 0 && self.mantissa.is_multiple_of(10) {
-            self.mantissa /= 10;
-            self.scale -= 1;
+        while self.scale > 0 && self.mantissa().is_multiple_of(10) {
+            self = Decimal::raw(self.mantissa() / 10, self.scale - 1, self.negative);
         }
         self
     }
 
     fn aligned(self, other: Decimal) -> (BigUint, BigUint, u8) {
         let scale = self.scale.max(other.scale);
-        let up = |d: Decimal| BigUint::from(d.mantissa) * pow10(u32::from(scale - d.scale));
+        let up = |d: Decimal| BigUint::from(d.mantissa()) * pow10(u32::from(scale - d.scale));
         (up(self), up(other), scale)
     }
 
@@ -332,12 +311,12 @@ impl Decimal {
     /// # Errors
     /// `OverflowException`.
     pub fn multiply(self, other: Decimal) -> Result<Decimal, Error> {
-        let wide = self.mantissa.max(other.mantissa) > u128::from(u32::MAX);
+        let wide = self.mantissa().max(other.mantissa()) > u128::from(u32::MAX);
         if wide && (self.is_zero() || other.is_zero()) {
             // Only the path for small numbers keeps the scale of a zero.
             return Ok(Decimal::ZERO);
         }
-        let value = BigUint::from(self.mantissa) * BigUint::from(other.mantissa);
+        let value = BigUint::from(self.mantissa()) * BigUint::from(other.mantissa());
         let scale = i32::from(self.scale) + i32::from(other.scale);
         fit(value, scale, self.negative != other.negative, false).ok_or_else(Decimal::overflow)
     }
@@ -347,14 +326,14 @@ impl Decimal {
     /// # Errors
     /// `DivideByZeroException`, `OverflowException`.
     pub fn divide(self, other: Decimal) -> Result<Decimal, Error> {
-        if other.mantissa == 0 {
+        if other.mantissa() == 0 {
             return Err(Error::of(ExceptionKind::DivideByZeroException));
         }
         let negative = self.negative != other.negative;
         let mut scale = i32::from(self.scale) - i32::from(other.scale);
-        let divisor = BigUint::from(other.mantissa);
-        let mut quotient = BigUint::from(self.mantissa) / &divisor;
-        let mut rest = BigUint::from(self.mantissa) - &quotient * &divisor;
+        let divisor = BigUint::from(other.mantissa());
+        let mut quotient = BigUint::from(self.mantissa()) / &divisor;
+        let mut rest = BigUint::from(self.mantissa()) - &quotient * &divisor;
         let max = BigUint::from(MAX);
         let exact_at_once = rest == BigUint::ZERO && scale >= 0;
         while scale < 0 || (rest != BigUint::ZERO && scale < i32::from(MAX_SCALE)) {
@@ -386,7 +365,7 @@ impl Decimal {
     /// # Errors
     /// `DivideByZeroException`.
     pub fn remainder(self, other: Decimal) -> Result<Decimal, Error> {
-        if other.mantissa == 0 {
+        if other.mantissa() == 0 {
             return Err(Error::of(ExceptionKind::DivideByZeroException));
         }
         let (a, b, scale) = self.aligned(other);
@@ -398,11 +377,11 @@ impl Decimal {
 
     /// `Decimal.Compare`.
     pub fn compare(self, other: Decimal) -> Ordering {
-        if self.mantissa == 0 && other.mantissa == 0 {
+        if self.mantissa() == 0 && other.mantissa() == 0 {
             return Ordering::Equal;
         }
         let sign = |d: Decimal| {
-            if d.mantissa == 0 {
+            if d.mantissa() == 0 {
                 0
             } else {
                 1 - 2 * i8::from(d.negative)
@@ -422,8 +401,8 @@ impl Decimal {
             return self;
         }
         let unit = 10u128.pow(u32::from(self.scale - places));
-        let mut mantissa = self.mantissa / unit;
-        let rest = self.mantissa % unit;
+        let mut mantissa = self.mantissa() / unit;
+        let rest = self.mantissa() % unit;
         let up = match mode {
             Midpoint::ToEven => rest * 2 > unit || (rest * 2 == unit && mantissa % 2 == 1),
             Midpoint::AwayFromZero => rest * 2 >= unit,
@@ -432,22 +411,25 @@ impl Decimal {
             Midpoint::ToPositiveInfinity => !self.negative && rest > 0,
         };
         mantissa += u128::from(up);
-        Decimal {
-            mantissa,
-            scale: places,
-            negative: self.negative,
-        }
+        Decimal::raw(mantissa, places, self.negative)
     }
 
     /// `Decimal.GetBits`: low, middle, high, flags.
     pub fn bits(self) -> [i32; 4] {
         let flags = (u32::from(self.scale) << 16) | (u32::from(self.negative) << 31);
         [
-            self.mantissa as u32 as i32,
-            (self.mantissa >> 32) as u32 as i32,
-            (self.mantissa >> 64) as u32 as i32,
+            self.mantissa() as u32 as i32,
+            (self.mantissa() >> 32) as u32 as i32,
+            (self.mantissa() >> 64) as u32 as i32,
             flags as i32,
         ]
+    }
+}
+
+impl std::fmt::Debug for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.negative { "-" } else { "" };
+        write!(f, "{sign}{}e-{}", self.mantissa(), self.scale)
     }
 }
 
@@ -462,9 +444,9 @@ impl Eq for Decimal {}
 impl std::hash::Hash for Decimal {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         let plain = self.trimmed();
-        plain.mantissa.hash(state);
+        plain.mantissa().hash(state);
         plain.scale.hash(state);
-        (plain.negative && plain.mantissa != 0).hash(state);
+        (plain.negative && plain.mantissa() != 0).hash(state);
     }
 }
 

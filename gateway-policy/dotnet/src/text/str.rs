@@ -23,10 +23,16 @@ enum Repr {
     Static(&'static str),
     /// ASCII: unit index = byte index.
     Ascii(Arc<str>),
-    /// Anything else that UTF-8 can hold, with its length in UTF-16 units.
-    Utf8(Arc<str>, usize),
+    /// Anything else that UTF-8 can hold. Behind one more pointer, so that the common forms stay small.
+    Utf8(Arc<Utf8>),
     /// Text with at least one lone surrogate, never anything else: equality relies on it.
     Wide(Arc<[u16]>),
+}
+
+struct Utf8 {
+    text: Box<str>,
+    /// Length in UTF-16 units.
+    units: usize,
 }
 
 impl Str {
@@ -40,8 +46,12 @@ impl Str {
         } else if text.is_ascii() {
             Str(Repr::Ascii(text.into()))
         } else {
-            Str(Repr::Utf8(text.into(), utf16_len(text)))
+            Str::utf8(text.into(), utf16_len(text))
         }
+    }
+
+    fn utf8(text: Box<str>, units: usize) -> Self {
+        Str(Repr::Utf8(Arc::new(Utf8 { text, units })))
     }
 
     /// A string over program text; ASCII text is not copied.
@@ -71,7 +81,7 @@ impl Str {
         match &self.0 {
             Repr::Static(s) => s.len(),
             Repr::Ascii(s) => s.len(),
-            Repr::Utf8(_, units) => *units,
+            Repr::Utf8(u) => u.units,
             Repr::Wide(w) => w.len(),
         }
     }
@@ -85,7 +95,8 @@ impl Str {
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
             Repr::Static(s) => Some(s),
-            Repr::Ascii(s) | Repr::Utf8(s, _) => Some(s),
+            Repr::Ascii(s) => Some(s),
+            Repr::Utf8(u) => Some(&u.text),
             Repr::Wide(_) => None,
         }
     }
@@ -128,7 +139,7 @@ impl Str {
         match &self.0 {
             Repr::Static(s) => s.as_bytes().get(index).map(|b| u16::from(*b)),
             Repr::Ascii(s) => s.as_bytes().get(index).map(|b| u16::from(*b)),
-            Repr::Utf8(s, _) => s.encode_utf16().nth(index),
+            Repr::Utf8(u) => u.text.encode_utf16().nth(index),
             Repr::Wide(w) => w.get(index).copied(),
         }
     }
@@ -159,8 +170,8 @@ impl Str {
             Repr::Static(s) => Str(Repr::Static(&s[start..end])),
             Repr::Ascii(s) => Str(Repr::Ascii(s[start..end].into())),
             Repr::Wide(w) => Str::from_utf16(&w[start..end]),
-            Repr::Utf8(s, _) => match (byte_of_unit(s, start), byte_of_unit(s, end)) {
-                (Some(from), Some(to)) => Str::new(&s[from..to]),
+            Repr::Utf8(u) => match (byte_of_unit(&u.text, start), byte_of_unit(&u.text, end)) {
+                (Some(from), Some(to)) => Str::new(&u.text[from..to]),
                 _ => Str::from_utf16(&self.to_utf16()[start..end]),
             },
         }
@@ -169,7 +180,7 @@ impl Str {
     /// Unit position of byte position `byte` of [`Str::as_str`].
     pub(crate) fn unit_of_byte(&self, byte: usize) -> usize {
         match &self.0 {
-            Repr::Utf8(s, _) => utf16_len(&s[..byte]),
+            Repr::Utf8(u) => utf16_len(&u.text[..byte]),
             _ => byte,
         }
     }
@@ -224,7 +235,7 @@ impl Str {
         Ok(if bytes == units {
             Str(Repr::Ascii(text.into()))
         } else {
-            Str(Repr::Utf8(text.into(), units))
+            Str::utf8(text.into(), units)
         })
     }
 }
@@ -302,7 +313,7 @@ impl From<Arc<str>> for Str {
             Str(Repr::Ascii(text))
         } else {
             let units = utf16_len(&text);
-            Str(Repr::Utf8(text, units))
+            Str::utf8((&*text).into(), units)
         }
     }
 }
