@@ -17,6 +17,7 @@ pub(crate) fn is(value: &Value, ty: &Type) -> bool {
         (Value::Null, _) => false,
         (_, Type::Def(types::OBJECT) | Type::Dynamic) => true,
         (Value::Str(_), Type::Def(types::STRING)) => true,
+        (Value::Int(_), Type::Def(types::INT)) | (Value::Bool(_), Type::Def(types::BOOL)) => true,
         (Value::Object(o), _) if o.ty == *ty => true,
         _ => runtime_is(&value.runtime_type(), ty),
     }

@@ -160,7 +160,10 @@ pub(crate) enum Node {
     Concat(Box<[Node]>),
     Text(Box<[TextPart]>),
     StrEq(Box<(Node, Node)>),
+    /// Whether a string is this one.
+    StrIs(Box<Node>, Str),
     Call(Box<CallNode>),
+    Look(Box<crate::look::Look>),
     /// A local function: site, arguments, written-back arguments.
     CallLocal(u32, Box<[Node]>, Box<[(usize, u32)]>),
     Invoke(Box<Node>, Box<[Node]>),

@@ -19,6 +19,7 @@ mod ir;
 mod iter;
 #[path = "lib/mod.rs"]
 mod lib_;
+mod look;
 mod object;
 mod ops;
 mod serialize;

@@ -3,11 +3,13 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use gateway_dotnet::{Error, ExceptionKind, Str};
+use smallvec::SmallVec;
 
 use crate::{
     Context, Limits, Value, World, cast,
     ir::{CallNode, CatchCode, Code, Function, Node, Program, SectionCode, Stmt, TextPart},
     lib::Call,
+    look::Look,
     object::{Closure, Data, NativeTarget},
     text,
     types::Type,
@@ -49,7 +51,8 @@ enum Flow {
 pub(crate) struct Vm<'v> {
     pub context: &'v mut Context,
     pub world: &'v dyn World,
-    stack: Vec<Value>,
+    /// Slots of the functions being run; those of most expressions fit where they are.
+    stack: SmallVec<[Value; 8]>,
     base: usize,
     steps: u64,
     memory: usize,
@@ -72,7 +75,7 @@ impl<'v> Vm<'v> {
         Vm {
             context,
             world,
-            stack: Vec::new(),
+            stack: SmallVec::new(),
             base: 0,
             steps: limits.steps,
             memory: limits.memory,
@@ -88,7 +91,14 @@ impl<'v> Vm<'v> {
         let Some(function) = program.functions.first() else {
             return Ok(Value::Null);
         };
-        let result = self.enter(program, function, &[], |_| {}, &mut []);
+        let result = match &function.body {
+            // Most expressions keep nothing in slots.
+            Code::Expr(node) if function.slots == 0 => {
+                self.step()?;
+                self.eval(node, &mut Frame { program, function })
+            }
+            _ => self.enter(program, function, &[], |_| {}, &mut []),
+        };
         if !matches!(&result, Ok(Value::Object(o)) if matches!(o.data, Data::Sequence(_) | Data::Closure(_)))
         {
             for cell in self.cells.drain(..).filter_map(|c| c.upgrade()) {
@@ -330,6 +340,7 @@ impl<'v> Vm<'v> {
         match node {
             Node::Const(c) => Ok(c.value()),
             Node::Local(slot) => Ok(self.load(*slot)),
+            Node::Look(look) => self.look(look),
             Node::Call(call) => self.call(call, frame),
             Node::CastStr(inner) => match self.eval(inner, frame)? {
                 v @ (Value::Str(_) | Value::Null) => Ok(v),
@@ -366,13 +377,9 @@ impl<'v> Vm<'v> {
                     _ => false,
                 }))
             }
-            Node::Not(inner) => Ok(Value::Bool(!self.truth(inner, frame)?)),
-            Node::And(pair) => Ok(Value::Bool(
-                self.truth(&pair.0, frame)? && self.truth(&pair.1, frame)?,
-            )),
-            Node::Or(pair) => Ok(Value::Bool(
-                self.truth(&pair.0, frame)? || self.truth(&pair.1, frame)?,
-            )),
+            Node::StrIs(..) | Node::Not(_) | Node::And(_) | Node::Or(_) => {
+                Ok(Value::Bool(self.truth(node, frame)?))
+            }
             Node::Cond(parts) => {
                 if self.truth(&parts.0, frame)? {
                     self.eval(&parts.1, frame)
@@ -398,7 +405,23 @@ impl<'v> Vm<'v> {
         }
     }
 
+    /// A read of `context`; text counts as made here.
+    fn look(&mut self, look: &Look) -> Eval {
+        let value = look.eval(self.context)?;
+        if let Value::Str(s) = &value {
+            self.charge(s.len())?;
+        }
+        Ok(value)
+    }
+
     fn truth(&mut self, node: &Node, frame: &mut Frame<'_>) -> Result<bool, Thrown> {
+        match node {
+            Node::Not(inner) => return Ok(!self.truth(inner, frame)?),
+            Node::And(pair) => return Ok(self.truth(&pair.0, frame)? && self.truth(&pair.1, frame)?),
+            Node::Or(pair) => return Ok(self.truth(&pair.0, frame)? || self.truth(&pair.1, frame)?),
+            Node::StrIs(inner, text) => return self.is_text(inner, text, frame),
+            _ => {}
+        }
         match self.eval(node, frame)? {
             Value::Bool(b) => Ok(b),
             Value::Null => Err(Error::new(
@@ -408,6 +431,15 @@ impl<'v> Vm<'v> {
             .into()),
             _ => Ok(false),
         }
+    }
+
+    fn is_text(&mut self, node: &Node, text: &Str, frame: &mut Frame<'_>) -> Result<bool, Thrown> {
+        if let Node::Look(look) = node
+            && let Some(answer) = look.is_text(text, self.context)
+        {
+            return Ok(answer);
+        }
+        Ok(matches!(self.eval(node, frame)?, Value::Str(found) if found == *text))
     }
 
     fn eval_rare(&mut self, node: &Node, frame: &mut Frame<'_>) -> Eval {
@@ -609,6 +641,7 @@ impl<'v> Vm<'v> {
     }
 
     /// Makes a result independent of the exchange: `context.Response` becomes a copy.
+    #[inline]
     pub(crate) fn detach(&self, value: Value) -> Value {
         match (&value, &self.context.response) {
             (Value::Context(crate::value::Part::Response), Some(response)) => {

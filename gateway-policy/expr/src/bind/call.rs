@@ -474,7 +474,7 @@ impl<'a> Binder<'a> {
             name: member.name.clone(),
         };
         let _ = span;
-        let node = self.after_call(Node::Call(Box::new(call)), laid.after);
+        let node = self.after_call(crate::look::fuse(call), laid.after);
         Operand::value(ret, node)
     }
 

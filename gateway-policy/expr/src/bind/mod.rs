@@ -182,6 +182,11 @@ impl<'a> Binder<'a> {
         self.push_scope();
         let context = self.declare_hidden("context", Type::Def(crate::types::EXPRESSION_CONTEXT));
         self.vars[context].context = true;
+        // It folds into constants wherever it is read, so it needs no slot.
+        self.functions[0].slots = 0;
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.slots.clear();
+        }
         self.push_scope();
         let body = match tree {
             Source::Expression(e) => {

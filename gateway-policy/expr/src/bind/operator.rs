@@ -416,7 +416,7 @@ impl<'a> Binder<'a> {
             || l.ty.is_string() && matches!(r.ty, Type::Null)
             || matches!(l.ty, Type::Null) && r.ty.is_string()
         {
-            return Some(Box::new(move |a, b| negate(Node::StrEq(Box::new((a, b))))));
+            return Some(Box::new(move |a, b| negate(string_equality(a, b))));
         }
         let null = |t: &Type| matches!(t, Type::Null);
         if null(&l.ty) && null(&r.ty) {
@@ -1000,4 +1000,12 @@ fn enum_operator(op: &str, a: &Type, b: &Type, l: &Val, r: &Val) -> Option<On> {
 pub(crate) fn promote_types(x: Num, y: Num) -> Num {
     let dummy = || Val::new(x.ty(), Node::Const(Const::Null));
     promote(x, y, &dummy(), &dummy()).unwrap_or(Num::Double)
+}
+
+/// `==` of strings; a constant on the right is compared where it is.
+fn string_equality(a: Node, b: Node) -> Node {
+    match b {
+        Node::Const(Const::Str(text)) => Node::StrIs(Box::new(a), text),
+        b => Node::StrEq(Box::new((a, b))),
+    }
 }

@@ -276,7 +276,7 @@ impl<'a> Binder<'a> {
             setter: false,
             name: p.member.name.clone(),
         };
-        Val::new(p.ty, Node::Call(Box::new(call)))
+        Val::new(p.ty, crate::look::fuse(call))
     }
 
     fn note_part(&mut self, part: crate::value::Part) {

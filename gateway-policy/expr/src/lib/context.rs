@@ -1,5 +1,7 @@
 //! The `context` model: `IExpressionContext` and everything reached from it.
 
+use std::borrow::Cow;
+
 use gateway_dotnet::{
     Str,
     guid::Guid,
@@ -196,16 +198,49 @@ fn percent_decode(text: &str, plus: bool) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn header_text(v: &http::HeaderValue) -> String {
+fn header_text(v: &http::HeaderValue) -> Cow<'_, str> {
     match std::str::from_utf8(v.as_bytes()) {
-        Ok(s) => s.to_owned(),
+        Ok(s) => Cow::Borrowed(s),
         Err(_) => v.as_bytes().iter().map(|b| char::from(*b)).collect(),
     }
 }
 
+/// A method as a string; the known ones are program text.
+fn method_text(method: &http::Method) -> Value {
+    use http::Method;
+    const KNOWN: &[(Method, &str)] = &[
+        (Method::GET, "GET"),
+        (Method::POST, "POST"),
+        (Method::PUT, "PUT"),
+        (Method::DELETE, "DELETE"),
+        (Method::PATCH, "PATCH"),
+        (Method::HEAD, "HEAD"),
+        (Method::OPTIONS, "OPTIONS"),
+    ];
+    match KNOWN.iter().find(|(known, _)| known == method) {
+        Some((_, text)) => Value::Str(Str::from_static(text)),
+        None => Value::string(method.as_str()),
+    }
+}
+
+/// One header as a string.
+pub(crate) fn header_value(v: &http::HeaderValue) -> Value {
+    Value::string(&header_text(v))
+}
+
+/// Headers of one name, joined by commas.
+pub(crate) fn joined_headers(all: http::header::GetAll<'_, http::HeaderValue>) -> Value {
+    let texts: Vec<Cow<'_, str>> = all.iter().map(header_text).collect();
+    Value::string(&texts.join(","))
+}
+
 /// The values of a header; `None` if there is none of that name.
 fn header(map: &http::HeaderMap, name: &str) -> Option<Vec<String>> {
-    let list: Vec<String> = map.get_all(name).iter().map(header_text).collect();
+    let list: Vec<String> = map
+        .get_all(name)
+        .iter()
+        .map(|v| header_text(v).into_owned())
+        .collect();
     (!list.is_empty()).then_some(list)
 }
 
@@ -336,8 +371,8 @@ fn joined(c: &mut Call<'_, '_>) -> Eval {
     if let Value::Context(p) = c.arg(0)
         && let Some(map) = headers_of(c.vm, *p)
     {
-        let mut all = map.get_all(name.as_str().unwrap_or_default()).iter();
-        return match (all.next(), all.next()) {
+        let all = map.get_all(name.as_str().unwrap_or_default());
+        return match (all.iter().next(), all.iter().nth(1)) {
             (None, _) => {
                 let response = *p == Part::ResponseHeaders;
                 let name = name.to_lossy();
@@ -346,15 +381,8 @@ fn joined(c: &mut Call<'_, '_>) -> Eval {
                     None => Ok(c.take(2)),
                 }
             }
-            (Some(one), None) => string(header_text(one)),
-            (Some(a), Some(b)) => {
-                let mut out = format!("{},{}", header_text(a), header_text(b));
-                for more in all {
-                    out.push(',');
-                    out.push_str(&header_text(more));
-                }
-                string(out)
-            }
+            (Some(one), None) => Ok(header_value(one)),
+            _ => Ok(joined_headers(all)),
         };
     }
     match super::collections::look_up(c, &Value::Str(name))? {

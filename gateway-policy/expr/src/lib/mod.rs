@@ -23,8 +23,8 @@ mod xml;
 mod zone;
 
 pub(crate) use call::Call;
-pub(crate) use collections::{make_table, pair};
-pub(crate) use context::{context_items, context_url, fold_part};
+pub(crate) use collections::{make_table, missing_key, pair};
+pub(crate) use context::{context_items, context_url, fold_part, header_value, joined_headers};
 pub(crate) use crypto::make_certificate;
 pub(crate) use exceptions::exception_object;
 pub(crate) use json::{

@@ -83,9 +83,9 @@ const REQUEST: &[Entry] = &[
     Get("IReadOnlyDictionary<string, string> MatchedParameters", |_| {
         Ok(Value::Context(Part::MatchedParameters))
     }),
-    Get("string Method", |c| string(c.vm.context.request.method.as_str())),
+    Get("string Method", |c| Ok(method_text(&c.vm.context.request.method))),
     Get("string OriginalMethod", |c| {
-        string(c.vm.context.request.original_method.as_str())
+        Ok(method_text(&c.vm.context.request.original_method))
     }),
     Get("bool HasBody", |c| {
         Ok(Value::Bool(c.vm.context.request.body != Body::None))
