@@ -33,7 +33,7 @@ enum Task {
     Test(test::Options),
     /// Check the rules of the house that no compiler checks.
     Tidy,
-    /// Measure the agent against nginx and haproxy, interleaved, and write docs/benchmarks.md.
+    /// Measure the agent against nginx and haproxy, or expressions and policies alone, and write the page under docs/.
     Bench(bench::Options),
     /// Set up the BPF toolchain if it is missing and build the kernel programs; or only one of the two.
     Bpf {

@@ -5,6 +5,7 @@
 //! within a round. CPU is what the kernel accounted to the proxy's threads divided by good answers.
 
 mod agent;
+mod calls;
 mod cost;
 mod figures;
 mod load;
@@ -36,16 +37,30 @@ const IDLE_ROUNDS: u32 = 3;
 /// How a proxy is started.
 type Start = fn(&Ground<'_>) -> Result<Peer>;
 
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Subject {
+    /// The whole agent against nginx and haproxy: docs/benchmarks.md.
+    Node,
+    /// Compiling and evaluating expressions: docs/benchmarks-expressions.md.
+    Expressions,
+    /// Policies, token checks, compiling documents: docs/benchmarks-policies.md.
+    Policies,
+}
+
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct Options {
+    /// What to measure.
+    #[arg(value_enum, default_value_t = Subject::Node)]
+    subject: Subject,
     /// Rounds through all targets; the figures are medians of them.
     #[arg(long, default_value_t = 7)]
     rounds: u32,
     /// Seconds of load for each target in each round.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
-    /// Only the cases whose title contains this; docs/benchmarks.md is then not written.
+    /// Only the cases whose title contains this; the page under docs/ is then not written.
     #[arg(long)]
     only: Option<String>,
     /// Without the agent: the peers alone.
@@ -55,6 +70,14 @@ pub(crate) struct Options {
 
 /// Measures and writes the page.
 pub(crate) fn run(options: &Options) -> Result<bool> {
+    match options.subject {
+        Subject::Node => node(options),
+        Subject::Expressions => calls::run(calls::EXPRESSIONS, options),
+        Subject::Policies => calls::run(calls::POLICIES, options),
+    }
+}
+
+fn node(options: &Options) -> Result<bool> {
     crate::signals::clean_up_on_signals()?;
     for parts in [packages::LAB, packages::BENCH] {
         packages::ensure(parts)?;

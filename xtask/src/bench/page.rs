@@ -46,6 +46,9 @@ fn page(tables: &[Table], peers: &[Peer], options: &Options) -> String {
         versions.join(", "),
         machine(),
     );
+    text.push_str(
+        "Single calls have pages of their own: [expressions](benchmarks-expressions.md), [policies](benchmarks-policies.md).\n\n",
+    );
     let _ = write!(text, "{}", aims(tables));
     for table in tables {
         text.push_str(&table.markdown());
@@ -99,7 +102,7 @@ fn shown(value: Option<f64>) -> String {
     value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.2}"))
 }
 
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
     let model = cpus
