@@ -94,6 +94,7 @@ fn exchange(authorization: &HeaderValue, parts: &Parts) -> Context {
         request_id: [7; 16],
         timestamp_ticks: 638_397_614_450_000_000,
         tracing: false,
+        evaluation: gateway_expr::Evaluation::default(),
     }
 }
 

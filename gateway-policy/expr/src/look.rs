@@ -259,4 +259,25 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn a_missing_variable_is_null_where_the_rules_say_so() {
+        let mut context = cases::context_from_json(&json!({})).unwrap();
+        context.evaluation.rules.missing_variable_is_null = true;
+        for (source, expected) in [
+            ("context.Variables[\"none\"]", Some("null")),
+            (
+                "(string)context.Variables[\"none\"] == null",
+                Some("System.Boolean(True)"),
+            ),
+            ("context.Request.MatchedParameters[\"none\"]", None),
+        ] {
+            let (expression, _) = crate::compile(source).unwrap();
+            let value = expression.evaluate(&mut context, &cases::FixedWorld::default());
+            assert_eq!(
+                value.ok().map(|v| format!("{v:?}")).as_deref(),
+                expected,
+                "{source}"
+            );
+        }
+    }
 }
