@@ -13,6 +13,7 @@ pub mod external;
 mod h3;
 mod http;
 pub mod hub;
+pub mod identity;
 pub mod kernel;
 pub mod limits;
 pub mod listen;

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, fmt, io, sync::Arc};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use gateway_config::Snapshot;
 use gateway_policy::{ExpressionRules, context::Deployment, failure::BackendStatuses};
 use rustls::{RootCertStore, crypto::CryptoProvider};
@@ -12,7 +12,7 @@ use crate::{
     cache,
     counters::Counters,
     drain::Drain,
-    external,
+    external, identity,
     limits::Limits,
     oidc,
     permits::Permits,
@@ -43,6 +43,8 @@ pub struct Settings {
     pub external: Option<Arc<external::Config>>,
     /// Bound of the memory cache; `None`: there is none.
     pub memory_cache_bytes: Option<usize>,
+    /// Where the node's own tokens come from.
+    pub identity: identity::Config,
     /// When OpenID metadata is fetched again.
     pub openid: oidc::Timing,
     /// CA certificates, DER, believed besides the public ones when a backend shows its certificate.
@@ -84,6 +86,10 @@ pub struct Node {
     pub counters: Counters,
     /// Cached values of this node.
     pub(crate) memory_cache: Option<cache::Memory>,
+    /// Access tokens of the node's own identity.
+    pub(crate) tokens: identity::Tokens,
+    /// Client certificates for backends. Their files change by themselves, so they are not the snapshot's.
+    pub(crate) client_identities: ArcSwap<tls::Identities>,
     /// OpenID metadata and keys.
     pub(crate) openid: Arc<oidc::Directory>,
     /// `limit-concurrency`.
@@ -159,6 +165,8 @@ impl Node {
             drain: Drain::default(),
             permits: Permits::default(),
             memory_cache: settings.memory_cache_bytes.map(cache::Memory::new),
+            tokens: identity::Tokens::new(settings.identity.clone()),
+            client_identities: ArcSwap::default(),
             openid: Arc::new(oidc::Directory::new(settings.openid)),
             counters: Counters::new(settings.limits.counter_keys),
             tls: tls::Server::new(

@@ -7,6 +7,7 @@
 mod certificates;
 mod drain;
 mod expiry;
+mod identity;
 mod load;
 mod remote;
 mod setup;
@@ -63,6 +64,10 @@ enum StartError {
     },
     #[error("cache.external.ca.path: {path}: {reason}; name a readable PEM file, or leave the setting out")]
     ExternalCa { path: String, reason: String },
+    #[error(
+        "config.service.auth.azureAd.certificatePath: {path}: {reason}; name a PEM file with certificate and RSA key"
+    )]
+    ClientCertificate { path: String, reason: String },
     #[error("{0}; grant what is missing, or set kernel.mode to `auto`")]
     Kernel(String),
     #[error(

@@ -130,6 +130,8 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     pub(crate) machine: Machine,
     pub(crate) external: Option<Rc<External>>,
+    /// Client certificates that policies brought.
+    pub(crate) own_identities: tls::OwnIdentities,
     one_way: Rc<Semaphore>,
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<LocalExecutor>,
@@ -153,6 +155,7 @@ impl Worker {
             connections: Connections::new(),
             pool: Pool::new(limits, Arc::clone(&node.metrics), client_tls, dial),
             machine: Machine::new(),
+            own_identities: tls::OwnIdentities::default(),
             external: node
                 .settings
                 .external

@@ -305,7 +305,7 @@ pub enum CachingType {
 }
 
 /// `authentication-managed-identity`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenRequest {
     /// The application id URI the token is for.
     pub resource: Arc<str>,

@@ -13,6 +13,7 @@ use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 
 use gateway_config::settings::Redis;
 use redis::{Cmd, FromRedisValue, RedisError};
+use rustls::crypto::CryptoProvider;
 use tokio::{
     sync::Notify,
     time::{Instant, timeout},
@@ -21,7 +22,7 @@ use tokio::{
 use connect::Connection;
 pub(crate) use counts::{Scripts, count};
 
-use crate::telemetry::Metrics;
+use crate::{telemetry::Metrics, tls};
 
 /// Pause after the first failed connection; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -76,6 +77,8 @@ pub(crate) struct Down(pub(crate) Arc<str>);
 
 impl External {
     pub(crate) fn new(config: &Arc<Config>, metrics: &Arc<Metrics>) -> Rc<Self> {
+        // The library asks for the default provider. One that is set already is the same.
+        let _ = CryptoProvider::install_default(Arc::unwrap_or_clone(tls::provider()));
         Rc::new(Self {
             config: Arc::clone(config),
             metrics: Arc::clone(metrics),

@@ -9,7 +9,7 @@ use gateway_policy::{
     context::Body as ContextBody,
     effect::{
         CacheAction, CacheRequest, Count, Counted, Effect, Example, Message, Outcome, OutgoingRequest,
-        SelectedBackend,
+        SelectedBackend, TokenRequest,
     },
 };
 use http::request::Parts;
@@ -23,6 +23,7 @@ use crate::{
         body::{BodyError, ClientBody},
         conn::Conn,
     },
+    identity,
     node::Active,
     oidc,
     upstream::UpstreamBody,
@@ -105,7 +106,7 @@ impl Exchange {
                 Outcome::Permit(self.worker.node.permits.enter(&key, max_count))
             }
             Effect::OpenId { url, refresh } => self.openid(url, refresh).await,
-            Effect::Token(_) => unsupported("a managed identity's token"),
+            Effect::Token(request) => self.token(*request).await,
             other => unsupported(&format!("{other:?}")),
         }
     }
@@ -127,6 +128,31 @@ impl Exchange {
             ledger.looked_up(matches!(outcome, Outcome::Cached(Some(_))), begun.elapsed());
         }
         outcome
+    }
+
+    async fn token(&self, request: TokenRequest) -> Outcome {
+        let (worker, active) = (&self.worker, &self.active);
+        let source = match worker.node.tokens.source(&request) {
+            Ok(source) => source,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let fetch = async || identity::fetch(source, &request, &identity::OverPool(worker, active)).await;
+        let later = |renewal: identity::Renewal| {
+            let (worker, active, request) = (Rc::clone(worker), Arc::clone(active), request.clone());
+            tokio::task::spawn_local(async move {
+                let Ok(source) = worker.node.tokens.source(&request) else {
+                    return;
+                };
+                let fetch =
+                    async || identity::fetch(source, &request, &identity::OverPool(&worker, &active)).await;
+                renewal.run(&worker.node.metrics.effects, fetch).await;
+            });
+        };
+        let effects = &worker.node.metrics.effects;
+        match Box::pin(worker.node.tokens.get(&request, effects, fetch, later)).await {
+            Ok(token) => Outcome::Token(token),
+            Err(failure) => Outcome::Failed(failure),
+        }
     }
 
     async fn openid(&self, url: Arc<str>, refresh: bool) -> Outcome {

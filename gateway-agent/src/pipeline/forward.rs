@@ -7,7 +7,7 @@ use gateway_config::snapshot::{BackendEntry, PoolMember};
 use gateway_policy::{
     Context, Failure, World,
     context::{Body as ContextBody, Response, Url},
-    effect::{BackendHttpVersion, Forward, Outcome, OutgoingRequest},
+    effect::{BackendHttpVersion, ClientCertificate, Forward, Outcome, OutgoingRequest},
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri};
 use http_body::Body;
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     http::headers::{append_forwarded_for, copy_request, strip_response},
     node::Active,
+    tls::ClientIdentity,
     tunnel::Upgraded,
     upstream::{OutBody, Protocol, Sent, Target, UpstreamError},
     worker::Worker,
@@ -38,6 +39,8 @@ const ADDED_FIELDS: usize = 6;
 struct Destination<'a> {
     url: &'a Url,
     entry: Option<&'a BackendEntry>,
+    /// What is shown when it asks for a client certificate.
+    identity: Option<&'a Arc<ClientIdentity>>,
 }
 
 /// Sends the request of the context to its backend and returns the response, its body still on the wire.
@@ -60,6 +63,7 @@ pub(super) async fn forward(
     }
     let active = Arc::clone(&exchange.active);
     let entry = backend_entry(exchange, &active, context)?;
+    let identity = identity(&exchange.worker, how.certificate.as_ref(), entry.as_deref())?;
     let begun = Instant::now();
     ledger.backend_begins(begun, context);
     let mut redirected: Option<Url> = None;
@@ -67,6 +71,8 @@ pub(super) async fn forward(
         let destination = Destination {
             url: redirected.as_ref().unwrap_or(&context.request.url),
             entry: entry.as_deref(),
+            // Nobody else is shown it because a backend says so.
+            identity: identity.as_ref().filter(|_| redirected.is_none()),
         };
         let body = request_body(exchange, &context.request.body);
         let limit = match redirected {
@@ -98,6 +104,38 @@ pub(super) async fn forward(
     Err(Failure::BackendConnection(format!(
         "more than {REDIRECTS_MAX} redirects"
     )))
+}
+
+/// The client certificate of a policy, else of the backend entity: the first that is there.
+///
+/// # Errors
+/// One is asked for and none is there: the backend must not see a request without.
+fn identity(
+    worker: &Worker,
+    certificate: Option<&ClientCertificate>,
+    entry: Option<&BackendEntry>,
+) -> Result<Option<Arc<ClientIdentity>>, Failure> {
+    let (ids, thumbprints) = match entry {
+        Some(entry) => (&entry.certificate_ids[..], &entry.certificate_thumbprints[..]),
+        None => (&[][..], &[][..]),
+    };
+    if certificate.is_none() && ids.is_empty() && thumbprints.is_empty() {
+        return Ok(None);
+    }
+    let known = worker.node.client_identities.load();
+    let missing =
+        |what: String| Failure::BackendConnection(format!("No client certificate can be shown: {what}"));
+    if let Some(certificate) = certificate {
+        let found = worker.own_identities.find(certificate, &known);
+        return found.map(Some).map_err(missing);
+    }
+    let found = ids
+        .iter()
+        .find_map(|id| known.id(id))
+        .or_else(|| thumbprints.iter().find_map(|t| known.thumbprint(t)));
+    found.map(|identity| Some(Arc::clone(identity))).ok_or_else(|| {
+        missing("none of the backend entity's is among the certificates with a private key".to_owned())
+    })
 }
 
 /// Waits at most `limit`. Long limits of HTTP/1.1 requests are kept by the sweep, half a second late at most,
@@ -208,6 +246,7 @@ fn target(
     url: &Url,
     entry: Option<&BackendEntry>,
     version: BackendHttpVersion,
+    identity: Option<&Arc<ClientIdentity>>,
 ) -> Result<Target, UpstreamError> {
     let secure = match &*url.scheme {
         "https" | "wss" => true,
@@ -234,6 +273,7 @@ fn target(
         version: version.into(),
         validate_chain: entry.is_none_or(|entry| entry.validate_chain),
         validate_name: entry.is_none_or(|entry| entry.validate_name),
+        identity: identity.filter(|_| secure).map(Arc::clone),
     })
 }
 
@@ -254,7 +294,7 @@ async fn one(
     } else {
         how.http_version
     };
-    let target = target(destination.url, destination.entry, version)?;
+    let target = target(destination.url, destination.entry, version, destination.identity)?;
     let peer = exchange.conn.forwarded_for();
     let length = content_length(&request.headers, &body);
     let head = |protocol: Protocol, authority: &Bytes| {
@@ -321,7 +361,7 @@ fn credentials(entry: &BackendEntry, headers: &mut HeaderMap, query: &str) -> Op
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
-fn escape(text: &str, out: &mut String) {
+pub(crate) fn escape(text: &str, out: &mut String) {
     use std::fmt::Write as _;
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -477,6 +517,7 @@ pub(crate) async fn call(
         headers,
         body,
         timeout: time,
+        certificate,
         ..
     } = request;
     let entry = active
@@ -484,9 +525,15 @@ pub(crate) async fn call(
         .backends()
         .find(|entry| entry.url.as_ref() == Some(&url))
         .cloned();
+    let identity = identity(worker, certificate.as_ref(), entry.as_deref())?;
     let exchange = async {
-        let target = target(&url, entry.as_deref(), BackendHttpVersion::Http1)
-            .map_err(|error| Failure::BackendConnection(error.to_string()))?;
+        let target = target(
+            &url,
+            entry.as_deref(),
+            BackendHttpVersion::Http1,
+            identity.as_ref(),
+        )
+        .map_err(|error| Failure::BackendConnection(error.to_string()))?;
         let body = if body.is_empty() {
             OutBody::Empty
         } else {

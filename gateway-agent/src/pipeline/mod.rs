@@ -13,7 +13,7 @@ mod setup;
 mod tests;
 pub(crate) mod world;
 
-pub(crate) use forward::call;
+pub(crate) use forward::{call, escape};
 
 use std::{collections::VecDeque, rc::Rc};
 

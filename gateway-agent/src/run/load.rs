@@ -8,7 +8,7 @@ use gateway_config::{
 use gateway_policy::failure::BackendStatuses;
 use http::StatusCode;
 
-use super::certificates;
+use super::{certificates, identity};
 use crate::{
     kernel::Side,
     listen::{Bound, Listener},
@@ -70,6 +70,8 @@ impl Load for FolderLoad {
         let Some(snapshot) = loaded.snapshot else {
             return Err(Rejected { problems, files });
         };
+        let identities = identity::certificates(&snapshot, &self.settings, &mut files, &mut problems);
+        self.node.client_identities.store(Arc::new(identities));
         let read = certificates::read(&snapshot, &self.settings);
         read.tell_expiry(&self.node.metrics);
         files.extend(read.files);

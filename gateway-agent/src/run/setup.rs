@@ -12,7 +12,7 @@ use gateway_config::{
     settings::{LogLevel, StdLog},
 };
 
-use super::{StartError, certificates, load, suites};
+use super::{StartError, certificates, identity, load, suites};
 use crate::{
     admin::{Audience, Endpoint, ListenerView},
     external,
@@ -190,6 +190,7 @@ pub(super) fn node_settings(
             .cache
             .memory
             .then(|| usize::try_from(settings.cache.memory_bytes).unwrap_or(usize::MAX)),
+        identity: identity::config(settings)?,
         openid: oidc::Timing {
             refresh: settings.openid.refresh,
             minimum: settings.openid.minimum_refresh,

@@ -1,9 +1,14 @@
 //! TLS with clients: certificates by host name, one server configuration for all workers, swapped whole.
 
 mod certificates;
+mod identities;
+mod identity;
 mod server;
 
 pub use certificates::{CertificateProblem, Certificates, HostCertificate};
+pub use identities::Identities;
+pub(crate) use identities::OwnIdentities;
+pub use identity::ClientIdentity;
 pub(crate) use server::TLS_BUFFER_BYTES;
 pub use server::{ClientCertificates, Server};
 

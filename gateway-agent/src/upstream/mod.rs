@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use gateway_policy::effect::BackendHttpVersion;
 
+use crate::tls::ClientIdentity;
+
 /// Which connections can serve a request. Equal targets share connections; everything that makes two
 /// connections differ is part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) validate_chain: bool,
     /// The name in the certificate is verified.
     pub(crate) validate_name: bool,
+    /// What is shown when the backend asks for a client certificate.
+    pub(crate) identity: Option<Arc<ClientIdentity>>,
 }
 
 impl Target {

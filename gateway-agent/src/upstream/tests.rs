@@ -25,6 +25,7 @@ fn target(version: Version) -> Target {
         version,
         validate_chain: true,
         validate_name: true,
+        identity: None,
     }
 }
 

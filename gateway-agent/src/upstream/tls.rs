@@ -10,12 +10,13 @@ use rustls::{
     },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
+    sign::SingleCertAndKey,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{Target, Version};
-use crate::http::body::chain;
+use crate::{http::body::chain, tls::ClientIdentity};
 
 /// What a client configuration depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +31,13 @@ pub(crate) struct ClientTls {
     provider: Arc<CryptoProvider>,
     roots: Arc<RootCertStore>,
     made: RefCell<HashMap<Shape, TlsConnector>>,
+    /// Those that show a client certificate.
+    showing: RefCell<HashMap<(Shape, Arc<ClientIdentity>), TlsConnector>>,
 }
+
+/// Client certificates with a configuration of their own. Beyond it all are made anew, which costs a handshake
+/// each; connections that are open stay.
+const IDENTITIES_MAX: usize = 64;
 
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +53,7 @@ impl ClientTls {
             provider,
             roots,
             made: RefCell::default(),
+            showing: RefCell::default(),
         }
     }
 
@@ -83,11 +91,31 @@ impl ClientTls {
             validate_chain: target.validate_chain,
             validate_name: target.validate_name,
         };
+        if let Some(identity) = &target.identity {
+            return self.showing(shape, identity);
+        }
         if let Some(made) = self.made.borrow().get(&shape) {
             return Ok(made.clone());
         }
         let connector = TlsConnector::from(Arc::new(self.build(shape).map_err(|error| chain(&error))?));
         self.made.borrow_mut().insert(shape, connector.clone());
+        Ok(connector)
+    }
+
+    fn showing(&self, shape: Shape, identity: &Arc<ClientIdentity>) -> Result<TlsConnector, String> {
+        let key = (shape, Arc::clone(identity));
+        if let Some(made) = self.showing.borrow().get(&key) {
+            return Ok(made.clone());
+        }
+        let mut config = self.build(shape).map_err(|error| chain(&error))?;
+        let certified = identity.certified(&self.provider)?;
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut showing = self.showing.borrow_mut();
+        if showing.len() >= IDENTITIES_MAX {
+            showing.clear();
+        }
+        showing.insert(key, connector.clone());
         Ok(connector)
     }
 

@@ -38,13 +38,6 @@ pub(super) fn report(
                 "requests are spread without regard to the session",
             );
         }
-        if !b.certificate_ids.is_empty() || !b.certificate_thumbprints.is_empty() {
-            warn(
-                &entity.path,
-                "credentials.certificateIds",
-                "no client certificate is shown to the backend",
-            );
-        }
     }
     for _ in hostnames.iter().filter(|h| !h.http2) {
         warn(overlay_path, "http2", "HTTP/2 is offered for every host name");
