@@ -99,6 +99,8 @@ pub(crate) struct Artifacts {
     pub(crate) groups: BTreeMap<String, Entity>,
     pub(crate) loggers: BTreeMap<String, Entity>,
     pub(crate) diagnostics: BTreeMap<String, Entity>,
+    /// Schemas of the service; the extractor leaves them out, people put them in.
+    pub(crate) schemas: BTreeMap<String, Entity>,
 }
 
 /// Sorts a folder. Problems are added in path order.
@@ -193,6 +195,14 @@ impl<'p> Reader<'p> {
             ["diagnostics", name, "diagnosticInformation.json"] => {
                 let entity = self.entity(name, file);
                 self.out.diagnostics.insert(entity.name.clone(), entity);
+            }
+            [
+                "schemas",
+                name,
+                "schemaInformation.json" | "globalSchemaInformation.json",
+            ] => {
+                let entity = self.entity(name, file);
+                self.out.schemas.insert(entity.name.clone(), entity);
             }
             // Tags group things in the portal; a gateway has no use for them.
             ["tags", _, "tagInformation.json"]

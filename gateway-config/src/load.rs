@@ -12,10 +12,12 @@ mod gateway;
 mod identities;
 mod operations;
 mod policies;
+mod schemas;
 mod secrets;
 #[cfg(test)]
 mod tests;
 mod unenforced;
+mod validated;
 
 use std::sync::Arc;
 
@@ -105,6 +107,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let lookup = |reference: &SecretRef| secrets.get(reference);
     let named_values = identities::named_values(&artifacts, &lookup, &mut problems);
     let gateway = gateway::select(&artifacts, &overlay, input.settings, &mut problems);
+    let schemas = schemas::read(&artifacts, &mut problems);
     let products = identities::products(&artifacts, &mut problems);
     let subscriptions = identities::subscriptions(&artifacts, &overlay, &lookup, &mut problems);
     let backends = identities::backends(&artifacts, &named_values, &mut problems);
@@ -159,6 +162,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
         backends,
         access,
         programs,
+        schemas,
         listeners: if overlay.listeners.is_empty() {
             default_listeners(input.settings)
         } else {

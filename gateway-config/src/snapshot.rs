@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use gateway_policy::{Program, context};
+use gateway_policy::{
+    Program, context,
+    schema::{Definitions, NamedSchemas, OperationDefinition},
+};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::{
@@ -117,6 +120,8 @@ pub struct OperationEntry {
     pub responses: Vec<ResponseEntry>,
     /// Query parameters the specification declares, by name (for `copy-unmatched-params`, validation).
     pub query_parameters: Vec<Arc<str>>,
+    /// What it says about messages; only when some `validate-*` policy can ask.
+    pub definition: Option<Arc<OperationDefinition>>,
 }
 
 /// A documented answer of an operation.
@@ -335,6 +340,8 @@ pub struct Snapshot {
     pub(crate) kernel: KernelOptions,
     pub(crate) certificates: Vec<CertificateFile>,
     pub(crate) programs: Programs,
+    /// Schemas of the service, by id.
+    pub(crate) schemas: Option<Arc<NamedSchemas>>,
     /// Content hash by entity, for the diff.
     pub(crate) digests: BTreeMap<Arc<str>, [u8; 32]>,
     /// What the next load may take over.
@@ -373,6 +380,14 @@ impl Snapshot {
         product: Option<&ProductEntry>,
     ) -> &Arc<Program> {
         self.programs.get(api, operation, product)
+    }
+
+    /// What there is to validate messages of an operation against.
+    pub fn definitions(&self, operation: Option<&OperationEntry>) -> Definitions {
+        Definitions {
+            operation: operation.and_then(|o| o.definition.clone()),
+            schemas: self.schemas.clone(),
+        }
     }
 
     /// The gateway entity served.

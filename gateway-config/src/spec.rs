@@ -3,6 +3,7 @@
 //! The specification is the list of operations; path, address and keys come from the information file
 //! (`config-plane.md` §9.3). The first file of `.graphql`, `.wsdl`, `.wadl`, `.json`, `.yaml` counts.
 
+mod definition;
 mod naming;
 mod openapi;
 mod other;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use gateway_policy::schema::{ApiSchemas, OperationDefinition};
 use http::Method;
 
 use crate::{
@@ -38,6 +40,8 @@ pub(crate) struct SpecOperation {
     pub(crate) soap_action: Option<Arc<str>>,
     pub(crate) responses: Vec<ResponseEntry>,
     pub(crate) query_parameters: Vec<Arc<str>>,
+    /// What it says about messages, when some policy asks.
+    pub(crate) definition: Option<Arc<OperationDefinition>>,
     /// Where it stands.
     pub(crate) place: Place,
 }
@@ -53,6 +57,7 @@ impl SpecOperation {
             soap_action: None,
             responses: Vec::new(),
             query_parameters: Vec::new(),
+            definition: None,
             place: Place::default(),
         }
     }
@@ -67,6 +72,8 @@ pub(crate) struct Specification {
     pub(crate) problems: Vec<Problem>,
     /// Why the API refuses.
     pub(crate) refused: Option<Arc<str>>,
+    /// Schemas of the API, when some policy asks.
+    pub(crate) schemas: Option<Arc<ApiSchemas>>,
     /// Operation names are made up: policies by operation name cannot be matched.
     pub(crate) names_unknown: bool,
 }
@@ -81,8 +88,8 @@ pub(crate) fn chosen(folder: &ApiFolder) -> Option<(&'static str, &File)> {
         .find_map(|e| folder.specifications.get(*e).map(|f| (*e, f)))
 }
 
-/// Reads the operations of an API.
-pub(crate) fn read(folder: &ApiFolder, kind: ApiKind) -> Specification {
+/// Reads the operations of an API; with `validated` what they say about messages as well.
+pub(crate) fn read(folder: &ApiFolder, kind: ApiKind, validated: bool) -> Specification {
     let mut out = Specification::default();
     let file = chosen(folder);
     if let Some((extension, file)) = file {
@@ -123,7 +130,12 @@ pub(crate) fn read(folder: &ApiFolder, kind: ApiKind) -> Specification {
         (_, Some(("graphql", _))) => out.operations.extend(other::graphql()),
         (_, Some(("proto", file))) => other::proto(file, &mut out),
         (_, Some((_, file))) => match doc::read(&file.path, &file.bytes, &mut out.problems) {
-            Ok(root) => openapi::read(&root, &mut out),
+            Ok(root) => {
+                if validated {
+                    definition::openapi(&root, file, &mut out);
+                }
+                openapi::read(&root, &mut out);
+            }
             Err(problem) => {
                 out.refused = Some(format!("{}: {}", problem.path, problem.message).into());
                 out.problems.push(problem);

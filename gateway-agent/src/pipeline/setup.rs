@@ -217,6 +217,10 @@ impl Prepared {
         let (failure, preflight) = (self.failure.clone(), self.preflight);
         let mut context = self.context(parts, exchange);
         let statuses = exchange.worker.node.settings.statuses;
+        let definitions = exchange
+            .active
+            .snapshot
+            .definitions(exchange.operation.as_deref());
         let mut failure = failure;
         if preflight {
             if let Some(response) = program.preflight(&mut context, &exchange.worker.machine) {
@@ -231,7 +235,8 @@ impl Prepared {
             Some(failure) => Execution::failed(program, context, failure),
             None => Execution::new(program, context),
         };
-        Start::Execute(Box::new(execution.with_backend_statuses(statuses)))
+        let execution = execution.with_backend_statuses(statuses);
+        Start::Execute(Box::new(execution.with_definitions(definitions)))
     }
 
     fn context(self, parts: Parts, exchange: &Exchange) -> Context {

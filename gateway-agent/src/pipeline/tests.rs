@@ -27,7 +27,7 @@ fn snapshot(policy: &str) -> Snapshot {
             "subscriptionRequired":{key},"serviceUrl":"http://backend.test/base"}}}}"#
         )
     };
-    let specification = "openapi: 3.0.1\ninfo: {title: t, version: '1'}\npaths:\n  /items/{id}:\n    get: {operationId: item, responses: {'200': {description: OK}}}\n    head: {operationId: peek, responses: {'200': {description: OK}}}\n    post: {operationId: make, responses: {'200': {description: OK}}}\n";
+    let specification = "openapi: 3.0.1\ninfo: {title: t, version: '1'}\npaths:\n  /items/{id}:\n    get: {operationId: item, responses: {'200': {description: OK}}}\n    head: {operationId: peek, responses: {'200': {description: OK}}}\n    post:\n      operationId: make\n      requestBody: {content: {application/json: {schema: {type: object, required: [n]}}}}\n      responses: {'200': {description: OK}}\n";
     let chat = r#"{"properties":{"displayName":"chat","path":"chat","type":"websocket","protocols":["ws"],"isCurrent":true,
         "subscriptionRequired":false,"serviceUrl":"ws://backend.test/socket"}}"#;
     let mut tree = FileTree::new();
@@ -550,4 +550,55 @@ async fn nothing_is_buffered_for_a_client_that_does_not_read() {
         assert_eq!(&*record.last_error.unwrap().reason, "ClientConnectionFailure");
     })
     .await;
+}
+
+/// The definition of the API reaches the policies that validate messages.
+#[tokio::test(start_paused = true)]
+async fn messages_are_validated_against_the_definition() {
+    let policy = "<policies><inbound>\
+        <validate-parameters specified-parameter-action='prevent' unspecified-parameter-action='prevent'>\
+        <headers unspecified-parameter-action='ignore'/></validate-parameters>\
+        <validate-content unspecified-content-type-action='prevent' max-size='20' size-exceeded-action='prevent'>\
+        <content validate-as='json' action='prevent'/></validate-content></inbound>\
+        <backend><forward-request/></backend>\
+        <outbound><validate-headers specified-header-action='prevent' unspecified-header-action='ignore'>\
+        <header name='X-From' action='prevent'/></validate-headers></outbound><on-error/></policies>";
+    let post = |query: &str, body: &str| {
+        format!(
+            "POST /echo/items/1{query} HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let internal = "The request could not be processed due to an internal error. Contact the API owner.";
+    for (request, status, message, forwarded) in [
+        (
+            post("", "{}"),
+            400,
+            "Required properties are missing from object: n. Line: 1, Position: 1",
+            0,
+        ),
+        (
+            post("?x=1", "{\"n\":1}"),
+            400,
+            "Unspecified query parameter x is not allowed.",
+            0,
+        ),
+        (
+            post("", "{\"n\":1234567890123456}"),
+            400,
+            "Request's body is 22 bytes long",
+            0,
+        ),
+        // The body reaches the backend; its answer has a header that the API does not document.
+        (post("", "{\"n\":1}"), 502, internal, 1),
+    ] {
+        let (output, heads) = on_worker(exchange(policy, &request)).await;
+        assert!(
+            output.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}: {output}"
+        );
+        assert!(output.contains(message), "{request}: {output}");
+        assert_eq!(heads.len(), forwarded, "{request}");
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use gateway_policy::context;
 
-use super::{digest::Digest, gateway::Gateway, operations, operations::Built};
+use super::{digest::Digest, gateway::Gateway, operations, operations::Built, validated::Validated};
 use crate::{
     artifacts::{ApiFolder, Artifacts, api, api::ApiInfo, version_set},
     overlay::{EntityOverride, Overlay},
@@ -32,6 +32,8 @@ struct Builder<'a> {
     /// By lower-case name; `None`: it did not load.
     version_sets: HashMap<String, Option<VersionPlace>>,
     previous: Option<&'a Snapshot>,
+    /// Whose messages some policy validates.
+    validated: Validated,
     /// Identity of a route and the folder that has it.
     taken: HashMap<(String, String, String, bool), String>,
     out: Apis,
@@ -60,6 +62,7 @@ pub(super) fn build(
             .collect(),
         version_sets,
         previous,
+        validated: Validated::find(artifacts),
         taken: HashMap::new(),
         out: Apis::default(),
         problems,
@@ -126,10 +129,17 @@ impl Builder<'_> {
 
     fn operations(&mut self, folder_name: &str, folder: &ApiFolder, kind: ApiKind) -> Arc<Built> {
         let overrides = self.overrides.get(folder_name).copied().unwrap_or_default();
-        let digest = operations::digest(folder, kind, overrides);
+        let validated = self.validated.has(folder);
+        let digest = operations::digest(folder, kind, validated, overrides);
         let built = match self.previous.and_then(|p| p.cache.operations.get(&digest)) {
             Some(built) => Arc::clone(built),
-            None => Arc::new(operations::build(folder, kind, overrides, &self.overlay.path)),
+            None => Arc::new(operations::build(
+                folder,
+                kind,
+                validated,
+                overrides,
+                &self.overlay.path,
+            )),
         };
         self.problems.extend(built.problems.iter().cloned());
         self.out.cache.insert(digest, Arc::clone(&built));

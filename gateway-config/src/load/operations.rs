@@ -29,8 +29,13 @@ pub(crate) struct Built {
 }
 
 /// Hash of everything the operations are made from.
-pub(super) fn digest(folder: &ApiFolder, kind: ApiKind, overrides: &[EntityOverride]) -> Digest {
-    let kind = format!("{kind:?} {} {:?}", folder.name, folder.revision);
+pub(super) fn digest(
+    folder: &ApiFolder,
+    kind: ApiKind,
+    validated: bool,
+    overrides: &[EntityOverride],
+) -> Digest {
+    let kind = format!("{kind:?} {validated} {} {:?}", folder.name, folder.revision);
     let mut parts: Vec<Vec<u8>> = vec![kind.into_bytes()];
     for (extension, file) in &folder.specifications {
         parts.push(extension.clone().into_bytes());
@@ -49,10 +54,11 @@ pub(super) fn digest(folder: &ApiFolder, kind: ApiKind, overrides: &[EntityOverr
 pub(super) fn build(
     folder: &ApiFolder,
     kind: ApiKind,
+    validated: bool,
     overrides: &[EntityOverride],
     overlay_path: &str,
 ) -> Built {
-    let mut spec = spec::read(folder, kind);
+    let mut spec = spec::read(folder, kind, validated);
     let mut out = Built {
         problems: std::mem::take(&mut spec.problems),
         ..Built::default()
@@ -124,6 +130,7 @@ fn entry(operation: &SpecOperation, index: usize) -> OperationEntry {
         soap_action: operation.soap_action.clone(),
         responses: operation.responses.clone(),
         query_parameters: operation.query_parameters.clone(),
+        definition: operation.definition.clone(),
     }
 }
 
@@ -220,6 +227,7 @@ fn add(
         soap_action: None,
         responses: Vec::new(),
         query_parameters: Vec::new(),
+        definition: None,
         place: Place::default(),
     });
 }

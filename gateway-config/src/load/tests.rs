@@ -523,3 +523,29 @@ fn listeners_of_the_overlay_replace_those_of_the_settings() {
     assert_eq!(&*snapshot.hostnames()[0].name, "*.example.com");
     assert_eq!(snapshot.certificates()[0].key_path, None);
 }
+
+#[test]
+fn definitions_are_kept_where_a_policy_validates() {
+    let validates = "<policies><inbound><base/><validate-parameters specified-parameter-action=\"prevent\" unspecified-parameter-action=\"ignore\"/></inbound><backend><base/></backend><outbound><base/></outbound><on-error><base/></on-error></policies>";
+    let kept = |loaded: &Loaded| {
+        let snapshot = loaded.snapshot.as_ref().unwrap();
+        let operations = snapshot.apis()[0].operations.iter();
+        operations.filter(|o| o.definition.is_some()).count()
+    };
+    let world = World::new();
+    let plain = world.load(None);
+    assert_eq!(kept(&plain), 0);
+    // The specification is the same, but what is asked of it is not.
+    let world = world.with("apis/echo/policy.xml", validates);
+    let loaded = world.load(plain.snapshot.as_ref());
+    assert_eq!(codes(&loaded), []);
+    assert_eq!(kept(&loaded), 2);
+    let world = world.with(
+        "schemas/s/schemaInformation.json",
+        r#"{"properties": {"document": {}}}"#,
+    );
+    let loaded = world.load(None);
+    assert_eq!(codes(&loaded), []);
+    let definitions = loaded.snapshot.unwrap().definitions(None);
+    assert!(definitions.schemas.unwrap().contains_key("s"));
+}

@@ -52,7 +52,7 @@ pub(super) fn read(root: &Node, out: &mut Specification) {
             return refuse(reader.out, &path, paths.place, "wrong-type", message);
         }
         for (key, item) in paths.members() {
-            reader.path_item(key, item);
+            reader.path_item(section, key, item);
         }
     }
 }
@@ -67,7 +67,7 @@ struct Reader<'n, 'o> {
 }
 
 impl Reader<'_, '_> {
-    fn path_item(&mut self, key: &Key, item: &Node) {
+    fn path_item(&mut self, section: &str, key: &Key, item: &Node) {
         if key.name.starts_with("x-") {
             return;
         }
@@ -101,7 +101,12 @@ impl Reader<'_, '_> {
                     continue;
                 }
             };
+            let before = self.out.operations.len();
             self.operation(key, item, method, method_key, operation);
+            let pointers = [section, &key.name, &method_key.name];
+            if let Some(made) = self.out.operations.get_mut(before) {
+                made.definition = super::definition::operation(self.out.schemas.as_ref(), pointers);
+            }
         }
     }
 
@@ -156,6 +161,7 @@ impl Reader<'_, '_> {
                 .filter(|p| p.in_query)
                 .map(|p| p.name.as_str().into())
                 .collect(),
+            definition: None,
             place: at.place,
             url_template,
             name,

@@ -26,7 +26,7 @@ fn folder(files: &[(&str, &str)]) -> ApiFolder {
 }
 
 fn read_one(extension: &str, text: &str, kind: ApiKind) -> Specification {
-    read(&folder(&[(extension, text)]), kind)
+    read(&folder(&[(extension, text)]), kind, true)
 }
 
 /// `name METHOD template` of every operation.
@@ -234,6 +234,7 @@ fn the_first_file_in_order_counts() {
             ("yaml", "openapi: 3.0.0\npaths: {/y: {get: {}}}\n"),
         ]),
         ApiKind::Http,
+        false,
     );
     assert_eq!(lines(&spec), ["get-j GET /j"]);
     assert_eq!(spec.problems[0].code, "second-specification");
@@ -242,7 +243,7 @@ fn the_first_file_in_order_counts() {
 
 #[test]
 fn kinds_without_openapi() {
-    let none = |kind| read(&folder(&[]), kind);
+    let none = |kind| read(&folder(&[]), kind, false);
     assert_eq!(lines(&none(ApiKind::WebSocket)), ["onHandshake GET /*"]);
     assert_eq!(
         lines(&none(ApiKind::GraphQl)),

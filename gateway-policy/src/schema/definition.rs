@@ -17,8 +17,8 @@ pub const SCHEMA_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub struct Definitions {
     /// Of the operation; `None`: the API has no definition, which validation refuses.
     pub operation: Option<Arc<OperationDefinition>>,
-    /// Schemas of the service, by id (`schema-id`).
-    pub schemas: Arc<NamedSchemas>,
+    /// Schemas of the service, by id (`schema-id`); `None`: there are none.
+    pub schemas: Option<Arc<NamedSchemas>>,
 }
 
 /// Schemas of the service, by id.

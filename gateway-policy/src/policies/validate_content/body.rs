@@ -116,7 +116,7 @@ fn json_schema(
     let direction = direction(run);
     let definitions = &run.exchange.definitions;
     if let Some(id) = &rule.schema_id {
-        let schemas = match definitions.schemas.get(id) {
+        let schemas = match definitions.schemas.as_ref().and_then(|s| s.get(id)) {
             Some(NamedSchema::Json(schemas)) => Arc::clone(schemas),
             Some(NamedSchema::Refused(why)) => return Err(Box::new(cannot(given, direction, why))),
             None => return Err(Box::new(missing(given, direction, id))),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     context::Body,
-    schema::{Definitions, Dialect, JsonSchemas, NamedSchema},
+    schema::{Definitions, Dialect, JsonSchemas, NamedSchema, NamedSchemas},
     test_support::{check_defined, check_definitions, check_load},
 };
 
@@ -344,14 +344,18 @@ fn overrides_apply_to_json() {
 #[test]
 fn schemas_of_the_service_are_named_by_id() {
     let schema = json!({"type": "array", "$defs": {"n": {"type": "integer"}}});
-    let mut definitions = Definitions::default();
-    Arc::make_mut(&mut definitions.schemas).extend([
+    let mut schemas = NamedSchemas::default();
+    schemas.extend([
         (
             "list".into(),
             NamedSchema::Json(Arc::new(JsonSchemas::new(schema, Dialect::Latest))),
         ),
         ("broken".into(), NamedSchema::Refused("It is no JSON.".into())),
     ]);
+    let definitions = Definitions {
+        operation: None,
+        schemas: Some(Arc::new(schemas)),
+    };
     let conform = |name: &str, message: &str| {
         bad(
             &format!(
