@@ -112,7 +112,7 @@ mod tests {
             (ClientCertificate::Thumbprint(thumbprint.as_str().into()), true),
             (ClientCertificate::Thumbprint(spaced.join(":").into()), true),
             (ClientCertificate::Thumbprint("00".into()), false),
-            (ClientCertificate::Pfx(pem.clone().into(), "".into()), true),
+            (ClientCertificate::Pfx(pem.into(), "".into()), true),
             (ClientCertificate::Pfx("no pfx".into(), "".into()), false),
         ] {
             assert_eq!(own.find(&certificate, &known).is_ok(), found, "{certificate:?}");

@@ -65,7 +65,7 @@ impl ClientIdentity {
             .certs
             .iter()
             .take(CHAIN_MAX)
-            .partition(|c| is_leaf(c.local_key_id.as_ref().map(Vec::as_slice)));
+            .partition(|c| is_leaf(c.local_key_id.as_deref()));
         chain.extend(rest);
         let chain = chain
             .into_iter()

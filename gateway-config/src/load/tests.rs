@@ -378,7 +378,6 @@ fn what_the_node_does_not_act_on_is_said() {
         said,
         [
             ("no-effect-yet", "circuitBreaker"),
-            ("no-effect-yet", "credentials.certificateIds"),
             ("no-effect-yet", "limits"),
             ("no-effect-yet", "http1, http2"),
         ]
