@@ -194,7 +194,7 @@ impl<'a> Binder<'a> {
         let name = match &e.kind {
             ExprKind::Name(n, _) | ExprKind::Member(_, n, _) => n.name.clone(),
             _ => {
-                if !bad {
+                if !bad && !matches!(e.kind, ExprKind::Error) {
                     self.error("CS8081", "Expression does not have a name.", e.span);
                 }
                 return Operand::Error;
@@ -220,6 +220,10 @@ impl<'a> Binder<'a> {
             Resolved::One(applied) => applied,
             Resolved::None(misfits) => {
                 self.report_misfits(name, candidates, &args, &misfits, span);
+                self.forgive(args);
+                return None;
+            }
+            Resolved::Ambiguous(..) if args.iter().any(|a| matches!(a.operand, Operand::Error)) => {
                 self.forgive(args);
                 return None;
             }

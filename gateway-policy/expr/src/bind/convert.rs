@@ -334,6 +334,15 @@ impl<'a> Binder<'a> {
             );
             return;
         }
+        if let (Some(Const::Double(_)), Some(Num::Float | Num::Decimal)) = (&value.konst, to.num()) {
+            let suffix = if to.num() == Some(Num::Float) { "F" } else { "M" };
+            let message = format!(
+                "Literal of type double cannot be implicitly converted to type '{to}'; use an '{suffix}' suffix to create a literal of this type"
+            );
+            self.error("CS0664", message, span)
+                .help(format!("write {suffix} behind the number"));
+            return;
+        }
         let explicit = explicit_standard(from, to) || user_defined(from, to, true).is_some();
         if explicit {
             let message = format!(

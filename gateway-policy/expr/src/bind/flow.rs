@@ -136,11 +136,15 @@ impl Flow<'_> {
 
     fn declaration(&mut self, decl: &LocalDecl) {
         for v in &decl.vars {
+            if !super::statement::is_var(&decl.ty) {
+                self.own(&v.name);
+            }
             if let Some(init) = &v.init {
                 self.expr(init);
                 self.declare_assigned(&v.name);
-            } else {
-                self.own(&v.name);
+            } else if decl.constant || super::statement::is_var(&decl.ty) {
+                // Reported as it is.
+                self.declare_assigned(&v.name);
             }
         }
     }
@@ -151,7 +155,7 @@ impl Flow<'_> {
             StmtKind::Block(list) => self.block(list),
             StmtKind::Local(decl) => self.declaration(decl),
             StmtKind::LocalFn(f) => self.local_fn(f),
-            StmtKind::Expr(e) => self.expr(e),
+            StmtKind::Expr(e) | StmtKind::Broken(e) => self.expr(e),
             StmtKind::If(c, yes, no) => {
                 let (t, f) = self.cond(c);
                 self.state = t;

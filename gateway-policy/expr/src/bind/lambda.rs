@@ -207,6 +207,7 @@ impl<'a> Binder<'a> {
         let outer = std::mem::replace(&mut self.current, function);
         let old_mode = std::mem::replace(&mut self.returns, mode);
         let old_returned = std::mem::take(&mut self.returned);
+        let old_lambda = std::mem::replace(&mut self.in_lambda, true);
         let state = self.enter_body();
         self.lambda_context
             .push((std::ptr::from_ref(e) as usize, inputs.to_vec()));
@@ -222,6 +223,7 @@ impl<'a> Binder<'a> {
         self.pop_scope();
         self.lambda_context.pop();
         self.leave_body(state);
+        self.in_lambda = old_lambda;
         self.functions[function].body = Some(code);
         self.returns = old_mode;
         self.current = outer;
@@ -351,7 +353,9 @@ impl<'a> Binder<'a> {
     /// Converts a lambda to a delegate, reporting everything wrong in it.
     pub(crate) fn convert_lambda(&mut self, e: &'a Expr, to: &Type) -> Val {
         let Some((inputs, ret)) = self.delegate_signature(to) else {
-            if !to.is_error() {
+            let broken = parts(e)
+                .is_some_and(|(_, body)| matches!(body, Body::Expr(e) if matches!(e.kind, ExprKind::Error)));
+            if !to.is_error() && !broken {
                 let what = if matches!(e.kind, ExprKind::Lambda(..)) {
                     "lambda expression"
                 } else {

@@ -62,6 +62,8 @@ impl<'a> Binder<'a> {
         let operand = self.operand(target);
         let targs: Vec<Type> = targs.iter().map(|t| self.resolve_type(t)).collect();
         match operand {
+            // A name that is missing has been reported.
+            _ if name.name.is_empty() => Operand::Error,
             Operand::Error => Operand::Error,
             Operand::Namespace(ns) => self.namespace_member(&ns, name, targs),
             Operand::Type(ty) => self.static_member(ty, &name.name, name.span, targs),

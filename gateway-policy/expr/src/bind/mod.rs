@@ -22,6 +22,7 @@ mod scope;
 mod statement;
 mod switch;
 mod tuple;
+mod unary;
 mod value;
 
 use std::{collections::HashMap, sync::Arc};
@@ -56,11 +57,16 @@ pub(crate) fn compile(
     source: &str,
     options: Options,
 ) -> Result<(Program, Needs, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let tree = syntax::parse(source)?;
+    let parsed = syntax::parse(source);
+    let mut diagnostics = parsed.errors;
+    if diagnostics.iter().any(|d| d.code == "CS8078") {
+        return Err(diagnostics);
+    }
+    let tree = parsed.tree;
     let mut binder = Binder::new(options);
     binder.root(&tree);
-    let mut diagnostics = std::mem::take(&mut binder.diagnostics);
-    if !diagnostics.iter().any(|d| !d.warning) {
+    diagnostics.append(&mut binder.diagnostics);
+    if !diagnostics.iter().any(|d| d.code == "CS8078") {
         diagnostics.extend(flow::check(&tree, &binder.places));
     }
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
@@ -105,6 +111,8 @@ pub(crate) struct Binder<'a> {
     return_mismatch: bool,
     /// Places of anonymous objects in source order, with the names of their members.
     anonymous_places: Vec<(usize, Vec<Box<str>>)>,
+    /// The function being bound is a lambda or an anonymous method.
+    in_lambda: bool,
     /// Binding the right side of `is`, where an unknown name is a missing type.
     naming_type: bool,
     /// Labels below this number stand outside the innermost `finally` block.
@@ -154,6 +162,7 @@ impl<'a> Binder<'a> {
             returned: Vec::new(),
             return_mismatch: false,
             anonymous_places: Vec::new(),
+            in_lambda: false,
             naming_type: false,
             finally_labels: None,
             checked: false,

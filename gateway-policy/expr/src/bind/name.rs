@@ -158,6 +158,9 @@ impl<'a> Binder<'a> {
 
     /// A simple name in an expression.
     pub(crate) fn name(&mut self, name: &'a Ident, targs: &'a [TypeSyn]) -> Operand<'a> {
+        if name.name.is_empty() {
+            return Operand::Error;
+        }
         match self.lookup(&name.name).cloned() {
             Some(Entry::Var(id)) => {
                 if self.declared_later(&name.name, name.span) && self.vars[id].span.start > name.span.start {

@@ -105,7 +105,9 @@ impl Binder<'_> {
 
     /// Declares a variable, refusing a name that is taken here or around (CS0128, CS0136).
     pub(crate) fn declare(&mut self, name: &Ident, ty: Type) -> usize {
-        self.check_free(name);
+        if !name.name.is_empty() {
+            self.check_free(name);
+        }
         self.add_var(name, ty)
     }
 

@@ -204,6 +204,7 @@ impl<'a> Binder<'a> {
         let types: Vec<Type> = local.params.iter().map(|p| p.ty.clone()).collect();
         let outer = std::mem::replace(&mut self.current, function);
         let old_mode = std::mem::replace(&mut self.returns, ReturnMode::To(ret));
+        let old_lambda = std::mem::replace(&mut self.in_lambda, false);
         let state = self.enter_body();
         self.push_scope();
         for (p, ty) in decl.params.iter().zip(types) {
@@ -222,6 +223,7 @@ impl<'a> Binder<'a> {
         }
         self.pop_scope();
         self.leave_body(state);
+        self.in_lambda = old_lambda;
         self.functions[function].body = Some(code);
         self.returns = old_mode;
         self.current = outer;
@@ -268,6 +270,10 @@ impl<'a> Binder<'a> {
                 (Code::Empty, true)
             }
             StmtKind::Expr(e) => (self.expression_statement(e), true),
+            StmtKind::Broken(e) => {
+                self.operand(e);
+                (Code::Empty, true)
+            }
             StmtKind::If(cond, yes, no) => self.if_statement(cond, yes, no.as_deref()),
             StmtKind::While(cond, body) => self.while_statement(cond, body, false),
             StmtKind::Do(body, cond) => self.while_statement(cond, body, true),
@@ -292,7 +298,7 @@ impl<'a> Binder<'a> {
                 if self.loops == 0 {
                     self.no_loop(stmt.span);
                 }
-                (Code::Continue, false)
+                (Code::Continue, self.loops == 0)
             }
             StmtKind::Return(value) => (self.return_statement(value.as_ref(), stmt.span), false),
             StmtKind::Throw(value) => (self.throw_statement(value.as_ref(), stmt.span), false),
@@ -413,6 +419,13 @@ impl<'a> Binder<'a> {
             );
             return Code::Empty;
         }
+        if inferred && decl.constant {
+            self.error(
+                "CS0822",
+                "Implicitly-typed variables cannot be constant",
+                decl.ty.span,
+            );
+        }
         if inferred && decl.vars.len() > 1 {
             self.error(
                 "CS0819",
@@ -471,6 +484,11 @@ impl<'a> Binder<'a> {
     }
 
     fn initial_value(&mut self, ty: &Type, init: &'a Expr) -> Val {
+        if let (ExprKind::ArrayInit(_), false) = (&init.kind, matches!(ty, Type::Array(..)) || ty.is_error())
+        {
+            self.error("CS0622", "Can only use array initializer expressions to assign to array types. Try using a new expression instead.", init.span);
+            return Val::error();
+        }
         if let ExprKind::ArrayInit(_) = init.kind {
             return match self.array_initializer(ty, init) {
                 Some(node) => Val::new(ty.clone(), node),
@@ -692,7 +710,18 @@ impl<'a> Binder<'a> {
                 let operand = self.operand(e);
                 let _ = operand;
                 self.return_mismatch = true;
-                self.error("CS0127", "Since this function returns void, a return keyword must not be followed by an object expression", span);
+                let (code, message) = if self.in_lambda {
+                    (
+                        "CS8030",
+                        "Anonymous function converted to a void returning delegate cannot return a value",
+                    )
+                } else {
+                    (
+                        "CS0127",
+                        "Since this function returns void, a return keyword must not be followed by an object expression",
+                    )
+                };
+                self.error(code, message, span);
                 Code::Return(None)
             }
             Some(e) => {

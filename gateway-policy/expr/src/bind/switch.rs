@@ -4,7 +4,7 @@ use super::{Binder, operand::Operand};
 use crate::{
     Span,
     ir::{Const, Node, SectionCode, Stmt as Code},
-    syntax::ast::{CaseLabel, Expr, Pattern, Section, Stmt, StmtKind},
+    syntax::ast::{CaseLabel, Expr, ExprKind, Literal, Pattern, Section, Stmt, StmtKind},
     types::Type,
 };
 
@@ -30,6 +30,7 @@ impl<'a> Binder<'a> {
             }
             operand => self.rvalue(operand, value.span),
         };
+        let constant = value.konst.clone();
         let slot = self.temp();
         let old_breaks = std::mem::replace(&mut self.breaks, false);
         self.breakable += 1;
@@ -43,6 +44,7 @@ impl<'a> Binder<'a> {
         };
         self.collect_labels(&value.ty, sections, &mut labels);
         let default = labels.default;
+        let decided = constant.is_some_and(|c| labels.constants.iter().any(|(k, _)| *k == c));
         self.switches.push(labels);
         let mut codes = Vec::new();
         let mut falls = Vec::new();
@@ -85,12 +87,18 @@ impl<'a> Binder<'a> {
             sections: codes.into(),
             default,
         };
-        let reachable = breaks || default.is_none();
+        let reachable = breaks || !(default.is_some() || decided) || !falls.is_empty();
         (Code::Block(slots, Box::new([switch]), Box::new([])), reachable)
     }
 
     /// Constant labels first: `goto case` may jump forward.
     fn collect_labels(&mut self, ty: &Type, sections: &'a [Section], labels: &mut Labels) {
+        let simple = |t: &Type| t.num().is_some() || t.is_bool() || t.is_string() || t.is_enum();
+        let patterns = !simple(ty.nullable_of().unwrap_or(ty))
+            || sections.iter().flat_map(|s| &s.labels).any(|(label, _)| {
+                matches!(label, CaseLabel::Case(pattern, guard)
+                    if guard.is_some() || !matches!(pattern, Pattern::Const(_)))
+            });
         for (i, section) in sections.iter().enumerate() {
             for (label, span) in &section.labels {
                 match label {
@@ -125,7 +133,7 @@ impl<'a> Binder<'a> {
                         // Mistakes are reported when the label is bound as a pattern.
                         self.diagnostics.truncate(mark);
                         if let (Some(c), None) = (konst, guard) {
-                            if labels.constants.iter().any(|(k, _)| *k == c) {
+                            if !patterns && labels.constants.iter().any(|(k, _)| *k == c) {
                                 let shown = crate::text::to_text(&c.value());
                                 let shown = match &c {
                                     Const::Str(_) => format!("\"{}\"", shown.to_lossy()),
@@ -140,6 +148,52 @@ impl<'a> Binder<'a> {
                         }
                     }
                     CaseLabel::Case(..) => {}
+                }
+            }
+        }
+        if patterns {
+            self.check_subsumed(ty, sections);
+        }
+    }
+
+    /// Labels that an earlier one leaves nothing for (CS8120).
+    fn check_subsumed(&mut self, ty: &Type, sections: &'a [Section]) {
+        let (mut types, mut constants): (Vec<Type>, Vec<Const>) = (Vec::new(), Vec::new());
+        for (label, span) in sections.iter().flat_map(|s| &s.labels) {
+            let CaseLabel::Case(pattern, guard) = label else {
+                continue;
+            };
+            let mark = self.diagnostics.len();
+            let always = match guard {
+                None => true,
+                Some(Expr {
+                    kind: ExprKind::Literal(Literal::Bool(b)),
+                    ..
+                }) => *b,
+                Some(_) => false,
+            };
+            let (covers, konst) = match pattern {
+                Pattern::Var(..) => (Some(ty.clone()), None),
+                Pattern::Declaration(syn, _) => (Some(self.resolve_type(syn)), None),
+                Pattern::Const(e) => match self.operand(e) {
+                    Operand::Value(v) => (Some(v.ty), v.konst),
+                    _ => (None, None),
+                },
+            };
+            self.diagnostics.truncate(mark);
+            let Some(covers) = covers.filter(|t| !t.is_error()) else {
+                continue;
+            };
+            let taken = types.iter().any(|t| crate::types::is_subtype(&covers, t))
+                || konst.as_ref().is_some_and(|c| constants.contains(c));
+            if taken {
+                let message = "The switch case has already been handled by a previous case.";
+                self.error("CS8120", message, *span);
+            } else if always {
+                match konst {
+                    Some(c) => constants.push(c),
+                    None if !matches!(pattern, Pattern::Const(_)) => types.push(covers),
+                    None => {}
                 }
             }
         }

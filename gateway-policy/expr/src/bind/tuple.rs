@@ -283,7 +283,10 @@ impl<'a> Binder<'a> {
     ) -> Option<Type> {
         match &l.kind {
             ExprKind::Declare(syn, Designation::Tuple(names)) => {
-                let items = self.split(right, right_span, names.len(), l.span, steps)?;
+                let Some(items) = self.split(right, right_span, names.len(), l.span, steps) else {
+                    names.iter().for_each(|d| self.declare_undeconstructed(d));
+                    return None;
+                };
                 let mut types = Vec::new();
                 for (name, item) in names.iter().zip(items) {
                     types.push(item.ty.clone());
@@ -306,6 +309,22 @@ impl<'a> Binder<'a> {
                 Some(Type::Tuple(types.into(), TupleNames::default()))
             }
             _ => None,
+        }
+    }
+
+    /// Variables of a deconstruction that failed: known, without a type.
+    fn declare_undeconstructed(&mut self, d: &'a Designation) {
+        match d {
+            Designation::Discard(_) => {}
+            Designation::Name(name) => {
+                let message = format!(
+                    "Cannot infer the type of implicitly-typed deconstruction variable '{}'.",
+                    name.name
+                );
+                self.error("CS8130", message, name.span);
+                self.declare(name, Type::Error);
+            }
+            Designation::Tuple(names) => names.iter().for_each(|d| self.declare_undeconstructed(d)),
         }
     }
 

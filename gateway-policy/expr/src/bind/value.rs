@@ -336,10 +336,12 @@ impl<'a> Binder<'a> {
                 InterpPart::Hole { value, align, format } => {
                     let operand = self.operand(value);
                     let hole = self.convert(operand, &Type::OBJECT, value.span);
+                    let mark = self.diagnostics.len();
                     let align = match align {
                         None => 0,
                         Some(e) => {
-                            let width = self.value(e);
+                            let operand = self.operand(e);
+                            let width = self.convert(operand, &Type::INT, e.span);
                             match width
                                 .konst
                                 .as_ref()
@@ -348,7 +350,10 @@ impl<'a> Binder<'a> {
                             {
                                 Some(Ok(n)) => n,
                                 _ => {
-                                    if !width.ty.is_error() {
+                                    if !self.has_errors_since(mark)
+                                        && !width.ty.is_error()
+                                        && !matches!(e.kind, ExprKind::Error)
+                                    {
                                         self.error("CS0150", "A constant value is expected", e.span);
                                     }
                                     0

@@ -280,6 +280,8 @@ pub(crate) enum StmtKind {
     Local(LocalDecl),
     LocalFn(Box<LocalFn>),
     Expr(Expr),
+    /// An expression without its semicolon: looked at for further mistakes.
+    Broken(Expr),
     If(Expr, Box<Stmt>, Option<Box<Stmt>>),
     While(Expr, Box<Stmt>),
     Do(Box<Stmt>, Expr),

@@ -2,8 +2,8 @@
 
 use super::{
     ast::{
-        Arg, Body, Designation, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, InterpPart,
-        Literal, MemberInit, Param, PassBy, Pattern, TypeKind, TypeSyn,
+        Arg, Body, Designation, Expr, ExprKind, InterpPart, Literal, Param, PassBy, Pattern, TypeKind,
+        TypeSyn,
     },
     parser::{MAX_CHAIN, Parse, Parser, Syntax},
     token::{Piece, Tok},
@@ -241,7 +241,7 @@ impl Parser<'_> {
         let start = self.span().start;
         if let Tok::Op(op) = *self.peek() {
             match op {
-                "-" | "+" | "!" | "~" | "++" | "--" => {
+                "-" | "+" | "!" | "~" | "++" | "--" | "&" | "*" => {
                     self.advance();
                     let operand = self.unary()?;
                     return Ok(self.make(start, ExprKind::Unary(op, Box::new(operand))));
@@ -255,13 +255,20 @@ impl Parser<'_> {
                 _ => {}
             }
         }
-        if self.is_word("await") && matches!(self.peek_at(1), Tok::Ident { .. }) {
+        if self.is_await() {
             self.advance();
             let operand = self.unary()?;
             return Ok(self.make(start, ExprKind::Await(Box::new(operand))));
         }
         let primary = self.primary()?;
         self.suffixes(start, primary)
+    }
+
+    /// `await x`, which is no declaration of a variable of the type `await`.
+    pub(crate) fn is_await(&self) -> bool {
+        self.is_word("await")
+            && matches!(self.peek_at(1), Tok::Ident { .. } | Tok::Keyword("new"))
+            && !matches!(self.peek_at(2), Tok::Op("=" | ";" | ","))
     }
 
     /// `(T)` in front of an operand: the cursor ends behind the closing parenthesis.
@@ -369,14 +376,15 @@ impl Parser<'_> {
     pub(crate) fn arguments(&mut self, open: &'static str, close: &'static str) -> Parse<Vec<Arg>> {
         self.expect_op(open)?;
         let mut args = Vec::new();
-        if self.eat_op(close) {
-            return Ok(args);
-        }
-        loop {
+        if self.is_op(",") {
+            // `f(, a)`: the first argument is missing.
             args.push(self.argument()?);
-            if !self.eat_op(",") {
-                break;
-            }
+        }
+        while self.next_in_list(close, args.is_empty()) {
+            args.push(self.argument()?);
+        }
+        if args.is_empty() && close == "]" {
+            self.report("CS0443", "Syntax error; value expected");
         }
         self.expect_op(close)?;
         Ok(args)
@@ -398,6 +406,15 @@ impl Parser<'_> {
             PassBy::Value
         };
         let start = self.span().start;
+        if self.is_op(",") {
+            self.report("CS0839", "Argument missing");
+            let span = self.span();
+            let value = Expr {
+                span,
+                kind: ExprKind::Error,
+            };
+            return Ok(Arg { name, by, value });
+        }
         if by == PassBy::Out
             && let Some(ty) = self.declaration_type()
         {
@@ -426,6 +443,10 @@ impl Parser<'_> {
             Tok::Decimal(text) => Literal::Decimal(text.clone()),
             Tok::Char(c) => Literal::Char(*c),
             Tok::Str(units) => Literal::Str(units.clone()),
+            Tok::Bad => {
+                self.advance();
+                return Ok(self.make(start, ExprKind::Error));
+            }
             Tok::Keyword("null") => Literal::Null,
             Tok::Keyword("true") => Literal::Bool(true),
             Tok::Keyword("false") => Literal::Bool(false),
@@ -457,12 +478,27 @@ impl Parser<'_> {
         Ok(self.make(start, ExprKind::Literal(literal)))
     }
 
-    fn no_term<T>(&mut self) -> Parse<T> {
-        if matches!(self.peek(), Tok::End) {
-            return self.fail("CS1525", "Invalid expression term ')'");
+    /// Nothing here starts an expression: reported, and left for whoever can use it.
+    fn no_term(&mut self) -> Parse<Expr> {
+        if matches!(self.peek(), Tok::End) && (self.in_hole || self.swallows()) {
+            self.report("CS1733", "Expected expression");
+            let span = self.span();
+            return Ok(Expr {
+                span,
+                kind: ExprKind::Error,
+            });
         }
-        let message = format!("Invalid expression term '{}'", self.token_text());
-        self.fail("CS1525", message)
+        let text = match self.peek() {
+            Tok::End => "}".to_owned(),
+            Tok::Op(op) => (*op).to_owned(),
+            _ => self.token_text(),
+        };
+        self.report("CS1525", format!("Invalid expression term '{text}'"));
+        let start = self.span().start;
+        Ok(Expr {
+            span: Span { start, end: start },
+            kind: ExprKind::Error,
+        })
     }
 
     fn name(&mut self, start: usize) -> Parse<Expr> {
@@ -506,6 +542,11 @@ impl Parser<'_> {
 
     /// `T name` followed by `,` or `)`: part of a deconstruction.
     fn typed_designation(&mut self, start: usize) -> Option<Expr> {
+        let behind_comma = self
+            .at
+            .checked_sub(1)
+            .and_then(|i| self.tokens.get(i))
+            .is_some_and(|t| matches!(t.kind, Tok::Op(",")));
         let tokens = self.tokens.clone();
         let found = self.attempt(|p| {
             let ty = p.parse_type()?;
@@ -513,7 +554,8 @@ impl Parser<'_> {
                 return Ok(None);
             }
             let name = p.ident()?;
-            let decides = p.is_op(",") || p.is_op(")");
+            // One declaration alone in parentheses deconstructs nothing.
+            let decides = p.is_op(",") || p.is_op(")") && behind_comma;
             Ok(decides.then(|| p.make(start, ExprKind::Declare(ty, Designation::Name(name)))))
         });
         if found.is_none() {
@@ -554,8 +596,8 @@ impl Parser<'_> {
             }
             self.advance();
             if !self.is_op(".") {
-                let message = format!("Invalid expression term '{word}'");
-                return self.fail("CS1525", message);
+                self.report("CS1525", format!("Invalid expression term '{word}'"));
+                return Ok(self.make(start, ExprKind::Error));
             }
             return Ok(self.make(start, ExprKind::Predefined(word)));
         }
@@ -743,231 +785,41 @@ impl Parser<'_> {
         for piece in pieces {
             parts.push(match piece {
                 Piece::Text(units) => InterpPart::Text(units),
-                Piece::Hole { expr, align, format } => InterpPart::Hole {
-                    value: self.sub_expression(expr)?,
-                    align: match align {
-                        Some(range) => Some(self.sub_expression(range)?),
-                        None => None,
-                    },
-                    format,
-                },
+                Piece::Hole { expr, format } => self.hole(expr, format)?,
             });
         }
         Ok(self.make(start, ExprKind::Interpolated(parts)))
     }
 
-    /// Parses a part of the source on its own (a hole of an interpolated string).
-    fn sub_expression(&mut self, range: Span) -> Parse<Expr> {
+    /// Parses a hole of an interpolated string on its own: an expression and perhaps a width.
+    fn hole(&mut self, range: Span, format: Option<Vec<u16>>) -> Parse<InterpPart> {
         let mut inner = Parser::new(self.source, range);
         // Errors of the hole's tokens were reported when the whole string was scanned.
         inner.errors.clear();
         inner.depth = self.depth;
+        inner.in_hole = true;
         if matches!(inner.peek(), Tok::End) {
-            return self.fail("CS1733", "Expected expression");
+            inner.report("CS1733", "Expected expression");
         }
-        let result = inner.expression();
-        let done = matches!(inner.peek(), Tok::End);
-        if result.is_ok() && !done {
+        let mut align = None;
+        let value = if inner.errors.is_empty() {
+            let value = inner.expression();
+            if inner.eat_op(",") {
+                align = Some(inner.expression());
+            }
+            value
+        } else {
+            Ok(inner.make(range.start, ExprKind::Error))
+        };
+        if !matches!(inner.peek(), Tok::End) {
             let text = inner.token_text();
-            let _: Parse<()> = inner.fail("CS1003", format!("Syntax error, '{text}' unexpected"));
+            inner.report("CS1073", format!("Unexpected token '{text}'"));
         }
         self.errors.append(&mut inner.errors);
-        if done { result } else { Err(Syntax) }
-    }
-
-    fn creation(&mut self, start: usize) -> Parse<Expr> {
-        self.advance();
-        if self.is_op("{") {
-            return self.anonymous(start);
-        }
-        if self.is_op("[") {
-            self.advance();
-            let mut rank = 1u8;
-            while self.eat_op(",") {
-                rank = rank.saturating_add(1);
-            }
-            self.expect_op("]")?;
-            let init = self.array_initializer()?;
-            return Ok(self.make(start, ExprKind::NewImplicitArray(rank, Box::new(init))));
-        }
-        let ty_start = self.span().start;
-        let mut ty = self.non_array_type()?;
-        if self.is_op("?") && self.is_op_at(1, "[") {
-            self.advance();
-            ty = TypeSyn {
-                span: self.span_from(ty_start),
-                kind: TypeKind::Nullable(Box::new(ty)),
-            };
-        }
-        if self.is_op("[") {
-            return self.array_creation(start, ty_start, ty);
-        }
-        let args = if self.is_op("(") {
-            Some(self.arguments("(", ")")?)
-        } else {
-            None
-        };
-        let init = if self.is_op("{") {
-            Some(self.initializer()?)
-        } else {
-            None
-        };
-        if args.is_none() && init.is_none() {
-            return self.fail("CS1526", "A new expression requires (), [], or {} after type");
-        }
-        Ok(self.make(start, ExprKind::New(ty, args, init)))
-    }
-
-    fn array_creation(&mut self, start: usize, ty_start: usize, element: TypeSyn) -> Parse<Expr> {
-        let mut sizes = Vec::new();
-        let mut rank = 1u8;
-        self.expect_op("[")?;
-        if self.is_op("]") || self.is_op(",") {
-            while self.eat_op(",") {
-                rank = rank.saturating_add(1);
-            }
-        } else {
-            loop {
-                sizes.push(self.expression()?);
-                if !self.eat_op(",") {
-                    break;
-                }
-            }
-            rank = sizes.len() as u8;
-        }
-        self.expect_op("]")?;
-        let mut ranks = vec![rank];
-        while self.is_op("[") && (self.is_op_at(1, "]") || self.is_op_at(1, ",")) {
-            self.advance();
-            let mut rank = 1u8;
-            while self.eat_op(",") {
-                rank = rank.saturating_add(1);
-            }
-            self.expect_op("]")?;
-            ranks.push(rank);
-        }
-        let mut ty = element;
-        for rank in ranks.into_iter().rev() {
-            ty = TypeSyn {
-                span: self.span_from(ty_start),
-                kind: TypeKind::Array(Box::new(ty), rank),
-            };
-        }
-        let init = if self.is_op("{") {
-            Some(Box::new(self.array_initializer()?))
-        } else {
-            None
-        };
-        if sizes.is_empty() && init.is_none() {
-            return self.fail(
-                "CS1586",
-                "Array creation must have array size or array initializer",
-            );
-        }
-        Ok(self.make(start, ExprKind::NewArray(ty, sizes, init)))
-    }
-
-    /// `{ a, { b, c } }`
-    pub(crate) fn array_initializer(&mut self) -> Parse<Expr> {
-        self.nested(|p| {
-            let start = p.span().start;
-            p.expect_op("{")?;
-            let mut items = Vec::new();
-            while !p.is_op("}") {
-                items.push(if p.is_op("{") {
-                    p.array_initializer()?
-                } else {
-                    p.expression()?
-                });
-                if !p.eat_op(",") {
-                    break;
-                }
-            }
-            p.expect_op("}")?;
-            Ok(p.make(start, ExprKind::ArrayInit(items)))
+        Ok(InterpPart::Hole {
+            value: value?,
+            align: align.transpose()?,
+            format,
         })
-    }
-
-    fn anonymous(&mut self, start: usize) -> Parse<Expr> {
-        self.expect_op("{")?;
-        let mut members = Vec::new();
-        while !self.is_op("}") {
-            let named = matches!(self.peek(), Tok::Ident { .. }) && self.is_op_at(1, "=");
-            let name: Option<Ident> = if named { Some(self.ident()?) } else { None };
-            if named {
-                self.advance();
-            }
-            members.push((name, self.expression()?));
-            if !self.eat_op(",") {
-                break;
-            }
-        }
-        self.expect_op("}")?;
-        Ok(self.make(start, ExprKind::NewAnonymous(members)))
-    }
-
-    fn initializer(&mut self) -> Parse<Initializer> {
-        self.nested(|p| {
-            let start = p.span().start;
-            let object = match p.peek_at(1) {
-                Tok::Ident { .. } => p.is_op_at(2, "="),
-                Tok::Op("[") => true,
-                Tok::Op("}") => true,
-                _ => false,
-            };
-            p.expect_op("{")?;
-            if object {
-                return p.object_initializer();
-            }
-            let mut items = Vec::new();
-            while !p.is_op("}") {
-                if p.eat_op("{") {
-                    let mut group = Vec::new();
-                    loop {
-                        group.push(p.expression()?);
-                        if !p.eat_op(",") {
-                            break;
-                        }
-                    }
-                    p.expect_op("}")?;
-                    items.push(group);
-                } else {
-                    items.push(vec![p.expression()?]);
-                }
-                if !p.eat_op(",") {
-                    break;
-                }
-            }
-            p.expect_op("}")?;
-            Ok(Initializer::Collection(items, p.span_from(start)))
-        })
-    }
-
-    fn object_initializer(&mut self) -> Parse<Initializer> {
-        let mut members = Vec::new();
-        while !self.is_op("}") {
-            let start = self.span().start;
-            let target = if self.is_op("[") {
-                InitTarget::Index(self.arguments("[", "]")?)
-            } else {
-                InitTarget::Member(self.ident()?)
-            };
-            self.expect_op("=")?;
-            let value = if self.is_op("{") {
-                InitValue::Nested(self.initializer()?)
-            } else {
-                InitValue::Expr(self.expression()?)
-            };
-            members.push(MemberInit {
-                target,
-                value,
-                span: self.span_from(start),
-            });
-            if !self.eat_op(",") {
-                break;
-            }
-        }
-        self.expect_op("}")?;
-        Ok(Initializer::Object(members))
     }
 }

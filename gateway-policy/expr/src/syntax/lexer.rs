@@ -1,5 +1,6 @@
 //! Source text to tokens, with the compiler's lexical errors.
 
+use super::directive::{self, Directive};
 use super::token::{KEYWORDS, NumKind, OPERATORS, Piece, Tok, Token};
 use crate::{Diagnostic, Span};
 
@@ -7,6 +8,8 @@ use crate::{Diagnostic, Span};
 pub(crate) fn lex(source: &str, range: Span, errors: &mut Vec<Diagnostic>) -> Vec<Token> {
     let mut lexer = Lexer {
         text: source,
+        first: range.start,
+        conditions: 0,
         at: range.start,
         end: range.end,
         errors,
@@ -31,14 +34,17 @@ pub(crate) fn lex(source: &str, range: Span, errors: &mut Vec<Diagnostic>) -> Ve
     }
 }
 
-struct Lexer<'a> {
-    text: &'a str,
+struct Lexer<'l, 'e> {
+    text: &'l str,
+    first: usize,
     at: usize,
     end: usize,
-    errors: &'a mut Vec<Diagnostic>,
+    /// Conditions of `#if` around the cursor.
+    conditions: usize,
+    errors: &'e mut Vec<Diagnostic>,
 }
 
-impl Lexer<'_> {
+impl<'l> Lexer<'l, '_> {
     fn rest(&self) -> &str {
         self.text.get(self.at..self.end).unwrap_or("")
     }
@@ -96,20 +102,91 @@ impl Lexer<'_> {
                         self.error("CS1035", "End-of-file found, '*/' expected", start);
                     }
                 }
+            } else if rest.starts_with('#') {
+                self.directive();
             } else {
                 return;
             }
         }
     }
 
+    /// A preprocessor line; text that its condition leaves out is skipped.
+    fn directive(&mut self) {
+        let start = self.at;
+        let before = self.text.get(self.first..start).unwrap_or("");
+        let alone = before
+            .rsplit_once('\n')
+            .is_some_and(|(_, line)| line.chars().all(char::is_whitespace));
+        let line = self.line();
+        self.at += line.len();
+        if !alone {
+            let message =
+                "Preprocessor directives must appear as the first non-whitespace character on a line";
+            self.error("CS1040", message, start);
+            return;
+        }
+        match directive::read(line.get(1..).unwrap_or("")) {
+            Directive::Nothing => {}
+            Directive::If(true) => self.conditions += 1,
+            Directive::If(false) => {
+                self.conditions += 1;
+                self.skip_inactive(true);
+            }
+            Directive::Elif(_) | Directive::Else if self.conditions > 0 => self.skip_inactive(false),
+            Directive::Endif if self.conditions > 0 => self.conditions -= 1,
+            Directive::Error(text) => {
+                let message = format!("#error: '{text}'");
+                self.error("CS1029", message, start);
+            }
+            Directive::Define => {
+                let message = "Cannot define/undefine preprocessor symbols after first token in file";
+                self.error("CS1032", message, start);
+            }
+            Directive::Elif(_) | Directive::Else | Directive::Endif => {
+                self.error("CS1028", "Unexpected preprocessor directive", start);
+            }
+            Directive::Unknown => self.error("CS1024", "Preprocessor directive expected", start),
+        }
+    }
+
+    fn line(&self) -> &'l str {
+        let rest = self.text.get(self.at..self.end).unwrap_or("");
+        rest.get(..rest.find(['\n', '\r']).unwrap_or(rest.len()))
+            .unwrap_or("")
+    }
+
+    /// Skips lines to the branch that counts; `open`: none of the condition's branches has been taken yet.
+    fn skip_inactive(&mut self, open: bool) {
+        let mut depth = 0usize;
+        while self.at < self.end {
+            let line = self.line();
+            self.at += line.len();
+            if let Some(text) = line.trim_start().strip_prefix('#') {
+                match directive::read(text) {
+                    Directive::If(_) => depth += 1,
+                    Directive::Endif if depth == 0 => {
+                        self.conditions = self.conditions.saturating_sub(1);
+                        return;
+                    }
+                    Directive::Endif => depth -= 1,
+                    Directive::Else | Directive::Elif(true) if depth == 0 && open => return,
+                    _ => {}
+                }
+            }
+            self.bump();
+        }
+        let start = self.end;
+        self.error("CS1027", "#endif directive expected", start);
+    }
+
     fn token(&mut self, c: char) -> Option<Tok> {
         let next = self.peek_at(1);
         match c {
-            '"' => Some(self.string()),
-            '\'' => Some(self.character()),
+            '"' => Some(self.literal(Self::string)),
+            '\'' => Some(self.literal(Self::character)),
             '@' if next == Some('"') => {
                 self.at += 1;
-                Some(self.verbatim())
+                Some(self.literal(Self::verbatim))
             }
             '$' if next == Some('"') => {
                 self.at += 1;
@@ -157,6 +234,17 @@ impl Lexer<'_> {
         None
     }
 
+    /// A literal; one with a mistake in it has no value to reason about.
+    fn literal(&mut self, read: impl FnOnce(&mut Self) -> Tok) -> Tok {
+        let errors = self.errors.len();
+        let token = read(self);
+        if self.errors.len() > errors {
+            Tok::Bad
+        } else {
+            token
+        }
+    }
+
     fn word(&mut self) -> Box<str> {
         let mut word = String::new();
         while let Some(c) = self.peek() {
@@ -186,6 +274,10 @@ impl Lexer<'_> {
                 break;
             }
             self.at += 1;
+        }
+        if self.text.get(..self.at).is_some_and(|t| t.ends_with('_')) {
+            let start = self.at.saturating_sub(1);
+            self.error("CS1013", "Invalid number", start);
         }
         digits
     }
@@ -224,6 +316,10 @@ impl Lexer<'_> {
                     text.extend(self.bump());
                 }
                 text.push_str(&self.digits(10));
+            } else {
+                self.at += 1 + sign;
+                self.error("CS0595", "Invalid real literal.", start);
+                return Tok::Double(0.0);
             }
         }
         match self.peek() {
@@ -450,8 +546,12 @@ impl Lexer<'_> {
         let mut text = Vec::new();
         loop {
             match self.peek() {
-                None => {
+                None if verbatim => {
                     self.error("CS1039", "Unterminated string literal", start);
+                    break;
+                }
+                None => {
+                    self.error("CS1010", "Newline in constant", start);
                     break;
                 }
                 Some('\n' | '\r') if !verbatim => {
@@ -474,8 +574,14 @@ impl Lexer<'_> {
                         if !text.is_empty() {
                             pieces.push(Piece::Text(std::mem::take(&mut text)));
                         }
+                        let errors = self.errors.len();
                         let hole = self.hole(verbatim);
                         pieces.push(hole);
+                        if self.errors[errors..].iter().any(|e| e.code == "CS8076") {
+                            // The quotation mark that is next, if any, ends the text.
+                            self.eat('"');
+                            break;
+                        }
                     }
                 }
                 Some('}') => {
@@ -500,19 +606,11 @@ impl Lexer<'_> {
         Tok::Interp(pieces)
     }
 
-    /// A hole after its `{`: finds where expression, alignment and format end, leaves them to the parser.
+    /// A hole after its `{`: finds where expression and format end, leaves the expression to the parser.
     fn hole(&mut self, verbatim: bool) -> Piece {
         let start = self.at;
-        let end = self.hole_expression(true);
+        let end = self.hole_expression();
         let expr = Span { start, end };
-        let mut align = None;
-        if self.eat(',') {
-            let start = self.at;
-            align = Some(Span {
-                start,
-                end: self.hole_expression(false),
-            });
-        }
         let mut format = None;
         if self.eat(':') {
             let mut units = Vec::new();
@@ -535,6 +633,9 @@ impl Lexer<'_> {
                     }
                 }
             }
+            if units.is_empty() {
+                self.error("CS8089", "Empty format specifier.", start);
+            }
             format = Some(units);
         }
         if !self.eat('}') {
@@ -544,11 +645,11 @@ impl Lexer<'_> {
                 start,
             );
         }
-        Piece::Hole { expr, align, format }
+        Piece::Hole { expr, format }
     }
 
-    /// Moves to the `,`, `:` or `}` that ends this part of a hole and returns that place.
-    fn hole_expression(&mut self, comma_ends: bool) -> usize {
+    /// Moves to the `:` or `}` that ends the expression of a hole and returns that place.
+    fn hole_expression(&mut self) -> usize {
         let mut depth = 0usize;
         while let Some(c) = self.peek() {
             match c {
@@ -558,7 +659,6 @@ impl Lexer<'_> {
                 '}' => depth -= 1,
                 ':' if depth == 0 && self.peek_at(1) != Some(':') => break,
                 ':' if depth == 0 => self.at += 1,
-                ',' if depth == 0 && comma_ends => break,
                 '"' | '\'' => {
                     if c == '"' {
                         self.string()

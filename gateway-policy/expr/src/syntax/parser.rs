@@ -30,6 +30,8 @@ pub(crate) struct Parser<'a> {
     pub query_depth: usize,
     /// A `from` clause has taken the `select` that ends its query.
     pub query_done: bool,
+    /// The source is a hole of an interpolated string.
+    pub in_hole: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -44,7 +46,34 @@ impl<'a> Parser<'a> {
             depth: 0,
             query_depth: 0,
             query_done: false,
+            in_hole: false,
         }
+    }
+
+    /// Makes `return (…);` of the tokens: the compiler sees a bare expression that way.
+    pub(crate) fn wrap_expression(&mut self) {
+        let start = self.span().start;
+        let Some(end) = self.tokens.pop() else { return };
+        let mark = |kind: Tok, at: usize| Token {
+            kind,
+            span: Span { start: at, end: at },
+        };
+        let inner = std::mem::take(&mut self.tokens);
+        self.tokens.push(mark(Tok::Keyword("return"), start));
+        self.tokens.push(mark(Tok::Op("("), start));
+        self.tokens.extend(inner);
+        if self.swallows() {
+            self.tokens.push(end);
+            return;
+        }
+        self.tokens.push(mark(Tok::Op(")"), end.span.start));
+        self.tokens.push(mark(Tok::Op(";"), end.span.start));
+        self.tokens.push(end);
+    }
+
+    /// Whether an unclosed comment or verbatim string took everything behind it.
+    pub(crate) fn swallows(&self) -> bool {
+        self.errors.iter().any(|e| matches!(e.code, "CS1035" | "CS1039"))
     }
 
     pub(crate) fn into_errors(mut self) -> Vec<Diagnostic> {
@@ -132,27 +161,36 @@ impl<'a> Parser<'a> {
         hit
     }
 
+    /// Takes the mark, or reports it as missing and goes on as if it were there.
     pub(crate) fn expect_op(&mut self, op: &'static str) -> Parse<()> {
         if self.eat_op(op) {
             return Ok(());
         }
         match op {
-            ";" => self.fail("CS1002", "; expected"),
-            ")" => self.fail("CS1026", ") expected"),
-            "}" => self.fail("CS1513", "} expected"),
-            "{" => self.fail("CS1514", "{ expected"),
-            _ => self.fail("CS1003", format!("Syntax error, '{op}' expected")),
+            ";" => self.report("CS1002", "; expected"),
+            ")" => self.report("CS1026", ") expected"),
+            "}" => self.report("CS1513", "} expected"),
+            "{" => self.report("CS1514", "{ expected"),
+            _ => self.report("CS1003", format!("Syntax error, '{op}' expected")),
         }
+        Ok(())
     }
 
     pub(crate) fn expect_kw(&mut self, word: &'static str) -> Parse<()> {
-        if self.eat_kw(word) {
-            return Ok(());
+        if !self.eat_kw(word) {
+            self.report("CS1003", format!("Syntax error, '{word}' expected"));
         }
-        self.fail("CS1003", format!("Syntax error, '{word}' expected"))
+        Ok(())
     }
 
+    /// Records an error that ends what is being parsed.
     pub(crate) fn fail<T>(&mut self, code: &'static str, message: impl Into<String>) -> Parse<T> {
+        self.report(code, message);
+        Err(Syntax)
+    }
+
+    /// Records an error at the cursor.
+    pub(crate) fn report(&mut self, code: &'static str, message: impl Into<String>) {
         let span = match self.peek() {
             // A missing token is reported behind the one before it.
             _ if matches!(code, "CS1002" | "CS1026" | "CS1513" | "CS1003") => {
@@ -162,7 +200,6 @@ impl<'a> Parser<'a> {
             _ => self.span(),
         };
         self.errors.push(Diagnostic::error(code, message, span));
-        Err(Syntax)
     }
 
     pub(crate) fn ident(&mut self) -> Parse<Ident> {
@@ -177,10 +214,17 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Tok::Keyword(k) => {
                 let message = format!("Identifier expected; '{k}' is a keyword");
-                self.fail("CS1041", message)
+                self.report("CS1041", message);
             }
-            _ => self.fail("CS1001", "Identifier expected"),
+            _ => self.report("CS1001", "Identifier expected"),
         }
+        // A name that nobody can write stands for the one that is missing.
+        let start = self.span().start;
+        let span = Span { start, end: start };
+        Ok(Ident {
+            name: "".into(),
+            span,
+        })
     }
 
     /// Text of the token under the cursor for messages.
@@ -204,7 +248,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn attempt<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parse<Option<T>>) -> Option<T> {
         let (at, errors, depth) = (self.at, self.errors.len(), self.depth);
         match inner(self) {
-            Ok(Some(value)) => Some(value),
+            Ok(Some(value)) if self.errors.len() == errors => Some(value),
             _ => {
                 self.at = at;
                 self.errors.truncate(errors);
@@ -212,16 +256,6 @@ impl<'a> Parser<'a> {
                 None
             }
         }
-    }
-
-    /// The content of `@( … )`: an expression, or a tuple when commas follow.
-    pub(crate) fn parenthesized_content(&mut self) -> Parse<Expr> {
-        let start = self.span().start;
-        let first = self.tuple_or_expression(start)?;
-        if !matches!(self.peek(), Tok::End) {
-            return self.fail("CS1026", ") expected");
-        }
-        Ok(first)
     }
 
     /// What stands between parentheses: `e`, or `(a, b: c)` as a tuple. The closing mark is left.
@@ -240,6 +274,9 @@ impl<'a> Parser<'a> {
         }
         if parts.len() == 1 && parts.first().is_some_and(|(name, _)| name.is_none()) {
             return parts.pop().map(|(_, e)| e).ok_or(Syntax);
+        }
+        if parts.len() == 1 {
+            self.report("CS8124", "Tuple must contain at least two elements.");
         }
         Ok(Expr {
             span: self.span_from(start),

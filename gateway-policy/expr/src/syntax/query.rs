@@ -346,9 +346,13 @@ impl Parser<'_> {
             range.call("GroupBy", args, span);
             return Ok(take(range));
         }
-        self.fail(
+        self.report(
             "CS0742",
             "A query body must end with a select clause or a group clause",
-        )
+        );
+        Ok(Expr {
+            span,
+            kind: ExprKind::Error,
+        })
     }
 }

@@ -11,21 +11,43 @@ use super::{
 
 impl Parser<'_> {
     /// The statements of `@{ … }`.
-    pub(crate) fn block_body(&mut self) -> Parse<Vec<Stmt>> {
-        let mut statements = Vec::new();
-        while !matches!(self.peek(), Tok::End) {
-            statements.push(self.statement()?);
+    pub(crate) fn block_body(&mut self) -> Vec<Stmt> {
+        let statements = self.statements_until(|_| false);
+        if self.swallows() {
+            self.report("CS1513", "} expected");
         }
-        Ok(statements)
+        if self.is_op("}") {
+            self.report("CS1022", "Type or namespace definition, or end-of-file expected");
+        }
+        statements
     }
 
     /// Statements up to the closing brace, which is left.
     pub(crate) fn statements_until_brace(&mut self) -> Parse<Vec<Stmt>> {
+        Ok(self.statements_until(|_| false))
+    }
+
+    /// Statements up to a closing brace, the end, or what `stop` says.
+    fn statements_until(&mut self, stop: impl Fn(&Self) -> bool) -> Vec<Stmt> {
         let mut statements = Vec::new();
-        while !self.is_op("}") && !matches!(self.peek(), Tok::End) {
-            statements.push(self.statement()?);
+        while !self.is_op("}") && !matches!(self.peek(), Tok::End) && !stop(self) {
+            if !self.possible_statement() {
+                self.skip_to_statement();
+                continue;
+            }
+            let (at, depth) = (self.at, self.depth);
+            match self.statement() {
+                Ok(statement) => statements.push(statement),
+                Err(_) => {
+                    self.depth = depth;
+                    self.skip_statement(at);
+                }
+            }
+            if self.at == at {
+                self.advance();
+            }
         }
-        Ok(statements)
+        statements
     }
 
     pub(crate) fn statement(&mut self) -> Parse<Stmt> {
@@ -52,7 +74,14 @@ impl Parser<'_> {
 
     fn block(&mut self) -> Parse<Box<Stmt>> {
         if !self.is_op("{") {
-            return self.fail("CS1514", "{ expected");
+            self.report("CS1514", "{ expected");
+            let span = self.span();
+            let statements = self.statements_until_brace()?;
+            self.expect_op("}")?;
+            return Ok(Box::new(Stmt {
+                span,
+                kind: StmtKind::Block(statements),
+            }));
         }
         self.boxed()
     }
@@ -169,10 +198,31 @@ impl Parser<'_> {
                 self.expect_op(";")?;
                 Ok(StmtKind::Local(decl))
             }
-            "else" => self.fail("CS1513", "} expected"),
-            "case" | "default" if !self.is_op_at(1, "(") => self.fail("CS1513", "} expected"),
-            "catch" | "finally" => self.fail("CS1003", "Syntax error, 'try' expected"),
-            "unsafe" => self.fail("CS0227", "Unsafe code may only appear if compiling with /unsafe"),
+            "catch" | "finally" => {
+                self.report("CS1003", "Syntax error, 'try' expected");
+                self.report("CS1514", "{ expected");
+                self.report("CS1513", "} expected");
+                let span = self.span();
+                let body = Stmt {
+                    span,
+                    kind: StmtKind::Block(Vec::new()),
+                };
+                self.handlers(Box::new(body))
+            }
+            "static" | "public" | "private" | "protected" | "internal" | "readonly" | "virtual"
+            | "override" | "abstract" | "sealed" => {
+                self.report(
+                    "CS0106",
+                    format!("The modifier '{word}' is not valid for this item"),
+                );
+                self.advance();
+                self.statement_kind()
+            }
+            "unsafe" => {
+                self.report("CS0227", "Unsafe code may only appear if compiling with /unsafe");
+                self.advance();
+                Ok(StmtKind::Block(vec![*self.block()?]))
+            }
             _ => self.simple_statement(),
         }
     }
@@ -230,7 +280,7 @@ impl Parser<'_> {
         self.expect_op("(")?;
         let target = match self.declaration_type() {
             Some(ty) => ForeachTarget::Var(ty, self.ident()?),
-            None if self.is_op("(") || self.is_word("var") => {
+            None if self.is_op("(") || self.is_word("var") && self.is_op_at(1, "(") => {
                 let start = self.span().start;
                 let target = if self.is_op("(") {
                     self.expression()?
@@ -241,11 +291,15 @@ impl Parser<'_> {
                 ForeachTarget::Deconstruct(target)
             }
             None => {
-                self.parse_type()?;
-                return self.fail(
+                let start = self.span().start;
+                if !matches!(self.peek(), Tok::Keyword("in")) {
+                    self.parse_type()?;
+                }
+                self.report(
                     "CS0230",
                     "Type and identifier are both required in a foreach statement",
                 );
+                ForeachTarget::Deconstruct(self.make(start, ExprKind::Error))
             }
         };
         self.expect_kw("in")?;
@@ -321,14 +375,7 @@ impl Parser<'_> {
             if labels.is_empty() {
                 return self.fail("CS1513", "} expected");
             }
-            let mut body = Vec::new();
-            loop {
-                let label = self.is_kw("case") || self.is_kw("default") && self.is_op_at(1, ":");
-                if label || self.is_op("}") || matches!(self.peek(), Tok::End) {
-                    break;
-                }
-                body.push(self.statement()?);
-            }
+            let body = self.statements_until(|p| p.is_kw("case") || p.is_kw("default") && p.is_op_at(1, ":"));
             sections.push(Section {
                 labels,
                 body,
@@ -342,6 +389,11 @@ impl Parser<'_> {
     fn try_statement(&mut self) -> Parse<StmtKind> {
         self.advance();
         let body = self.block()?;
+        self.handlers(body)
+    }
+
+    /// What follows the block of a `try`.
+    fn handlers(&mut self, body: Box<Stmt>) -> Parse<StmtKind> {
         let mut catches = Vec::new();
         while self.is_kw("catch") {
             let start = self.span().start;
@@ -373,7 +425,7 @@ impl Parser<'_> {
             None
         };
         if catches.is_empty() && finally.is_none() {
-            return self.fail("CS1524", "Expected catch or finally");
+            self.report("CS1524", "Expected catch or finally");
         }
         Ok(StmtKind::Try {
             body,
@@ -402,6 +454,17 @@ impl Parser<'_> {
         let mut vars = Vec::new();
         loop {
             let name = self.ident()?;
+            if self.is_op("[") {
+                let message = "Bad array declarator: To declare a managed array the rank specifier precedes the variable's identifier.";
+                self.report("CS0650", message);
+                self.advance();
+                if !self.is_op("]") {
+                    let message = "Array size cannot be specified in a variable declaration (try initializing with a 'new' expression)";
+                    self.report("CS0270", message);
+                    self.expression()?;
+                }
+                self.expect_op("]")?;
+            }
             let init = if self.eat_op("=") {
                 Some(if self.is_op("{") {
                     self.array_initializer()?
@@ -426,7 +489,11 @@ impl Parser<'_> {
     /// A declaration, a local function or an expression statement.
     fn simple_statement(&mut self) -> Parse<StmtKind> {
         // `await`-less `async` local functions are refused by the binder through their missing type.
-        if let Some(ty) = self.declaration_type() {
+        if let Some(ty) = if self.is_await() {
+            None
+        } else {
+            self.declaration_type()
+        } {
             if let Some(function) = self.local_function(&ty)? {
                 return Ok(StmtKind::LocalFn(Box::new(function)));
             }
@@ -434,8 +501,27 @@ impl Parser<'_> {
             self.expect_op(";")?;
             return Ok(StmtKind::Local(decl));
         }
+        if self.is_word("yield") && matches!(self.peek_at(1), Tok::Keyword("return" | "break")) {
+            self.report(
+                "CS1624",
+                "The body cannot be an iterator block because 'object' is not an iterator interface type",
+            );
+            self.advance();
+            return self.statement_kind();
+        }
+        if self.is_predefined().is_some() && !self.is_op_at(1, ".") {
+            // `int` without a name behind it.
+            let ty = self.parse_type()?;
+            let decl = self.declarators(ty)?;
+            self.expect_op(";")?;
+            return Ok(StmtKind::Local(decl));
+        }
         let value = self.expression()?;
-        self.expect_op(";")?;
+        if !self.is_op(";") {
+            self.expect_op(";")?;
+            return Ok(StmtKind::Broken(value));
+        }
+        self.advance();
         Ok(StmtKind::Expr(value))
     }
 

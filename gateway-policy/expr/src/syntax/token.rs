@@ -27,12 +27,8 @@ pub(crate) enum NumKind {
 pub(crate) enum Piece {
     /// Literal text, escapes resolved.
     Text(Vec<u16>),
-    /// A hole: the source ranges of the expression and of the alignment, and the format text.
-    Hole {
-        expr: Span,
-        align: Option<Span>,
-        format: Option<Vec<u16>>,
-    },
+    /// A hole: the source range of the expression and its width, and the format text.
+    Hole { expr: Span, format: Option<Vec<u16>> },
 }
 
 /// What a token is.
@@ -58,6 +54,8 @@ pub(crate) enum Tok {
     Interp(Vec<Piece>),
     /// An operator or punctuation mark.
     Op(&'static str),
+    /// A literal whose mistake has been reported.
+    Bad,
     /// The end of the source.
     End,
 }

@@ -5,6 +5,7 @@ use super::{
     parser::{Parse, Parser},
     token::Tok,
 };
+use crate::Span;
 
 /// Names of the predefined types.
 pub(crate) const PREDEFINED: &[&str] = &[
@@ -90,7 +91,7 @@ impl Parser<'_> {
             }
             self.expect_op(")")?;
             if parts.len() < 2 {
-                return self.fail("CS8124", "Tuple must contain at least two elements.");
+                self.report("CS8124", "Tuple must contain at least two elements.");
             }
             return Ok(TypeSyn {
                 span: self.span_from(start),
@@ -98,7 +99,12 @@ impl Parser<'_> {
             });
         }
         if !matches!(self.peek(), Tok::Ident { .. }) {
-            return self.fail("CS1031", "Type expected");
+            self.report("CS1031", "Type expected");
+            let start = self.span().start;
+            return Ok(TypeSyn {
+                span: Span { start, end: start },
+                kind: TypeKind::Omitted,
+            });
         }
         if self.is_word("global") && self.is_op_at(1, "::") {
             self.advance();
