@@ -278,6 +278,7 @@ fn plain(kind: &str, v: &Json) -> Result<Value, String> {
     let scalar = token.scalar().unwrap_or(Scalar::Null);
     let today = gateway_dotnet::time::DateTime::from_ticks_clamped(TIMESTAMP, Default::default()).date();
     gateway_dotnet::json::change_type(&scalar, target, today)
+        .or_else(|_| gateway_dotnet::json::cast(&token, target, today))
         .map(|s| crate::lib::typed_value(&s, target))
         .map_err(|e| e.message.into_owned())
 }

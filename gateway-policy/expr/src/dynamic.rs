@@ -121,7 +121,9 @@ fn find(
     for owner in crate::bind::member_types(&ty) {
         let Some(d) = owner.def() else { continue };
         for m in crate::types::registry().def(d).named(name) {
-            if m.is_static || m.params.len() != count || !m.tparams.is_empty() {
+            // `params` at the end may be left out.
+            let needed = m.params.iter().filter(|p| !p.params).count();
+            if m.is_static || !(m.params.len() == count || needed == count) || !m.tparams.is_empty() {
                 continue;
             }
             let fits = m.params.iter().zip(args).all(|(p, a)| {
@@ -198,10 +200,22 @@ fn unwrap(v: Value) -> Value {
     }
 }
 
+/// Operators that give a `JValue` when one stands on their left.
+const ARITHMETIC: &[&str] = &["+", "-", "*", "/", "%"];
+
 fn binary(vm: &mut Vm<'_>, op: &'static str, left: Value, right: Value) -> Eval {
+    let json = ARITHMETIC.contains(&op) && matches!(left, Value::Json(_));
     // A unary operator has nothing on its right.
     let right_absent = right.is_null();
     let (l, r) = (unwrap(left), unwrap(right));
+    let result = plain_binary(vm, op, l, r, right_absent)?;
+    Ok(match crate::serialize::scalar_of(&result) {
+        Some(scalar) if json => Value::Json(gateway_dotnet::json::Token::value(scalar)),
+        _ => result,
+    })
+}
+
+fn plain_binary(vm: &mut Vm<'_>, op: &'static str, l: Value, r: Value, right_absent: bool) -> Eval {
     if op == "!" {
         return crate::ops::not(l);
     }
@@ -255,6 +269,15 @@ fn convert(vm: &mut Vm<'_>, value: Value, ty: &Type, explicit: bool) -> Eval {
     }
     if cast::is(&value, ty) {
         return Ok(value);
+    }
+    // A `JValue` converts to whatever its value can be converted to.
+    if let Value::Json(t) = &value
+        && t.scalar().is_some()
+        && crate::lib::json_target(ty).is_some()
+    {
+        let today =
+            gateway_dotnet::time::DateTime::from_ticks_clamped(vm.world.utc_now_ticks(), Default::default());
+        return crate::deserialize::from_token(vm, t, ty, today.date());
     }
     let from = value.runtime_type();
     if let (Some(a), Some(b)) = (from.num(), ty.nullable_of().unwrap_or(ty).num())

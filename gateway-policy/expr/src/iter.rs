@@ -26,10 +26,26 @@ pub(crate) trait Sequence {
         None
     }
 
+    /// What it maps, if it is a plain `Select`.
+    fn mapping(&self) -> Option<&Mapping> {
+        None
+    }
+
     /// Source and keys (selector, comparer, descending) of an ordered sequence.
     fn ordering(&self) -> Option<Ordering> {
         None
     }
+}
+
+/// A `Select` over items at hand: single items can be mapped without those before them.
+pub(crate) struct Mapping {
+    /// Array, list or what else has an index.
+    pub source: Value,
+    pub selector: Value,
+    /// Item type of the first source of a chain of `Select`.
+    pub from: crate::types::Type,
+    /// `Array`, `List`, `IList`: .NET's iterators are named after it.
+    pub kind: &'static str,
 }
 
 /// Source of an ordered sequence, and its keys: selector, comparer, descending.
@@ -83,7 +99,10 @@ impl Iter for Live {
                 if self.object.ty.def() == Some(crate::types::HASH_SET) {
                     return Ok(Some(k.clone()));
                 }
-                if self.object.ty.def() == Some(crate::types::ILOOKUP) {
+                if matches!(&v, Value::Object(o) if matches!(o.data, Data::Group(..)))
+                    && self.object.ty.def() != Some(crate::types::DICTIONARY)
+                {
+                    // A lookup: its groups.
                     return Ok(Some(v.clone()));
                 }
                 let ty =

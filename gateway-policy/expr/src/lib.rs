@@ -11,6 +11,7 @@ pub mod cases;
 mod cast;
 mod collections;
 pub mod context;
+mod deserialize;
 mod dynamic;
 mod equality;
 mod evaluation;

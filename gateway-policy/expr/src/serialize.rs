@@ -1,17 +1,15 @@
-//! `JsonConvert.SerializeObject`, `JToken.FromObject`, `ToObject<T>`: between values and JSON.
+//! `JsonConvert.SerializeObject`, `JToken.FromObject`: from values to JSON.
 
 use gateway_dotnet::{
     Error, ExceptionKind, Str,
-    json::{self, Formatting, JsonWriter, Scalar, Target, Token},
-    time::DateTime,
+    json::{Formatting, JsonWriter, Scalar, Token, TokenType},
 };
 
 use crate::{
-    Value, cast,
-    lib::{json_target, typed_scalar},
+    Value,
     object::Data,
     types::{self, Type, registry},
-    vm::{Eval, Thrown, Vm},
+    vm::{Thrown, Vm},
 };
 
 /// The JSON scalar of a value, if it has one.
@@ -67,6 +65,9 @@ fn shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
     let Value::Object(o) = v else {
         return context_shape(vm, v);
     };
+    if let Some(token) = crate::lib::xml_json(o)? {
+        return Ok(Shape::Token(token));
+    }
     Ok(match &o.data {
         Data::Anon(items) => match &o.ty {
             Type::Anon(members, _) => Shape::Members(
@@ -81,7 +82,7 @@ fn shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
         Data::Table(_) if o.ty.def() == Some(types::DICTIONARY) => {
             let items = vm.collect(v)?;
             let pairs = items.iter().filter_map(crate::lib::pair);
-            Shape::Members(pairs.map(|(k, v)| (crate::text::to_text(&k), v)).collect())
+            Shape::Members(pairs.map(|(k, v)| (key_text(&k), v)).collect())
         }
         Data::Array(_) | Data::List(_) | Data::Table(_) | Data::Sequence(_) | Data::Group(..) => {
             Shape::Items(vm.collect(v)?)
@@ -101,6 +102,20 @@ fn shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
         Data::Matrix(items, lengths) => Shape::Items(rows(&items.borrow(), lengths)),
         _ => context_shape(vm, v)?,
     })
+}
+
+/// A dictionary's key as a property name: dates as JSON has them.
+fn key_text(key: &Value) -> Str {
+    match key {
+        Value::DateTime(_) | Value::Offset(_) => match scalar_of(key) {
+            Some(s) => {
+                let quoted = Token::value(s).to_json(Formatting::None);
+                quoted.map_or_else(|_| crate::text::to_text(key), |t| t.slice(1, t.len() - 2))
+            }
+            None => crate::text::to_text(key),
+        },
+        _ => crate::text::to_text(key),
+    }
 }
 
 /// A matrix as nested rows.
@@ -123,13 +138,10 @@ fn context_shape(vm: &mut Vm<'_>, v: &Value) -> Result<Shape, Thrown> {
     if types::enumerable_element(&ty).is_some() {
         let items = vm.collect(v)?;
         let pairs: Vec<_> = items.iter().filter_map(crate::lib::pair).collect();
-        if pairs.len() == items.len() && !pairs.is_empty() {
-            return Ok(Shape::Members(
-                pairs
-                    .into_iter()
-                    .map(|(k, v)| (crate::text::to_text(&k), v))
-                    .collect(),
-            ));
+        let is_dictionary = ty.def() == Some(types::DICTIONARY);
+        if pairs.len() == items.len() && (is_dictionary || !pairs.is_empty()) {
+            let named = pairs.into_iter().map(|(k, v)| (key_text(&k), v));
+            return Ok(Shape::Members(named.collect()));
         }
         return Ok(Shape::Items(items));
     }
@@ -195,6 +207,13 @@ fn write(vm: &mut Vm<'_>, v: &Value, w: &mut JsonWriter) -> Result<(), Thrown> {
     vm.step()?;
     match shape(vm, v)? {
         Shape::Scalar(s) => w.scalar(&s)?,
+        Shape::Token(t) if t.token_type() == TokenType::Property => {
+            return Err(Error::new(
+                ExceptionKind::JsonWriterException,
+                "Token PropertyName in state Property would result in an invalid JSON object. Path ''.",
+            )
+            .into());
+        }
         Shape::Token(t) => w.token(&t)?,
         Shape::Members(members) => {
             w.open('{')?;
@@ -214,175 +233,4 @@ fn write(vm: &mut Vm<'_>, v: &Value, w: &mut JsonWriter) -> Result<(), Thrown> {
         }
     }
     Ok(())
-}
-
-fn cannot(t: &Token, ty: &Type) -> Thrown {
-    let message = format!(
-        "Cannot deserialize the current JSON {} into type '{}' because the type requires a different JSON value to deserialize correctly.",
-        t.token_type().name(),
-        ty.net_name()
-    );
-    Error::new(ExceptionKind::JsonSerializationException, message).into()
-}
-
-/// `token.ToObject<T>()`.
-pub(crate) fn from_token(vm: &mut Vm<'_>, t: &Token, ty: &Type, today: DateTime) -> Eval {
-    vm.check_stack()?;
-    vm.step()?;
-    let value = Value::Json(t.clone());
-    if let Some(d) = ty.def() {
-        let token_type = types::is_subtype(&Type::Def(d), &Type::Def(types::JTOKEN));
-        if token_type {
-            if cast::is(&value, ty) {
-                return Ok(value);
-            }
-            if t.scalar().is_some_and(|s| s.is_null()) {
-                return Ok(Value::Null);
-            }
-            return Err(Error::cast(t.type_name(), &ty.net_name()).into());
-        }
-    }
-    if ty.is_object() {
-        return Ok(match t.scalar() {
-            Some(s) => typed_scalar(&s),
-            None => value,
-        });
-    }
-    if let Some(s) = t.scalar() {
-        return scalar_to(&s, t, ty, today);
-    }
-    container_to(vm, t, ty, today)
-}
-
-fn scalar_to(s: &Scalar, t: &Token, ty: &Type, today: DateTime) -> Eval {
-    if s.is_null() {
-        if ty.takes_null() {
-            return Ok(Value::Null);
-        }
-        let message = format!(
-            "Error converting value {{null}} to type '{}'. Path ''.",
-            ty.net_name()
-        );
-        return Err(Error::new(ExceptionKind::JsonSerializationException, message).into());
-    }
-    if let Some(d) = ty
-        .nullable_of()
-        .unwrap_or(ty)
-        .def()
-        .filter(|_| ty.nullable_of().unwrap_or(ty).is_enum())
-    {
-        let def = registry().def(d);
-        let text = s.to_text();
-        let by_name = def
-            .values
-            .iter()
-            .find(|(n, _)| text.as_str().is_some_and(|t| t.eq_ignore_ascii_case(n)));
-        return match (s, by_name) {
-            (Scalar::Integer(i), _) => Ok(Value::Enum(d, *i)),
-            (_, Some((_, v))) => Ok(Value::Enum(d, *v)),
-            _ => Err(cannot(t, ty)),
-        };
-    }
-    let Some((target, _)) = json_target(ty) else {
-        return Err(cannot(t, ty));
-    };
-    let converted = match (s, target) {
-        // A boolean becomes the word as JSON has it only through ToString().
-        (Scalar::Bool(_), Target::String) => Ok(Scalar::String(s.to_text())),
-        _ => json::cast(t, target, today).or_else(|_| json::change_type(s, target, today)),
-    };
-    match converted {
-        Ok(s) => Ok(crate::lib::typed_value(&s, target)),
-        Err(e)
-            if matches!(
-                e.kind,
-                ExceptionKind::FormatException
-                    | ExceptionKind::InvalidCastException
-                    | ExceptionKind::ArgumentException
-                    | ExceptionKind::OverflowException
-            ) =>
-        {
-            let message = format!(
-                "Could not convert to {}: {}. Path '{}'.",
-                target.name(),
-                s.to_text().to_lossy(),
-                t.path().to_lossy()
-            );
-            Err(Error::new(ExceptionKind::JsonReaderException, message).into())
-        }
-        Err(e) => Err(e.into()),
-    }
-}
-
-fn container_to(vm: &mut Vm<'_>, t: &Token, ty: &Type, today: DateTime) -> Eval {
-    if let Type::Array(element, 1) = ty {
-        let items = items_to(vm, t, element, today)?;
-        return Ok(Value::array((**element).clone(), items));
-    }
-    let (Some(d), args) = (ty.def(), ty.args()) else {
-        return Err(cannot(t, ty));
-    };
-    let list = [
-        types::LIST,
-        types::ILIST_T,
-        types::ICOLLECTION_T,
-        types::IENUMERABLE_T,
-        types::IREADONLY_LIST,
-        types::IREADONLY_COLLECTION,
-    ];
-    if list.contains(&d) {
-        let element = args.first().cloned().unwrap_or(Type::OBJECT);
-        return Ok(Value::list(element.clone(), items_to(vm, t, &element, today)?));
-    }
-    if d == types::HASH_SET || d == types::ISET {
-        let element = args.first().cloned().unwrap_or(Type::OBJECT);
-        let items = items_to(vm, t, &element, today)?;
-        let entries = items.into_iter().map(|k| (k, Value::Null)).collect();
-        return Ok(crate::lib::make_table(
-            Type::generic(types::HASH_SET, [element]),
-            crate::equality::Comparer::Default,
-            entries,
-        ));
-    }
-    if [types::DICTIONARY, types::IDICTIONARY, types::IREADONLY_DICTIONARY].contains(&d) {
-        let value_ty = args.get(1).cloned().unwrap_or(Type::OBJECT);
-        let mut entries = Vec::new();
-        for property in t.children() {
-            let (Some(name), Some(value)) = (property.property_name(), property.property_value()) else {
-                return Err(cannot(t, ty));
-            };
-            let key = scalar_to(
-                &Scalar::String(name.clone()),
-                &Token::value(Scalar::String(name)),
-                &args[0],
-                today,
-            )?;
-            entries.push((key, from_token(vm, &value, &value_ty, today)?));
-        }
-        return Ok(crate::lib::make_table(
-            Type::generic(types::DICTIONARY, args.to_vec()),
-            crate::equality::Comparer::Default,
-            entries,
-        ));
-    }
-    if d == types::STRING {
-        let message = format!(
-            "Unexpected character encountered while parsing value: {{. Path '{}'.",
-            t.path().to_lossy()
-        );
-        return Err(Error::new(ExceptionKind::JsonReaderException, message).into());
-    }
-    Err(cannot(t, ty))
-}
-
-fn items_to(vm: &mut Vm<'_>, t: &Token, element: &Type, today: DateTime) -> Result<Vec<Value>, Thrown> {
-    if t.token_type() != json::TokenType::Array {
-        return Err(cannot(t, &Type::array(element.clone())));
-    }
-    let mut items = Vec::new();
-    for child in t.children() {
-        vm.charge(size_of::<Value>())?;
-        items.push(from_token(vm, &child, element, today)?);
-    }
-    Ok(items)
 }

@@ -178,16 +178,27 @@ pub fn parse_token(text: &Str) -> Result<Token, Error> {
 /// # Errors
 /// `JsonReaderException`, `JsonSerializationException`; a budget error beyond [`MAX_DEPTH`].
 pub fn deserialize(text: &Str) -> Result<Option<Token>, Error> {
+    let found = read_value(text, false)?;
+    Ok(found.filter(|t| t.scalar().is_none_or(|s| !s.is_null())))
+}
+
+/// `JsonConvert.DeserializeObject<T>(text)` before it knows what `T` makes of it: dates are strings, numbers
+/// with a fraction raw text; [`restore`](super::restore()) makes of a part what a tree would hold.
+///
+/// # Errors
+/// As [`deserialize`].
+pub fn deserialize_literal(text: &Str) -> Result<Option<Token>, Error> {
+    read_value(text, true)
+}
+
+fn read_value(text: &Str, literal: bool) -> Result<Option<Token>, Error> {
     let lossy = text.to_lossy();
     let mut reader = Reader::new(&lossy);
+    reader.literal = literal;
     loop {
         let token = match reader.read()? {
             None => return Ok(None),
             Some(Tok::Comment(_)) => continue,
-            Some(Tok::Value(v)) if v.is_null() => {
-                reader.rest()?;
-                return Ok(None);
-            }
             Some(Tok::Value(v)) => Token::value(v),
             Some(Tok::Start(kind, name)) => {
                 let token = container(kind, name);

@@ -9,6 +9,7 @@ mod load;
 mod path;
 mod path_parse;
 mod reader;
+mod restore;
 mod scalar;
 mod token;
 mod walk;
@@ -18,8 +19,9 @@ pub(crate) use date::{date_text, offset_date_text};
 
 pub use convert::{Target, cast, cast_nullable, change_type};
 pub use edit::{MergeArrays, MergeSettings};
-pub use load::{deserialize, parse_array, parse_object, parse_token};
+pub use load::{deserialize, deserialize_literal, parse_array, parse_object, parse_token};
 pub use path::{select_token, select_tokens};
+pub use restore::restore;
 pub use scalar::Scalar;
 pub use token::{Token, TokenType};
 pub use writer::{Formatting, JsonWriter, escape, float_text};

@@ -75,6 +75,8 @@ pub(super) struct Reader<'a> {
     /// Reads as the deserializer does: `undefined` is null, a name that comes again moves to the end, and
     /// the end of the text after an element closes its arrays.
     pub(super) deserializing: bool,
+    /// Strings stay strings and numbers with a fraction keep their text (`Scalar::Raw`), for [`restore`](super::restore).
+    pub(super) literal: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -89,6 +91,7 @@ impl<'a> Reader<'a> {
             stack: Vec::new(),
             level: NOWHERE,
             deserializing: false,
+            literal: false,
         }
     }
 
@@ -285,7 +288,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 let text = self.string(char::from(b))?;
                 self.done();
-                match text.as_str().and_then(date::detect) {
+                match text.as_str().and_then(date::detect).filter(|_| !self.literal) {
                     Some(date) => Scalar::Date(date),
                     None => Scalar::String(text),
                 }
@@ -600,9 +603,12 @@ impl<'a> Reader<'a> {
                 .map_err(|_| bad());
         }
         let styles = crate::number::NumberStyles(167);
-        crate::number::parse_double(text, styles)
-            .map(Scalar::Float)
-            .map_err(|_| bad())
+        let value = crate::number::parse_double(text, styles).map_err(|_| bad())?;
+        Ok(if self.literal {
+            Scalar::Raw(crate::Str::new(text))
+        } else {
+            Scalar::Float(value)
+        })
     }
 }
 

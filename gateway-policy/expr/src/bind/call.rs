@@ -13,7 +13,7 @@ use crate::{
     Span,
     ir::{CallNode, Const, DynamicNode, Node},
     syntax::ast::{Arg, Expr, ExprKind, PassBy},
-    types::{Member, MemberKind, ParamDef, Type, registry, subst},
+    types::{Member, MemberKind, ParamDef, Type, interfaces_of, registry, subst},
 };
 
 pub(crate) fn candidate(member: &'static Member, owner: &Type, rank: usize, extension: bool) -> Candidate {
@@ -35,6 +35,21 @@ pub(crate) fn candidate(member: &'static Member, owner: &Type, rank: usize, exte
         rank,
         extension,
     }
+}
+
+/// Drops methods that a more derived interface declares again with the same parameters.
+fn hide(found: &mut Vec<Found>) {
+    let shape = |f: &Found| -> Vec<Type> {
+        let args = f.owner.args();
+        f.member.params.iter().map(|p| subst(&p.ty, args, &[])).collect()
+    };
+    let all: Vec<(Type, Vec<Type>)> = found.iter().map(|f| (f.owner.clone(), shape(f))).collect();
+    found.retain(|f| {
+        let params = shape(f);
+        !all.iter().any(|(owner, other)| {
+            *other == params && *owner != f.owner && interfaces_of(owner).contains(&f.owner)
+        })
+    });
 }
 
 impl<'a> Binder<'a> {
@@ -269,7 +284,10 @@ impl<'a> Binder<'a> {
 
     /// Candidates of a method group, without extension methods.
     pub(crate) fn group_candidates(&mut self, g: &Group) -> Vec<Candidate> {
-        let found = find(&g.on, &g.name);
+        let mut found = find(&g.on, &g.name);
+        if g.on.is_interface() {
+            hide(&mut found);
+        }
         let mut ranks: Vec<Type> = Vec::new();
         found
             .iter()

@@ -41,7 +41,10 @@ pub(crate) fn find(ty: &Type, name: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for owner in hierarchy(ty) {
         if let Some(d) = owner.def() {
-            let members = registry().def(d).named(name).filter(|m| !m.extension);
+            let def = registry().def(d);
+            // Called by the name of their class, extension methods are plain static ones.
+            let plain = def.kind == TypeKind::Static;
+            let members = def.named(name).filter(|m| plain || !m.extension);
             found.extend(members.map(|member| Found {
                 member,
                 owner: owner.clone(),

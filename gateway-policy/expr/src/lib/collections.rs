@@ -89,6 +89,11 @@ fn list<R>(c: &Call<'_, '_>, f: impl FnOnce(&mut Growable) -> Result<R, Thrown>)
     match c.arg(0) {
         Value::Object(o) => match &o.data {
             Data::List(l) => f(&mut l.borrow_mut()),
+            // An array behind a list's interface.
+            Data::Array(_) | Data::Bytes(_) => {
+                let message = "Collection was of a fixed size.";
+                Err(Error::new(ExceptionKind::NotSupportedException, message).into())
+            }
             _ => Err(Error::null_reference().into()),
         },
         _ => Err(Error::null_reference().into()),
@@ -481,9 +486,16 @@ pub(crate) fn duplicate_key(key: &Value) -> Thrown {
     Error::new(ExceptionKind::ArgumentException, message).into()
 }
 
-/// Key and value of a `KeyValuePair`.
+/// Key and value of a `KeyValuePair`, or of a property seen through `IDictionary<string, JToken>`.
 pub(crate) fn pair(v: &Value) -> Option<(Value, Value)> {
     match v {
+        Value::Json(t) => {
+            let name = t.property_name()?;
+            Some((
+                Value::Str(name),
+                t.property_value().map_or(Value::Null, Value::Json),
+            ))
+        }
         Value::Object(o) => match &o.data {
             Data::Pair(k, v) => Some((k.clone(), v.clone())),
             _ => None,
@@ -549,9 +561,21 @@ fn dict_get(c: &mut Call<'_, '_>) -> Eval {
     }
 }
 
+/// A token given as a value of `IDictionary<string, JToken>`.
+fn json_of(value: &Value) -> Option<gateway_dotnet::json::Token> {
+    match value {
+        Value::Json(t) => Some(t.clone()),
+        _ => None,
+    }
+}
+
 fn dict_set(c: &mut Call<'_, '_>) -> Eval {
     let (key, value) = (key(c)?, c.arg(2).clone());
     c.vm.charge(3 * size_of::<Value>())?;
+    if let Value::Json(t) = c.arg(0) {
+        t.set(&crate::text::to_text(&key), json_of(&value).as_ref())?;
+        return Ok(Value::Null);
+    }
     table(c, |t| {
         t.set(key, value);
         Ok(Value::Null)
@@ -561,6 +585,10 @@ fn dict_set(c: &mut Call<'_, '_>) -> Eval {
 fn dict_add(c: &mut Call<'_, '_>) -> Eval {
     let (key, value) = (key(c)?, c.arg(2).clone());
     c.vm.charge(3 * size_of::<Value>())?;
+    if let Value::Json(t) = c.arg(0) {
+        t.add_property(&crate::text::to_text(&key), json_of(&value).as_ref())?;
+        return Ok(Value::Null);
+    }
     table(c, |t| {
         if t.contains(&key) {
             return Err(duplicate_key(&key));
@@ -601,6 +629,9 @@ fn try_get(c: &mut Call<'_, '_>) -> Eval {
 
 fn dict_remove(c: &mut Call<'_, '_>) -> Eval {
     let key = key(c)?;
+    if let Value::Json(t) = c.arg(0) {
+        return Ok(Value::Bool(t.remove_property(&crate::text::to_text(&key))?));
+    }
     let removed = table(c, |t| Ok(t.remove(&key)))?;
     let ok = removed.is_some();
     if c.args.len() > 2 {
@@ -612,14 +643,23 @@ fn dict_remove(c: &mut Call<'_, '_>) -> Eval {
 
 /// Keys or values of any dictionary, in order.
 fn side(c: &mut Call<'_, '_>, keys: bool) -> Eval {
+    if !keys && matches!(c.arg(0), Value::Json(_)) {
+        return Err(Error::of(ExceptionKind::NotImplementedException).into());
+    }
     let items = items_of(c)?;
     let list: Vec<Value> = items
         .iter()
         .filter_map(pair)
         .map(|(k, v)| if keys { k } else { v })
         .collect();
-    let ty = c.ty(usize::from(!keys));
-    Ok(Value::list(ty, list))
+    let name = if keys { "KeyCollection" } else { "ValueCollection" };
+    let full = format!("System.Collections.Generic.Dictionary`2+{name}");
+    // What stands behind the interfaces is a dictionary in all but `IDictionary` on JSON.
+    let ty = match types::registry().by_full_name(&full) {
+        Some(def) if c.types.len() == 2 => Type::generic(def, c.types.to_vec()),
+        _ => Type::generic(types::LIST, [c.ty(usize::from(!keys))]),
+    };
+    Ok(Value::object(ty, Data::List(RefCell::new(list.into()))))
 }
 
 fn new_set(c: &mut Call<'_, '_>) -> Eval {
@@ -751,6 +791,8 @@ fn nothing(_: &mut Call<'_, '_>) -> Eval {
     Ok(Value::Null)
 }
 
+mod more;
 mod table;
 
+pub(super) use more::{ARRAY, HASH_SET, ISET, LIST, TYPES as MORE};
 pub(super) use table::TYPES;

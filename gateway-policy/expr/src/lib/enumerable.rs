@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Value, cast,
     equality::{self, Comparer},
-    iter::{Iter, Ready, Sequence},
+    iter::{Iter, Mapping, Ready, Sequence},
     object::Data,
     ops,
     types::{self, Num, Type},
@@ -29,6 +29,7 @@ type Start = Box<dyn Fn(&mut Vm<'_>) -> Result<Box<dyn Iter>, Thrown>>;
 struct Lazy {
     start: Start,
     name: Option<String>,
+    mapping: Option<Mapping>,
 }
 
 impl Sequence for Lazy {
@@ -38,6 +39,10 @@ impl Sequence for Lazy {
 
     fn type_name(&self) -> Option<String> {
         self.name.clone()
+    }
+
+    fn mapping(&self) -> Option<&Mapping> {
+        self.mapping.as_ref()
     }
 }
 
@@ -59,9 +64,19 @@ fn lazy(
     name: Option<String>,
     start: impl Fn(&mut Vm<'_>) -> Result<Box<dyn Iter>, Thrown> + 'static,
 ) -> Eval {
+    mapped_lazy(element, name, None, start)
+}
+
+fn mapped_lazy(
+    element: Type,
+    name: Option<String>,
+    mapping: Option<Mapping>,
+    start: impl Fn(&mut Vm<'_>) -> Result<Box<dyn Iter>, Thrown> + 'static,
+) -> Eval {
     let sequence = Lazy {
         start: Box::new(start),
         name,
+        mapping,
     };
     Ok(Value::object(
         Type::enumerable(element),
@@ -81,34 +96,16 @@ fn function(c: &Call<'_, '_>, i: usize, name: &str) -> Result<Value, Thrown> {
     source(c, i, name)
 }
 
-/// `Array`, `List` or other source: .NET's iterator types are named after it.
-fn flavour(v: &Value) -> &'static str {
-    match v {
-        Value::Object(o) => match &o.data {
-            Data::Array(_) | Data::Bytes(_) => "Array",
-            Data::List(_) if o.ty.def() == Some(types::LIST) => "List",
-            _ => "Enumerable",
-        },
-        _ => "Enumerable",
-    }
-}
-
-fn named(iterator: &str, args: &[&Type]) -> Option<String> {
-    let list: Vec<String> = args.iter().map(|t| t.net_name()).collect();
-    Some(format!(
-        "System.Linq.Enumerable+{iterator}`{}[{}]",
-        args.len(),
-        list.join(",")
-    ))
-}
-
 // ---- deferred operators
 
 fn where_(c: &mut Call<'_, '_>) -> Eval {
     let (src, test) = (source(c, 0, "source")?, function(c, 1, "predicate")?);
     let ty = c.ty(0);
     let indexed = is_indexed(&test, 2);
-    let name = named(&format!("Where{}Iterator", flavour(&src)), &[&ty]);
+    if is_empty_array(&src) {
+        return empty(ty);
+    }
+    let name = names::of_where(&src, &ty, indexed);
     lazy(ty, name, move |vm| {
         let (mut it, test) = (vm.iter(&src)?, test.clone());
         let mut n = 0;
@@ -142,27 +139,16 @@ fn select(c: &mut Call<'_, '_>) -> Eval {
     let (src, f) = (source(c, 0, "source")?, function(c, 1, "selector")?);
     let (from, to) = (c.ty(0), c.ty(1));
     let indexed = is_indexed(&f, 2);
-    let kind = match flavour(&src) {
-        "Enumerable" if is_ilist(&src) => "IList",
-        other => other,
-    };
-    let name = if indexed {
-        named("<SelectIterator>d__173", &[&from, &to])
+    if is_empty_array(&src) {
+        return empty(to);
+    }
+    let name = names::of_select(&src, &from, &to, indexed);
+    let mapping = if indexed {
+        None
     } else {
-        match source_name(&src) {
-            Some(n) if n.ends_with("+RangeIterator") => named("SelectRangeIterator", &[&to]),
-            Some(n) if n.starts_with("System.Linq.OrderedEnumerable") || n.contains("Partition`") => {
-                named("SelectIPartitionIterator", &[&from, &to])
-            }
-            Some(n) if n.contains("+WhereArrayIterator") => named("WhereSelectArrayIterator", &[&from, &to]),
-            Some(n) if n.contains("+WhereListIterator") => named("WhereSelectListIterator", &[&from, &to]),
-            Some(n) if n.contains("+WhereEnumerableIterator") => {
-                named("WhereSelectEnumerableIterator", &[&from, &to])
-            }
-            _ => named(&format!("Select{kind}Iterator"), &[&from, &to]),
-        }
+        names::mapping(&src, &f, &from)
     };
-    lazy(to, name, move |vm| {
+    mapped_lazy(to, name, mapping, move |vm| {
         let (mut it, f) = (vm.iter(&src)?, f.clone());
         let mut n = 0;
         step(move |vm| match it.next(vm)? {
@@ -181,31 +167,17 @@ fn select(c: &mut Call<'_, '_>) -> Eval {
     })
 }
 
-fn is_ilist(v: &Value) -> bool {
-    match v {
-        Value::Object(o) => types::element_of(&o.ty, types::ILIST_T).is_some(),
-        Value::Json(t) => t.token_type() == gateway_dotnet::json::TokenType::Array,
-        _ => false,
-    }
-}
-
-/// The iterator type of a lazy source.
-fn source_name(v: &Value) -> Option<String> {
-    match v {
-        Value::Object(o) => match &o.data {
-            Data::Sequence(s) => s.type_name(),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 fn select_many(c: &mut Call<'_, '_>) -> Eval {
     let (src, f) = (source(c, 0, "source")?, function(c, 1, "selector")?);
     let result = c.args.get(2).cloned();
     let to = c.types.last().cloned().unwrap_or(Type::OBJECT);
     let indexed = is_indexed(&f, 2);
-    let name = named("SelectManySingleSelectorIterator", &[&c.ty(0), &to]).filter(|_| result.is_none());
+    let name = match (&result, indexed) {
+        (None, false) => named("SelectManySingleSelectorIterator", &[&c.ty(0), &to]),
+        (None, true) => named("<SelectManyIterator>d__166", &[&c.ty(0), &to]),
+        (Some(_), false) => named("<SelectManyIterator>d__180", &[&c.ty(0), &c.ty(1), &to]),
+        (Some(_), true) => named("<SelectManyIterator>d__173", &[&c.ty(0), &c.ty(1), &to]),
+    };
     lazy(to, name, move |vm| {
         let (mut it, f, result) = (vm.iter(&src)?, f.clone(), result.clone());
         let mut inner: Option<(Value, Box<dyn Iter>)> = None;
@@ -238,23 +210,10 @@ fn select_many(c: &mut Call<'_, '_>) -> Eval {
     })
 }
 
-/// The iterator type of `Skip` and `Take`.
-fn partition(src: &Value, ty: &Type) -> Option<String> {
-    let list = flavour(src) != "Enumerable" || is_ilist(src);
-    named(
-        if list {
-            "ListPartition"
-        } else {
-            "EnumerablePartition"
-        },
-        &[ty],
-    )
-}
-
 fn take(c: &mut Call<'_, '_>) -> Eval {
     let (src, count) = (source(c, 0, "source")?, c.int(1)?);
     let ty = c.ty(0);
-    let name = partition(&src, &ty);
+    let name = names::of_partition(&src, &ty);
     lazy(ty, name, move |vm| {
         let mut it = vm.iter(&src)?;
         let mut left = count;
@@ -272,8 +231,19 @@ fn take(c: &mut Call<'_, '_>) -> Eval {
 fn skip(c: &mut Call<'_, '_>) -> Eval {
     let (src, count) = (source(c, 0, "source")?, c.int(1)?);
     let ty = c.ty(0);
-    let name = partition(&src, &ty);
+    let name = names::of_partition(&src, &ty);
     lazy(ty, name, move |vm| {
+        // Items that a `Select` skips are not mapped.
+        if let Some((all, selector)) = names::mapped_items(vm, &src)? {
+            let mut it = all.into_iter().skip(usize::try_from(count).unwrap_or(0));
+            return step(move |vm| match it.next() {
+                Some(v) => {
+                    vm.step()?;
+                    Ok(Some(vm.invoke(&selector, &[v])?))
+                }
+                None => Ok(None),
+            });
+        }
         let mut it = vm.iter(&src)?;
         let mut left = count;
         step(move |vm| {
@@ -291,7 +261,13 @@ fn skip(c: &mut Call<'_, '_>) -> Eval {
 
 fn last_items(c: &mut Call<'_, '_>, take: bool) -> Eval {
     let (src, count) = (source(c, 0, "source")?, c.int(1)?.max(0) as usize);
-    lazy(c.ty(0), None, move |vm| {
+    let ty = c.ty(0);
+    let name = if take {
+        names::of_partition(&src, &ty)
+    } else {
+        named("<SkipLastIterator>d__193", &[&ty])
+    };
+    lazy(ty, name, move |vm| {
         let mut items = vm.collect(&src)?;
         let cut = items.len().saturating_sub(count);
         let kept = if take {
@@ -309,10 +285,11 @@ fn while_(c: &mut Call<'_, '_>, taking: bool) -> Eval {
     let indexed = is_indexed(&test, 2);
     let ty = c.ty(0);
     let name = named(
-        if taking {
-            "<TakeWhileIterator>d__216"
-        } else {
-            "<SkipWhileIterator>d__189"
+        match (taking, indexed) {
+            (true, false) => "<TakeWhileIterator>d__216",
+            (true, true) => "<TakeWhileIterator>d__218",
+            (false, false) => "<SkipWhileIterator>d__189",
+            (false, true) => "<SkipWhileIterator>d__191",
         },
         &[&ty],
     );
@@ -353,7 +330,7 @@ fn while_(c: &mut Call<'_, '_>, taking: bool) -> Eval {
 fn concat(c: &mut Call<'_, '_>) -> Eval {
     let (a, b) = (source(c, 0, "first")?, source(c, 1, "second")?);
     let ty = c.ty(0);
-    let name = named("Concat2Iterator", &[&ty]);
+    let name = named(names::repeated(&a, "Concat2Iterator", "ConcatNIterator"), &[&ty]);
     chain(ty, name, vec![a, b])
 }
 
@@ -384,7 +361,10 @@ fn append(c: &mut Call<'_, '_>, first: bool) -> Eval {
     let (src, item) = (source(c, 0, "source")?, c.arg(1).clone());
     let ty = c.ty(0);
     let one = Value::array(ty.clone(), vec![item]);
-    let name = named("AppendPrepend1Iterator", &[&ty]);
+    let name = named(
+        names::repeated(&src, "AppendPrepend1Iterator", "AppendPrependN"),
+        &[&ty],
+    );
     chain(ty, name, if first { vec![one, src] } else { vec![src, one] })
 }
 
@@ -423,7 +403,10 @@ fn set_operator(c: &mut Call<'_, '_>, how: &'static str) -> Eval {
     let ty = c.ty(0);
     let name = match how {
         "distinct" => named("DistinctIterator", &[&ty]),
-        "union" => named("UnionIterator2", &[&ty]),
+        "union" => named(
+            names::repeated(&first, "UnionIterator2", "UnionIteratorN"),
+            &[&ty],
+        ),
         "intersect" => named("<IntersectIterator>d__100", &[&ty]),
         "except" => named("<ExceptIterator>d__80", &[&ty]),
         _ => None,
@@ -431,38 +414,46 @@ fn set_operator(c: &mut Call<'_, '_>, how: &'static str) -> Eval {
     lazy(ty, name, move |vm| {
         let mut seen = crate::collections::Table::new(by);
         let mut other = crate::collections::Table::new(by);
-        let mut items = vm.collect(&first)?;
+        let mut rest = None;
         if let Some(second) = &second {
-            let more = vm.collect(second)?;
             if how == "union" {
-                items.extend(more);
+                rest = Some(second.clone());
             } else {
-                for v in more {
+                for v in vm.collect(second)? {
                     other.set(v, Value::Null);
                 }
             }
         }
-        let mut kept = Vec::new();
-        for v in items {
-            vm.step()?;
-            let allowed = match how {
-                "intersect" => other.contains(&v),
-                "except" => !other.contains(&v),
-                _ => true,
-            };
-            if allowed && seen.set(v.clone(), Value::Null) {
-                kept.push(v);
+        let mut it = vm.iter(&first)?;
+        step(move |vm| {
+            loop {
+                let Some(v) = it.next(vm)? else {
+                    match rest.take() {
+                        Some(second) => it = vm.iter(&second)?,
+                        None => return Ok(None),
+                    }
+                    continue;
+                };
+                vm.step()?;
+                let allowed = match how {
+                    "intersect" => other.contains(&v),
+                    "except" => !other.contains(&v),
+                    _ => true,
+                };
+                if allowed && !seen.contains(&v) {
+                    vm.charge(3 * size_of::<Value>())?;
+                    seen.set(v.clone(), Value::Null);
+                    return Ok(Some(v));
+                }
             }
-        }
-        Ok(Box::new(Ready(kept.into_iter())))
+        })
     })
 }
 
 fn reverse(c: &mut Call<'_, '_>) -> Eval {
     let src = source(c, 0, "source")?;
     let ty = c.ty(0);
-    let name =
-        named("ReverseIterator", &[&ty]).map(|n| n.replace("+ReverseIterator", "+<ReverseIterator>d__174"));
+    let name = named("ReverseIterator", &[&ty]);
     lazy(ty, name, move |vm| {
         let mut items = vm.collect(&src)?;
         items.reverse();
@@ -508,7 +499,8 @@ fn cast_all(c: &mut Call<'_, '_>) -> Eval {
         return Ok(src);
     }
     let target = ty.clone();
-    lazy(ty, None, move |vm| {
+    let name = named("<CastIterator>d__63", &[&ty]);
+    lazy(ty, name, move |vm| {
         let (mut it, target) = (vm.iter(&src)?, target.clone());
         step(move |vm| match it.next(vm)? {
             Some(v) => Ok(Some(cast::cast(v, &target)?)),
@@ -620,6 +612,15 @@ fn first(c: &mut Call<'_, '_>, or_default: bool) -> Eval {
 
 fn last(c: &mut Call<'_, '_>, or_default: bool) -> Eval {
     let mut found = None;
+    if c.args.len() == 1 {
+        let src = source(c, 0, "source")?;
+        if let Some((mut all, selector)) = names::mapped_items(c.vm, &src)? {
+            return match all.pop() {
+                Some(v) => c.vm.invoke(&selector, &[v]),
+                None => element(c, None, or_default),
+            };
+        }
+    }
     visit(c, &mut |v| {
         found = Some(v);
         true
@@ -656,6 +657,14 @@ fn single(c: &mut Call<'_, '_>, or_default: bool) -> Eval {
 
 fn element_at(c: &mut Call<'_, '_>, or_default: bool) -> Eval {
     let (src, index) = (source(c, 0, "source")?, c.int(1)?);
+    if let Some((all, selector)) = names::mapped_items(c.vm, &src)? {
+        let found = usize::try_from(index).ok().and_then(|i| all.into_iter().nth(i));
+        return match found {
+            Some(v) => c.vm.invoke(&selector, &[v]),
+            None if or_default => Ok(cast::default_value(&c.ty(0))),
+            None => Err(collections::out_of_range()),
+        };
+    }
     let mut it = c.vm.iter(&src)?;
     for n in 0..=index {
         let Some(v) = it.next(c.vm)? else { break };
@@ -929,9 +938,11 @@ fn group_key(c: &mut Call<'_, '_>) -> Eval {
     }
 }
 
+mod names;
 mod order;
 mod table;
 
+use names::{empty, is_empty_array, named};
 use order::{group_by, join, lookup_get, no_elements, order_by, then_by, to_lookup};
 
 pub(super) use table::{NUMERIC, TYPES};

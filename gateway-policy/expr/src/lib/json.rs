@@ -20,8 +20,9 @@ use super::{
 use crate::{
     Value,
     cast::{self, default_value},
+    deserialize::{from_text, from_token},
     object::Data,
-    serialize::{from_token, scalar_of, to_token},
+    serialize::{scalar_of, to_token},
     types::{self, Num, Type},
     vm::{Eval, Thrown, Vm},
 };
@@ -32,10 +33,7 @@ pub(crate) fn scalar_value(s: &Scalar) -> Value {
         Scalar::Null | Scalar::NullString | Scalar::Undefined => Value::Null,
         Scalar::Bool(b) => Value::Bool(*b),
         Scalar::Integer(i) => Value::Long(*i),
-        Scalar::Big(b) => match u64::try_from(&**b) {
-            Ok(u) => Value::ULong(u),
-            Err(_) => Value::string(&b.to_string()),
-        },
+        Scalar::Big(_) => big(s),
         Scalar::Float(f) => Value::Double(*f),
         Scalar::Single(f) => Value::Float(*f),
         Scalar::Decimal(d) => Value::Decimal(*d),
@@ -48,6 +46,22 @@ pub(crate) fn scalar_value(s: &Scalar) -> Value {
     }
 }
 
+/// A big integer as an object: policies can only write it out.
+struct Big(Scalar);
+
+/// A `System.Numerics.BigInteger`.
+fn big(number: &Scalar) -> Value {
+    let ty = types::registry()
+        .type_named("System.Numerics.BigInteger")
+        .unwrap_or(Type::OBJECT);
+    Value::object(ty, Data::Native(Box::new(Big(number.clone()))))
+}
+
+/// `ToString()` of a big integer.
+pub(super) fn native_text(o: &crate::object::Object) -> Option<Str> {
+    Some(o.native::<Big>()?.0.to_text())
+}
+
 /// A token or null.
 fn token(t: Option<Token>) -> Eval {
     Ok(t.map_or(Value::Null, Value::Json))
@@ -57,38 +71,6 @@ fn opt_json(c: &Call<'_, '_>, i: usize) -> Option<Token> {
     match c.arg(i) {
         Value::Json(t) => Some(t.clone()),
         _ => None,
-    }
-}
-
-/// Tokens as an `IEnumerable<JToken>`.
-fn tokens(list: Vec<Token>) -> Eval {
-    Ok(Value::object(
-        Type::enumerable(Type::Def(types::JTOKEN)),
-        Data::List(std::cell::RefCell::new(
-            list.into_iter().map(Value::Json).collect::<Vec<_>>().into(),
-        )),
-    ))
-}
-
-/// What a token enumerates: properties of an object, items of an array, nothing of a value.
-pub(crate) fn iterate(t: &Token) -> Box<dyn crate::iter::Iter> {
-    Box::new(Live {
-        token: t.clone(),
-        at: 0,
-    })
-}
-
-/// Children read one by one, so that removing while enumerating behaves like the linked list it is.
-struct Live {
-    token: Token,
-    at: usize,
-}
-
-impl crate::iter::Iter for Live {
-    fn next(&mut self, _vm: &mut Vm<'_>) -> Result<Option<Value>, Thrown> {
-        let next = self.token.child(self.at);
-        self.at += 1;
-        Ok(next.map(Value::Json))
     }
 }
 
@@ -203,7 +185,7 @@ fn convert_to(c: &mut Call<'_, '_>, t: Option<Token>, ty: &Type) -> Eval {
     let today = super::time::today(c);
     let Some(t) = t else { return Ok(default_value(ty)) };
     let value = Value::Json(t.clone());
-    if cast::is(&value, ty) && !ty.is_object() || ty.is_object() && t.scalar().is_none() {
+    if cast::is(&value, ty) {
         return Ok(value);
     }
     let Some(scalar) = t.scalar() else {
@@ -215,9 +197,6 @@ fn convert_to(c: &mut Call<'_, '_>, t: Option<Token>, ty: &Type) -> Eval {
         };
         return Err(Error::new(ExceptionKind::InvalidCastException, message).into());
     };
-    if ty.is_object() {
-        return Ok(scalar_value(&scalar));
-    }
     match target_of(ty) {
         Some((target, nullable)) => {
             if scalar.is_null() {
@@ -290,6 +269,9 @@ fn extension_values(c: &mut Call<'_, '_>) -> Eval {
             }
         }
     }
+    if ty.is_def(types::JTOKEN) {
+        return tokens_of(ty, out);
+    }
     Ok(Value::sequence(ty, out))
 }
 
@@ -300,7 +282,11 @@ fn children_values(c: &mut Call<'_, '_>) -> Eval {
     for child in t.children() {
         out.push(convert_to(c, Some(child), &ty)?);
     }
-    Ok(Value::sequence(ty, out))
+    let name = format!(
+        "Newtonsoft.Json.Linq.Extensions+<Convert>d__14`2[Newtonsoft.Json.Linq.JToken,{}]",
+        ty.net_name()
+    );
+    named_items(ty, name, out)
 }
 
 // ---- tree walking
@@ -361,7 +347,11 @@ fn select(c: &mut Call<'_, '_>) -> Eval {
 
 fn select_all(c: &mut Call<'_, '_>) -> Eval {
     let strict = matches!(c.arg(2), Value::Bool(true));
-    tokens(select_tokens(&c.json(0)?, &c.text(1, "path")?, strict)?)
+    let list = select_tokens(&c.json(0)?, &c.text(1, "path")?, strict)?;
+    found(
+        list,
+        "Newtonsoft.Json.Linq.JsonPath.FieldFilter+<ExecuteFilter>d__4",
+    )
 }
 
 fn siblings(c: &mut Call<'_, '_>, after: bool) -> Eval {
@@ -373,8 +363,9 @@ fn siblings(c: &mut Call<'_, '_>, after: bool) -> Eval {
     }
     if !after {
         list.reverse();
+        return found(list, "Newtonsoft.Json.Linq.JToken+<BeforeSelf>d__50");
     }
-    tokens(list)
+    found(list, "Newtonsoft.Json.Linq.JToken+<AfterSelf>d__49")
 }
 
 fn descendants(c: &mut Call<'_, '_>, with_self: bool) -> Eval {
@@ -384,7 +375,7 @@ fn descendants(c: &mut Call<'_, '_>, with_self: bool) -> Eval {
     if with_self {
         list.insert(0, t);
     }
-    tokens(list)
+    found(list, "Newtonsoft.Json.Linq.JContainer+<GetDescendants>d__36")
 }
 
 fn ancestors(c: &mut Call<'_, '_>, with_self: bool) -> Eval {
@@ -393,20 +384,7 @@ fn ancestors(c: &mut Call<'_, '_>, with_self: bool) -> Eval {
     if with_self {
         list.insert(0, t);
     }
-    tokens(list)
-}
-
-/// `Children<T>()`, `OfType`-like.
-fn children_of(c: &mut Call<'_, '_>) -> Eval {
-    let ty = c.ty(0);
-    let list = c
-        .json(0)?
-        .children()
-        .into_iter()
-        .map(Value::Json)
-        .filter(|v| cast::is(v, &ty))
-        .collect();
-    Ok(Value::sequence(ty, list))
+    found(list, "Newtonsoft.Json.Linq.JToken+<GetAncestors>d__48")
 }
 
 // ---- building
@@ -502,6 +480,13 @@ fn new_property(c: &mut Call<'_, '_>) -> Eval {
     } else {
         list.pop().flatten()
     };
+    if value
+        .as_ref()
+        .is_some_and(|t| t.token_type() == TokenType::Property)
+    {
+        let message = "Can not add Newtonsoft.Json.Linq.JProperty to Newtonsoft.Json.Linq.JProperty.";
+        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
+    }
     Ok(Value::Json(Token::property(name, value.as_ref())))
 }
 
@@ -518,6 +503,37 @@ fn new_value(c: &mut Call<'_, '_>) -> Eval {
             Err(Error::new(ExceptionKind::ArgumentException, message).into())
         }
     }
+}
+
+/// From an object: a boxed character has no JSON type.
+fn new_object_value(c: &mut Call<'_, '_>) -> Eval {
+    if matches!(c.arg(0), Value::Char(_)) {
+        let message = "Could not determine JSON object type for type System.Char.";
+        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
+    }
+    new_value(c)
+}
+
+fn new_constructor(c: &mut Call<'_, '_>) -> Eval {
+    let t = Token::constructor(c.text(0, "name")?);
+    add_content(c, &t, 1)?;
+    Ok(Value::Json(t))
+}
+
+/// `tokens[key]` of a sequence: the member of each.
+fn index_each(c: &mut Call<'_, '_>) -> Eval {
+    let key = c.arg(1).clone();
+    let mut list = Vec::new();
+    for item in c.sequence(0, "source")? {
+        if let Value::Json(t) = item {
+            match &key {
+                Value::Str(name) => list.extend(t.index_name(name)?),
+                Value::Int(i) => list.push(t.index_number(*i)?),
+                other => return Err(t.bad_key(&crate::text::to_text(other).to_lossy()).into()),
+            }
+        }
+    }
+    tokens(list)
 }
 
 /// From a string: a null one keeps the type String.
@@ -561,9 +577,11 @@ fn one_content(c: &mut Call<'_, '_>, i: usize) -> Result<Vec<Option<Token>>, Thr
 }
 
 fn remove_named(c: &mut Call<'_, '_>) -> Eval {
-    Ok(Value::Bool(
-        c.json(0)?.remove_property(&c.text(1, "propertyName")?)?,
-    ))
+    let t = c.json(0)?;
+    Ok(Value::Bool(match c.opt_str(1) {
+        Some(name) => t.remove_property(&name)?,
+        None => false,
+    }))
 }
 
 fn get_value(c: &mut Call<'_, '_>) -> Eval {
@@ -597,8 +615,16 @@ fn contains_key(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn properties(c: &mut Call<'_, '_>) -> Eval {
-    let list = c.json(0)?.children().into_iter().map(Value::Json).collect();
-    Ok(Value::sequence(Type::Def(types::JPROPERTY), list))
+    let element = Type::Def(types::JPROPERTY);
+    let sequence = Children {
+        of: c.json(0)?,
+        only: None,
+        name: Some("System.Linq.Enumerable+<CastIterator>d__63`1[Newtonsoft.Json.Linq.JProperty]".to_owned()),
+    };
+    Ok(Value::object(
+        Type::enumerable(element),
+        Data::Sequence(Box::new(sequence)),
+    ))
 }
 
 fn merge(c: &mut Call<'_, '_>) -> Eval {
@@ -610,7 +636,10 @@ fn merge(c: &mut Call<'_, '_>) -> Eval {
             .unwrap_or_default(),
         _ => MergeSettings::default(),
     };
-    let other = to_token(c.vm, &c.args[1].clone())?;
+    // Only tokens (and sequences into arrays) have content to merge.
+    let Value::Json(other) = c.arg(1).clone() else {
+        return Ok(Value::Null);
+    };
     t.merge(&other, settings)?;
     Ok(Value::Null)
 }
@@ -698,9 +727,17 @@ fn deserialize_as(c: &mut Call<'_, '_>) -> Eval {
     charge_text(c, &s)?;
     let ty = c.ty(0);
     let today = super::time::today(c);
-    match json::deserialize(&s)? {
-        None => Ok(default_value(&ty)),
-        Some(t) => from_token(c.vm, &t, &ty, today),
+    from_text(c.vm, &s, &ty, today)
+}
+
+/// `DeserializeObject(text, type)`
+fn deserialize_typed(c: &mut Call<'_, '_>) -> Eval {
+    let s = c.text(0, "value")?;
+    charge_text(c, &s)?;
+    let today = super::time::today(c);
+    match c.arg(1).clone() {
+        Value::Type(ty) => from_text(c.vm, &s, &ty, today),
+        _ => deserialize(c),
     }
 }
 
@@ -731,6 +768,10 @@ fn merge_settings(c: &Call<'_, '_>, f: impl FnOnce(&mut MergeSettings)) -> Eval 
     Ok(Value::Null)
 }
 
+mod sequence;
 mod table;
+
+pub(crate) use sequence::iterate;
+use sequence::{Children, children, found, named_items, tokens, tokens_of};
 
 pub(super) use table::TYPES;

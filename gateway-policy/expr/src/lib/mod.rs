@@ -33,7 +33,7 @@ pub(crate) use json::{
 };
 pub(crate) use jwt::parse as parse_jwt;
 pub(crate) use net::{make_uri, uri_text};
-pub(crate) use xml::{parse_xml_body, same as same_xml};
+pub(crate) use xml::{json::of_object as xml_json, parse_xml_body, same as same_xml};
 
 use std::{cmp::Ordering, rc::Rc};
 
@@ -159,6 +159,7 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     exceptions::TYPES,
     exceptions::MORE,
     collections::TYPES,
+    collections::MORE,
     enumerable::TYPES,
     json::TYPES,
     context::TYPES,
@@ -173,11 +174,15 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     zone::TYPES,
 ];
 
-/// Members of a type that macros generate.
+/// Members of a type that macros generate, or that stand in a file of their own.
 pub(crate) fn generated(full: &str) -> &'static [&'static [Entry]] {
     match full {
         "System.Convert" => convert::CONVERSIONS,
         "System.Linq.Enumerable" => enumerable::NUMERIC,
+        "System.Array" => &[collections::ARRAY],
+        "System.Collections.Generic.List`1" => &[collections::LIST],
+        "System.Collections.Generic.HashSet`1" => &[collections::HASH_SET],
+        "System.Collections.Generic.ISet`1" => &[collections::ISET],
         _ => &[],
     }
 }
@@ -201,18 +206,36 @@ pub(crate) fn foreach_element(ty: &Type) -> Option<Type> {
         .then(|| Type::generic(types::KEY_VALUE_PAIR, [Type::STRING, Type::Def(types::JTOKEN)]))
 }
 
+/// The properties of an object as pairs, enumerated live.
+struct Pairs(gateway_dotnet::json::Token, Type);
+
+struct PairIter(Box<dyn Iter>, Type);
+
+impl crate::iter::Sequence for Pairs {
+    fn iter(&self, _vm: &mut Vm<'_>) -> Result<Box<dyn Iter>, Thrown> {
+        Ok(Box::new(PairIter(json_iter(&self.0), self.1.clone())))
+    }
+}
+
+impl Iter for PairIter {
+    fn next(&mut self, vm: &mut Vm<'_>) -> Result<Option<Value>, Thrown> {
+        Ok(self.0.next(vm)?.map(|p| {
+            let (name, value) = pair(&p).unwrap_or_default();
+            Value::object(self.1.clone(), Data::Pair(name, value))
+        }))
+    }
+}
+
 /// `JObject.GetEnumerator()`: pairs of name and value.
 pub(crate) fn object_pairs(v: Value) -> Eval {
     let Value::Json(t) = v else {
         return Err(Error::null_reference().into());
     };
     let ty = Type::generic(types::KEY_VALUE_PAIR, [Type::STRING, Type::Def(types::JTOKEN)]);
-    let pair = |p: &gateway_dotnet::json::Token| {
-        let name = p.property_name().map_or(Value::Null, Value::Str);
-        let value = p.property_value().map_or(Value::Null, Value::Json);
-        Value::object(ty.clone(), Data::Pair(name, value))
-    };
-    Ok(Value::list(ty.clone(), t.children().iter().map(pair).collect()))
+    Ok(Value::object(
+        Type::enumerable(ty.clone()),
+        Data::Sequence(Box::new(Pairs(t, ty))),
+    ))
 }
 
 /// `Equals` of objects that a library family keeps to itself.
@@ -251,6 +274,7 @@ pub(crate) fn native_text(o: &Object) -> Option<Str> {
         .or_else(|| crypto::native_text(o))
         .or_else(|| xml::text(o))
         .or_else(|| zone::native_text(o))
+        .or_else(|| json::native_text(o))
 }
 
 /// `IFormattable` of such objects.

@@ -70,6 +70,9 @@ pub(super) fn head(text: &'static str) -> Head {
     let name = dotted.rsplit(['.', '+']).next().unwrap_or(&dotted).to_owned();
     let full = if params.is_empty() {
         dotted
+    } else if let Some((outer, nested)) = dotted.split_once('+') {
+        // A nested type has the parameters of the type around it.
+        format!("{outer}`{}+{nested}", params.len())
     } else {
         format!("{dotted}`{}", params.len())
     };

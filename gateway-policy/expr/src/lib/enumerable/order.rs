@@ -35,7 +35,7 @@ impl Sequence for Ordered {
             };
             let (x, y) = (&keyed[*a as usize].1, &keyed[*b as usize].1);
             for (n, key) in self.keys.iter().enumerate() {
-                let found = compare_with(vm, &key.by, &x[n], &y[n])?;
+                let found = compare_with(vm, &key.by, &x[n], &y[n]).map_err(incomparable)?;
                 if found != Ordering::Equal {
                     return Ok(if key.descending { found.reverse() } else { found });
                 }
@@ -57,6 +57,16 @@ impl Sequence for Ordered {
 
     fn type_name(&self) -> Option<String> {
         self.name.clone()
+    }
+}
+
+/// What sorting says where a comparison finds no common order.
+fn incomparable(thrown: Thrown) -> Thrown {
+    match thrown {
+        Thrown::Error(e) if e.kind == ExceptionKind::ArgumentException => {
+            Error::invalid_operation("Failed to compare two elements in the array.").into()
+        }
+        other => other,
     }
 }
 
@@ -205,7 +215,12 @@ pub(super) fn group_by(c: &mut Call<'_, '_>, has_element: bool, has_result: bool
         Type::generic(types::IGROUPING, [key_ty.clone(), item_ty.clone()])
     };
     let name = if has_result {
-        None
+        let all: Vec<String> = c.types.iter().map(Type::net_name).collect();
+        Some(format!(
+            "System.Linq.GroupedResultEnumerable`{}[{}]",
+            all.len(),
+            all.join(",")
+        ))
     } else if has_element {
         Some(format!(
             "System.Linq.GroupedEnumerable`3[{},{},{}]",
@@ -236,6 +251,12 @@ pub(super) fn group_by(c: &mut Call<'_, '_>, has_element: bool, has_result: bool
     })
 }
 
+fn lookup_type() -> types::DefId {
+    types::registry()
+        .by_full_name("System.Linq.Lookup`2")
+        .unwrap_or(types::ILOOKUP)
+}
+
 pub(super) fn to_lookup(c: &mut Call<'_, '_>, has_element: bool) -> Eval {
     let (items, key) = (c.sequence(0, "source")?, function(c, 1, "keySelector")?);
     let element = has_element.then(|| c.arg(2).clone());
@@ -248,7 +269,7 @@ pub(super) fn to_lookup(c: &mut Call<'_, '_>, has_element: bool) -> Eval {
         .map(|(k, items)| (k.clone(), grouping(&key_ty, &item_ty, k, items)))
         .collect();
     Ok(make_table(
-        Type::generic(types::ILOOKUP, [key_ty, item_ty]),
+        Type::generic(lookup_type(), [key_ty, item_ty]),
         by,
         entries,
     ))

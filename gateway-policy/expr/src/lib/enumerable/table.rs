@@ -64,6 +64,10 @@ const ENUMERABLE: &[Entry] = &[
         select_many,
     ),
     Get(
+        "static IEnumerable<TResult> SelectMany<TSource, TCollection, TResult>(this IEnumerable<TSource> source, Func<TSource, int, IEnumerable<TCollection>> collectionSelector, Func<TSource, TCollection, TResult> resultSelector)",
+        select_many,
+    ),
+    Get(
         "static IEnumerable<TSource> Take<TSource>(this IEnumerable<TSource> source, int count)",
         take,
     ),
@@ -176,12 +180,7 @@ const ENUMERABLE: &[Entry] = &[
         "static IEnumerable<TResult> Repeat<TResult>(TResult element, int count)",
         repeat,
     ),
-    Get("static IEnumerable<TResult> Empty<TResult>()", |c| {
-        let def = types::registry()
-            .by_full_name("System.Linq.EmptyPartition`1")
-            .unwrap_or(types::OBJECT);
-        Ok(Value::object(Type::generic(def, [c.ty(0)]), Data::Plain))
-    }),
+    Get("static IEnumerable<TResult> Empty<TResult>()", |c| empty(c.ty(0))),
     Get(
         "static IOrderedEnumerable<TSource> OrderBy<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
         |c| order_by(c, false),
@@ -237,6 +236,26 @@ const ENUMERABLE: &[Entry] = &[
     Get(
         "static IEnumerable<TResult> GroupBy<TSource, TKey, TElement, TResult>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, Func<TKey, IEnumerable<TElement>, TResult> resultSelector)",
         |c| group_by(c, true, true),
+    ),
+    Get(
+        "static IEnumerable<TResult> GroupBy<TSource, TKey, TResult>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TKey, IEnumerable<TSource>, TResult> resultSelector, IEqualityComparer<TKey> comparer)",
+        |c| group_by(c, false, true),
+    ),
+    Get(
+        "static IEnumerable<TResult> GroupBy<TSource, TKey, TElement, TResult>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, Func<TKey, IEnumerable<TElement>, TResult> resultSelector, IEqualityComparer<TKey> comparer)",
+        |c| group_by(c, true, true),
+    ),
+    Get(
+        "static ILookup<TKey, TSource> ToLookup<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, IEqualityComparer<TKey> comparer)",
+        |c| to_lookup(c, false),
+    ),
+    Get(
+        "static ILookup<TKey, TElement> ToLookup<TSource, TKey, TElement>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector, Func<TSource, TElement> elementSelector, IEqualityComparer<TKey> comparer)",
+        |c| to_lookup(c, true),
+    ),
+    Get(
+        "static IEnumerable<TResult> GroupJoin<TOuter, TInner, TKey, TResult>(this IEnumerable<TOuter> outer, IEnumerable<TInner> inner, Func<TOuter, TKey> outerKeySelector, Func<TInner, TKey> innerKeySelector, Func<TOuter, IEnumerable<TInner>, TResult> resultSelector, IEqualityComparer<TKey> comparer)",
+        |c| join(c, true),
     ),
     Get(
         "static ILookup<TKey, TSource> ToLookup<TSource, TKey>(this IEnumerable<TSource> source, Func<TSource, TKey> keySelector)",
@@ -425,6 +444,10 @@ pub(crate) const TYPES: &[Decl] = &[
     ),
     none(
         "class System.Linq.Grouping<TKey, TElement> : IGrouping<TKey, TElement>, IList<TElement>",
+        &[],
+    ),
+    none(
+        "class System.Linq.Lookup<TKey, TElement> : ILookup<TKey, TElement>",
         &[],
     ),
     none(

@@ -13,6 +13,7 @@ macro_rules! jtoken_members {
             Get("static explicit operator Uri(JToken value)", |c| explicit(c, Target::Uri, true)),
             $(Get(concat!("static implicit operator JToken(", $from, " value)"), new_value),)*
             Get("static implicit operator JToken(string value)", new_text),
+            Get("static JTokenEqualityComparer EqualityComparer", |_| Ok(json_comparer())),
             Get("JTokenType Type", type_of),
             Get("bool HasValues", |c| Ok(Value::Bool(c.json(0)?.count() > 0))),
             Get("JContainer Parent", |c| token(c.json(0)?.parent())),
@@ -31,8 +32,8 @@ macro_rules! jtoken_members {
             Get("object ToObject(Type objectType)", to_object_typed),
             Get("T Value<T>(object key)", value_of_key),
             Get("IEnumerable<T> Values<T>()", children_values),
-            Get("JEnumerable<JToken> Children()", |c| tokens(c.json(0)?.children())),
-            Get("JEnumerable<T> Children<T>()", children_of),
+            Get("JEnumerable<JToken> Children()", |c| children(c, false)),
+            Get("JEnumerable<T> Children<T>()", |c| children(c, true)),
             Get("JToken SelectToken(string path)", select),
             Get("JToken SelectToken(string path, bool errorWhenNoMatch)", select),
             Get("IEnumerable<JToken> SelectTokens(string path)", select_all),
@@ -59,6 +60,14 @@ macro_rules! jtoken_members {
             Get("string ToString(Newtonsoft.Json.Formatting formatting, params Newtonsoft.Json.JsonConverter[] converters)", token_text),
         ]
     };
+}
+
+/// `JToken.EqualityComparer`
+fn json_comparer() -> Value {
+    let ty = types::registry()
+        .type_named("Newtonsoft.Json.Linq.JTokenEqualityComparer")
+        .unwrap_or(Type::OBJECT);
+    Value::object(ty, Data::Native(Box::new(crate::equality::Comparer::Json)))
 }
 
 /// `First` and `Last` do not exist on values.
@@ -102,7 +111,7 @@ const JTOKEN: &[Entry] = jtoken_members! {
 
 const JVALUE: &[Entry] = &[
     Get("ctor(JValue other)", new_value),
-    Get("ctor(object value)", new_value),
+    Get("ctor(object value)", new_object_value),
     Get("ctor(string value)", new_text),
     Get("ctor(long value)", new_value),
     Get("ctor(ulong value)", new_value),
@@ -118,6 +127,12 @@ const JVALUE: &[Entry] = &[
     Set("object Value", jvalue_value, jvalue_set),
     Get("static JValue CreateNull()", |_| Ok(Value::Json(Token::null()))),
     Get("static JValue CreateString(string value)", new_text),
+    Get("static JValue CreateUndefined()", |_| {
+        Ok(Value::Json(Token::value(Scalar::Undefined)))
+    }),
+    Get("static JValue CreateComment(string value)", |c| {
+        Ok(Value::Json(Token::value(Scalar::Comment(c.str_or_empty(0)))))
+    }),
     Get("string ToString()", base::to_string),
     Get("string ToString(string format)", base::format),
     Get("string ToString(IFormatProvider formatProvider)", base::to_string),
@@ -302,15 +317,36 @@ pub(crate) const TYPES: &[Decl] = &[
     all(
         "class Newtonsoft.Json.Linq.JConstructor : JContainer",
         &[
-            Get("ctor(string name)", |c| {
-                Ok(Value::Json(Token::constructor(c.text(0, "name")?)))
-            }),
+            Get("ctor(string name)", new_constructor),
+            Get("ctor(string name, object content)", new_constructor),
+            Get("ctor(string name, params object[] content)", new_constructor),
             Get("string Name", |c| {
                 Ok(c.json(0)?.constructor_name().map_or(Value::Null, Value::Str))
             }),
         ],
     ),
-    all("struct Newtonsoft.Json.Linq.JEnumerable<T> : IEnumerable<T>", &[]),
+    all(
+        "struct Newtonsoft.Json.Linq.JEnumerable<T> : IEnumerable<T>",
+        &[Get("IEnumerable<JToken> this[object key]", index_each)],
+    ),
+    none(
+        "class Newtonsoft.Json.Linq.JTokenEqualityComparer : IEqualityComparer<JToken>",
+        &[
+            Get("ctor()", |_| Ok(json_comparer())),
+            Get("bool Equals(JToken x, JToken y)", |c| {
+                let (x, y) = (c.arg(1).clone(), c.arg(2).clone());
+                Ok(Value::Bool(crate::equality::equals(
+                    &x,
+                    &y,
+                    crate::equality::Comparer::Json,
+                )))
+            }),
+        ],
+    ),
+    none(
+        "struct System.Numerics.BigInteger",
+        &[Get("string ToString()", base::to_string)],
+    ),
     all(
         "static Newtonsoft.Json.Linq.Extensions",
         &[
@@ -319,6 +355,10 @@ pub(crate) const TYPES: &[Decl] = &[
                 extension_value,
             ),
             Get("static U Value<T, U>(this IEnumerable<T> value)", extension_value),
+            Get(
+                "static IEnumerable<JToken> AsJEnumerable(this IEnumerable<JToken> source)",
+                |c| Ok(c.take(0)),
+            ),
             Get(
                 "static IEnumerable<JToken> Values(this IEnumerable<JToken> source)",
                 extension_values,
@@ -356,7 +396,10 @@ pub(crate) const TYPES: &[Decl] = &[
                             list.extend(t.children());
                         }
                     }
-                    tokens(list)
+                    tokens_of(
+                        Type::Def(types::JPROPERTY),
+                        list.into_iter().map(Value::Json).collect(),
+                    )
                 },
             ),
             Get(
@@ -461,6 +504,14 @@ pub(crate) const TYPES: &[Decl] = &[
             ),
             Get("static object DeserializeObject(string value)", deserialize),
             Get("static T DeserializeObject<T>(string value)", deserialize_as),
+            Get(
+                "static object DeserializeObject(string value, Type type)",
+                deserialize_typed,
+            ),
+            Get(
+                "static T DeserializeAnonymousType<T>(string value, T anonymousTypeObject)",
+                deserialize_as,
+            ),
             Get("static string ToString(object value)", serialize),
         ],
     ),

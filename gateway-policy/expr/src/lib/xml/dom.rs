@@ -74,6 +74,11 @@ pub(super) fn same(a: &Object, b: &Object) -> Option<bool> {
     None
 }
 
+/// The node of a wrapper; `None` for other objects.
+pub(super) fn node_of(o: &Object) -> Option<Node> {
+    o.native::<Dom>().map(|dom| dom.0.clone())
+}
+
 /// What argument `i` stands for.
 enum Subject {
     Node(Node),

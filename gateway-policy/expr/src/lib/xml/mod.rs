@@ -3,6 +3,7 @@
 mod content;
 mod convert;
 mod dom;
+pub(super) mod json;
 mod node;
 mod reader;
 mod xpath;
