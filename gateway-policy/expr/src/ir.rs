@@ -7,7 +7,7 @@ use gateway_dotnet::{Str, number::Decimal};
 use crate::{
     Value,
     lib::Native,
-    types::{DefId, Type},
+    types::{DefId, Member, Type},
     value::Part,
     vm::Thrown,
 };
@@ -285,8 +285,19 @@ pub(crate) struct Function {
     pub body: Code,
 }
 
+/// A library member that an expression was bound to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Use {
+    Member(&'static Member),
+    /// A value of an enum.
+    Value(DefId, &'static str),
+}
+
 /// A whole compiled expression; function 0 is the expression.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub functions: Box<[Function]>,
+    /// Every library member the source names or implies, each once: for documentation and questions, never
+    /// looked at while it runs.
+    pub uses: Box<[Use]>,
 }

@@ -9,6 +9,7 @@ mod array;
 mod bind;
 pub mod cases;
 mod cast;
+pub mod catalogue;
 mod collections;
 pub mod context;
 mod deserialize;

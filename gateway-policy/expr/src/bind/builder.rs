@@ -1,7 +1,7 @@
 //! Functions under construction: slots, captured variables, and the sites where closures are made.
 
 use super::scope::{LocalFunction, Var};
-use crate::ir::{Code, Function, Program, Site, Stmt};
+use crate::ir::{Code, Function, Program, Site, Stmt, Use};
 
 /// A lambda, a local function or the expression itself while it is bound.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ pub(crate) fn finish(
     mut functions: Vec<FunctionBuilder>,
     vars: &[Var],
     _locals: &[LocalFunction<'_>],
+    uses: Vec<Use>,
 ) -> Program {
     // A function that makes or calls another needs every variable the other one captures.
     loop {
@@ -123,7 +124,10 @@ pub(crate) fn finish(
             }
         })
         .collect();
-    Program { functions }
+    Program {
+        functions,
+        uses: uses.into(),
+    }
 }
 
 /// Whether `owner` is `function` or around it.

@@ -168,6 +168,7 @@ impl<'a> Binder<'a> {
             self.functions.len(),
             self.vars.len(),
             self.local_fns.len(),
+            self.uses.len(),
         );
         let sites = self.functions[self.current].sites.len();
         let labels = (self.labels.clone(), self.next_label);
@@ -183,6 +184,7 @@ impl<'a> Binder<'a> {
         self.functions.truncate(marks.1);
         self.vars.truncate(marks.2);
         self.local_fns.truncate(marks.3);
+        self.uses.truncate(marks.4);
         (self.labels, self.next_label) = labels;
         let mut types: Vec<Type> = returned
             .iter()

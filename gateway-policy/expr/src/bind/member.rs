@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Span,
-    ir::{Const, DynamicNode, Node},
+    ir::{Const, DynamicNode, Node, Use},
     syntax::ast::{Arg, Expr, ExprKind, Ident, TypeSyn},
     types::{Member, MemberKind, Num, Type, TypeKind, base_of, interfaces_of, registry, subst},
 };
@@ -199,6 +199,9 @@ impl<'a> Binder<'a> {
 
     fn check_enum_allowed(&mut self, d: crate::types::DefId, name: &str, span: Span) {
         let def = registry().def(d);
+        if let Some((name, _)) = def.values.iter().find(|(n, _)| *n == name) {
+            self.uses.push(Use::Value(d, name));
+        }
         let message = match def.verdict {
             crate::lib::Verdict::All => return,
             crate::lib::Verdict::Only(names) if names.contains(&name) => return,

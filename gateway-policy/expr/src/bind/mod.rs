@@ -33,7 +33,7 @@ use scope::{LocalFunction, Scope, Var};
 
 use crate::{
     Diagnostic, Needs, Span,
-    ir::{Code, Node, Program, Stmt},
+    ir::{Code, Node, Program, Stmt, Use},
     syntax::{self, Source},
     types::Type,
 };
@@ -138,6 +138,8 @@ pub(crate) struct Binder<'a> {
     work: usize,
     depth: usize,
     needs: Needs,
+    /// Library members bound so far, also more than once.
+    uses: Vec<Use>,
     /// Which variable the name at a place is, for the flow analysis.
     places: HashMap<usize, usize>,
     /// Nodes that compute what a place read and written depends on.
@@ -180,6 +182,7 @@ impl<'a> Binder<'a> {
             work: 0,
             depth: 0,
             needs: Needs::default(),
+            uses: Vec::new(),
             places: HashMap::new(),
             place_setup: Vec::new(),
             uses_response: false,
@@ -251,7 +254,7 @@ impl<'a> Binder<'a> {
     }
 
     fn finish(self) -> Program {
-        builder::finish(self.functions, &self.vars, &self.local_fns)
+        builder::finish(self.functions, &self.vars, &self.local_fns, self.uses)
     }
 
     // ---- diagnostics

@@ -3,6 +3,7 @@
 use super::{Binder, operand::Operand, scope::Entry};
 use crate::{
     Span,
+    ir::Use,
     lib::Verdict,
     syntax::ast::{Ident, TypeKind as SynKind, TypeSyn},
     types::{DefId, Member, TupleNames, Type, registry, signature::predefined},
@@ -221,8 +222,9 @@ impl<'a> Binder<'a> {
         closest(name, names).map(|n| format!("did you mean '{n}'?"))
     }
 
-    /// Reports a member that the vendor's allow-list refuses.
+    /// Notes a member that is used, and reports one that the vendor's allow-list refuses.
     pub(crate) fn check_allowed(&mut self, member: &'static Member, span: Span) {
+        self.uses.push(Use::Member(member));
         if !self.options.allow_list || member.allowed {
             return;
         }

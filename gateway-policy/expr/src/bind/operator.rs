@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Span,
-    ir::{BinaryFn, CallNode, Const, DynamicNode, Node},
+    ir::{BinaryFn, CallNode, Const, DynamicNode, Node, Use},
     ops,
     syntax::ast::{Expr, ExprKind, TypeSyn},
     types::{Member, MemberKind, Num, Type, is_subtype, registry},
@@ -718,6 +718,7 @@ struct UserOperator {
 impl UserOperator {
     fn apply<'a>(self, binder: &mut Binder<'a>, l: Val, r: Val) -> Operand<'a> {
         let m = self.member;
+        binder.uses.push(Use::Member(m));
         let (slot_l, slot_r) = (binder.temp(), binder.temp());
         let ret = m.ret.clone();
         if !self.lifted {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Span,
-    ir::{CallNode, Const, DynamicNode, Node},
+    ir::{CallNode, Const, DynamicNode, Node, Use},
     ops,
     syntax::ast::{Expr, ExprKind},
     types::{Member, MemberKind, Num, Type, registry},
@@ -68,6 +68,7 @@ impl<'a> Binder<'a> {
             };
         }
         if let Some(operand) = self.user_unary(op, &ty, &value) {
+            self.uses.push(Use::Member(operand));
             let call = CallNode {
                 call: operand.get,
                 args: Box::new([value.node]),
