@@ -136,6 +136,10 @@ mod tests {
             .iter()
             .map(|m| format!("{}: {}", m.owner, m.signature))
             .collect();
+        let mut found: Vec<&str> = found.iter().map(|f| &**f).collect();
+        let mut expected = expected.to_vec();
+        found.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(found, expected, "{source}");
     }
 

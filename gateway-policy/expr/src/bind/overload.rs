@@ -110,6 +110,15 @@ impl<'a> Binder<'a> {
         if let Some(nearest) = fitting.iter().map(|a| candidates[a.candidate].rank).min() {
             fitting.retain(|a| candidates[a.candidate].rank == nearest);
         }
+        let owner = |a: &Applied| &candidates[a.candidate].owner;
+        let hidden = |a: &Applied| {
+            let mut others = fitting.iter().map(owner);
+            owner(a).is_interface()
+                && others.any(|o| o != owner(a) && o.is_interface() && is_subtype(o, owner(a)))
+        };
+        let hidden: Vec<bool> = fitting.iter().map(hidden).collect();
+        let mut hidden = hidden.into_iter();
+        fitting.retain(|_| !hidden.next().unwrap_or(false));
         match fitting.len() {
             0 => return Resolved::None(misfits),
             1 => return fitting.pop().map_or(Resolved::None(misfits), Resolved::One),

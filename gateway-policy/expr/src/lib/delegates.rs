@@ -1,10 +1,19 @@
 //! Delegate types: their `Invoke` gives the signature that lambdas are checked against.
 
-use super::{Decl, Entry::Get, all, no_function};
+use super::{Call, Decl, Entry::Get, all};
+use crate::{Value, vm::Eval};
+
+/// `d.Invoke(…)`: the same as `d(…)`.
+pub(super) fn invoke(c: &mut Call<'_, '_>) -> Eval {
+    let (Some(target), args) = (c.args.first().cloned(), c.args.get(1..).unwrap_or_default()) else {
+        return Ok(Value::Null);
+    };
+    c.vm.invoke(&target, args)
+}
 
 macro_rules! delegates {
     ($($decl:literal => $invoke:literal;)*) => {
-        &[$(all(concat!("delegate ", $decl), &[Get($invoke, no_function)])),*]
+        &[$(all(concat!("delegate ", $decl), &[Get($invoke, invoke)])),*]
     };
 }
 

@@ -595,7 +595,7 @@ pub(super) const TYPES: &[Decl] = &[
     ),
     all(
         "delegate System.Text.RegularExpressions.MatchEvaluator",
-        &[Get("string Invoke(Match match)", super::no_function)],
+        &[Get("string Invoke(Match match)", super::delegates::invoke)],
     ),
     values(
         "flags enum System.Text.RegularExpressions.RegexOptions",
