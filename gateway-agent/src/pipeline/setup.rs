@@ -236,7 +236,12 @@ impl Prepared {
             None => Execution::new(program, context),
         };
         let execution = execution.with_backend_statuses(statuses);
-        Start::Execute(Box::new(execution.with_definitions(definitions)))
+        let mut execution = execution.with_definitions(definitions);
+        // A certificate that the listener could not verify ended the handshake.
+        if execution.context().request.certificate.is_some() {
+            execution = execution.with_trusted_certificate();
+        }
+        Start::Execute(Box::new(execution))
     }
 
     fn context(self, parts: Parts, exchange: &Exchange) -> Context {

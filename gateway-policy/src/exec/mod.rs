@@ -155,6 +155,13 @@ impl Execution {
         self
     }
 
+    /// The listener verified the chain of `Request::certificate` against the authorities it trusts.
+    #[must_use]
+    pub fn with_trusted_certificate(mut self) -> Self {
+        self.exchange.certificate_trusted = true;
+        self
+    }
+
     /// With what the API says about its messages; without it validation policies refuse.
     #[must_use]
     pub fn with_definitions(mut self, definitions: Definitions) -> Self {

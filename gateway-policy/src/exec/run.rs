@@ -36,6 +36,8 @@ pub(crate) struct Exchange {
     pub(crate) counted: Vec<Arc<str>>,
     /// Counters that get the bytes of both messages when the exchange is over.
     pub(crate) bandwidth: Vec<Count>,
+    /// The listener verified the client's certificate against its authorities.
+    pub(crate) certificate_trusted: bool,
     /// What the API says about its messages.
     pub(crate) definitions: crate::schema::Definitions,
     /// Least remaining calls of the rate limits so far.

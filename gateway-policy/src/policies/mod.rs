@@ -54,6 +54,7 @@ mod set_variable;
 mod token_checks;
 mod trace;
 mod validate_azure_ad_token;
+mod validate_client_certificate;
 mod validate_content;
 mod validate_headers;
 pub(crate) mod validate_jwt;
@@ -189,6 +190,7 @@ pub static POLICIES: &[&PolicyDef] = &[
     &log_to_eventhub::DEF,
     &quota::DEF,
     &quota::BY_KEY,
+    &validate_client_certificate::DEF,
     &validate_content::DEF,
     &validate_parameters::DEF,
     &validate_headers::DEF,
@@ -218,7 +220,6 @@ pub static NOT_BUILT: &[&str] = &[
     "llm-content-safety",
     "proxy",
     "set-request-metric-dimension-value",
-    "validate-client-certificate",
     "validate-graphql-request",
     "validate-odata-request",
     "xsl-transform",
