@@ -43,16 +43,12 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn have(program: &str) -> bool {
-    let found = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok();
-    if !found {
-        println!("SKIP: {program} is not installed (Debian: redis-server)");
+fn have(program: &'static str) -> bool {
+    let missing = gateway_tests::skip::reason(&[gateway_tests::skip::Need::Program(program, "redis-server")]);
+    if let Some(reason) = &missing {
+        println!("SKIP: {reason}");
     }
-    found
+    missing.is_none()
 }
 
 impl Server {

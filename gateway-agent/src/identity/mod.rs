@@ -107,7 +107,7 @@ impl Tokens {
             return Ok(&self.config.source);
         }
         self.config.workload.as_ref().ok_or_else(|| {
-            Failure::Unavailable(
+            Failure::BackendConnection(
                 "This node has no workload identity: AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID and \
                  AZURE_CLIENT_ID are not set."
                     .to_owned(),
@@ -246,5 +246,5 @@ impl Entry {
 }
 
 fn none(reason: &str) -> Failure {
-    Failure::Unavailable(format!("No access token of the node's identity: {reason}"))
+    Failure::BackendConnection(format!("No access token of the node's identity: {reason}"))
 }
