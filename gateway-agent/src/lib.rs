@@ -4,6 +4,7 @@
 //! [`drain`] ends it all, [`limits`] bounds it.
 
 pub mod admin;
+mod breaker;
 mod cache;
 pub mod cli;
 pub mod counters;

@@ -9,6 +9,7 @@ use gateway_policy::{ExpressionRules, context::Deployment, failure::BackendStatu
 use rustls::{RootCertStore, crypto::CryptoProvider};
 
 use crate::{
+    breaker::Breakers,
     cache,
     counters::Counters,
     drain::Drain,
@@ -90,6 +91,8 @@ pub struct Node {
     pub(crate) tokens: identity::Tokens,
     /// Client certificates for backends. Their files change by themselves, so they are not the snapshot's.
     pub(crate) client_identities: ArcSwap<tls::Identities>,
+    /// Circuit breakers of backends.
+    pub(crate) breakers: Breakers,
     /// OpenID metadata and keys.
     pub(crate) openid: Arc<oidc::Directory>,
     /// `limit-concurrency`.
@@ -169,6 +172,7 @@ impl Node {
             client_identities: ArcSwap::default(),
             openid: Arc::new(oidc::Directory::new(settings.openid)),
             counters: Counters::new(settings.limits.counter_keys),
+            breakers: Breakers::default(),
             tls: tls::Server::new(
                 settings.client_tls.clone().unwrap_or_else(tls::provider),
                 metrics.tls.sni_misses.clone(),
@@ -187,6 +191,7 @@ impl Node {
     /// Makes `snapshot` the configuration of every request that starts from now on. Requests in flight
     /// keep theirs.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.breakers.follow(&snapshot, &self.metrics.upstream);
         let gateway = snapshot.gateway();
         let deployment = Deployment {
             gateway_id: Arc::clone(&gateway.id),

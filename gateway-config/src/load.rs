@@ -133,8 +133,6 @@ pub fn load(input: &Input<'_>) -> Loaded {
 
     let secrets = secrets.finish(&overlay.path, &mut problems);
     unenforced::report(
-        &artifacts,
-        &backends,
         &overlay.path,
         &overlay.listeners,
         &overlay.hostnames,

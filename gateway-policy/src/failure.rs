@@ -46,6 +46,11 @@ pub enum Failure {
     BackendConnection(String),
     /// No response headers in time.
     BackendTimeout,
+    /// The backend, or every member of its pool, failed too often and is left alone for so many seconds.
+    BackendUnavailable {
+        /// `Retry-After`, whole seconds.
+        retry_after: u64,
+    },
     /// The backend answered 400 or above and `fail-on-error-status-code` was set; the answer stands.
     BackendStatus(StatusCode),
     /// The client went away.
@@ -113,6 +118,7 @@ impl Failure {
             Failure::BackendConnection(_) => statuses.connection,
             Failure::BackendTimeout => statuses.timeout,
             Failure::BackendStatus(status) => *status,
+            Failure::BackendUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             // Nobody is there to read it; it is what logs show.
             Failure::ClientConnection(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Failure::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -143,6 +149,7 @@ impl Failure {
             Failure::BackendConnection(_) => "BackendConnectionFailure",
             Failure::BackendTimeout => "Timeout",
             Failure::BackendStatus(_) => "BackendStatus",
+            Failure::BackendUnavailable { .. } => "CircuitBreakerOpen",
             Failure::ClientConnection(_) => "ClientConnectionFailure",
             Failure::BodyTooLarge { .. } => "BodyTooLarge",
             Failure::BadRequest(_) => "BadRequest",
@@ -158,7 +165,10 @@ impl Failure {
             Failure::Refused(refusal) => Some(refusal.source),
             Failure::Expression { source, .. } => Some(source),
             Failure::Policy { source, .. } => Some(source),
-            Failure::BackendConnection(_) | Failure::BackendTimeout | Failure::BackendStatus(_) => None,
+            Failure::BackendConnection(_)
+            | Failure::BackendTimeout
+            | Failure::BackendStatus(_)
+            | Failure::BackendUnavailable { .. } => None,
             Failure::ClientConnection(_)
             | Failure::BodyTooLarge { .. }
             | Failure::BadRequest(_)
@@ -180,6 +190,9 @@ impl Failure {
             }
             Failure::BackendConnection(text) | Failure::ClientConnection(text) => text.clone(),
             Failure::BackendTimeout => "The backend did not send response headers in time.".into(),
+            Failure::BackendUnavailable { retry_after } => {
+                format!("The backend's circuit breaker is open for {retry_after} more seconds.")
+            }
             Failure::BackendStatus(status) => format!("The backend answered {}.", status.as_u16()),
             Failure::BodyTooLarge { limit } => format!("The body is larger than the limit of {limit} bytes."),
             Failure::BadRequest(text) | Failure::Unavailable(text) => text.clone(),
@@ -195,7 +208,7 @@ impl Failure {
             Failure::Refused(refusal) => refusal.public.clone(),
             Failure::BodyTooLarge { .. } | Failure::BadRequest(_) => self.message(),
             // What is wrong inside the gateway is none of the client's business.
-            Failure::Unavailable(_) => "Service unavailable".into(),
+            Failure::Unavailable(_) | Failure::BackendUnavailable { .. } => "Service unavailable".into(),
             _ => INTERNAL.into(),
         }
     }
@@ -238,6 +251,9 @@ impl Failure {
                 if let Ok(value) = HeaderValue::from_str(&key_challenge(context)) {
                     headers.insert(header::WWW_AUTHENTICATE, value);
                 }
+            }
+            Failure::BackendUnavailable { retry_after } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
             }
             Failure::Refused(refusal) => {
                 headers.extend(refusal.headers.iter().map(|(n, v)| (n.clone(), v.clone())));
@@ -337,6 +353,11 @@ mod tests {
             Failure::BackendTimeout,
             500,
             r#"{ "statusCode": 500, "message": "Internal server error", "activityId": "6f9619ff-8b86-d011-b42d-00cf4fc964ff" }"#,
+        );
+        check(
+            Failure::BackendUnavailable { retry_after: 7 },
+            503,
+            r#"{ "statusCode": 503, "message": "Service unavailable" }"#,
         );
         check(
             Failure::BadRequest("a \"quoted\" word".into()),

@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
-use gateway_config::snapshot::{BackendEntry, PoolMember};
+use gateway_config::snapshot::BackendEntry;
 use gateway_policy::{
     Context, Failure, World,
     context::{Body as ContextBody, Response, Url},
@@ -14,11 +14,12 @@ use http_body::Body;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Protocol as ClientProtocol,
+    Protocol as ClientProtocol, affinity,
     effects::{Exchange, buffered, read_whole},
     ledger::Ledger,
 };
 use crate::{
+    breaker::{self, Breaker, Outcome as Ending},
     http::headers::{append_forwarded_for, copy_request, strip_response},
     node::Active,
     tls::ClientIdentity,
@@ -62,7 +63,8 @@ pub(super) async fn forward(
         }
     }
     let active = Arc::clone(&exchange.active);
-    let entry = backend_entry(exchange, &active, context)?;
+    let chosen = backend_entry(exchange, &active, context)?;
+    let (entry, breaker) = (chosen.entry, chosen.breaker);
     let identity = identity(&exchange.worker, how.certificate.as_ref(), entry.as_deref())?;
     let begun = Instant::now();
     ledger.backend_begins(begun, context);
@@ -83,14 +85,22 @@ pub(super) async fn forward(
         let sent = match result {
             None => {
                 ledger.backend_time(begun.elapsed());
-                return Err(Failure::BackendTimeout);
+                return Err(noted(exchange, breaker.as_deref(), Failure::BackendTimeout));
             }
             Some(Err(error)) => {
                 ledger.backend_time(begun.elapsed());
-                return Err(error.failure(&ledger.traffic));
+                return Err(noted(
+                    exchange,
+                    breaker.as_deref(),
+                    error.failure(&ledger.traffic),
+                ));
             }
             Some(Ok(sent)) => sent,
         };
+        if let Some(breaker) = &breaker {
+            let ending = Ending::Answered(sent.status, &sent.headers);
+            breaker.note(&ending, Instant::now(), &exchange.worker.node.metrics.upstream);
+        }
         ledger.backend_answered(&sent);
         let target = how
             .follow_redirects
@@ -98,7 +108,13 @@ pub(super) async fn forward(
             .flatten();
         match target {
             Some(next) => redirected = Some(next),
-            None => return Ok(received(exchange, sent)),
+            None => {
+                let mut response = received(exchange, sent);
+                if let Some(cookie) = chosen.cookie {
+                    response.headers.append(header::SET_COOKIE, cookie);
+                }
+                return Ok(response);
+            }
         }
     }
     Err(Failure::BackendConnection(format!(
@@ -157,22 +173,60 @@ async fn bounded<T>(exchange: &Exchange, limit: Duration, future: impl Future<Ou
     result
 }
 
-/// The backend entity that policies chose, resolved to a member when it is a pool.
+/// What policies chose as backend, ready to be asked.
+#[derive(Default)]
+struct Chosen {
+    /// The entity, a member when it is a pool.
+    entry: Option<Arc<BackendEntry>>,
+    /// Its circuit breaker.
+    breaker: Option<Arc<Breaker>>,
+    /// Makes the client come back to this member.
+    cookie: Option<HeaderValue>,
+}
+
+/// Takes note of a failure at the backend's circuit breaker.
+fn noted(exchange: &Exchange, breaker: Option<&Breaker>, failure: Failure) -> Failure {
+    if let Some(breaker) = breaker {
+        let metrics = &exchange.worker.node.metrics.upstream;
+        breaker.note(&Ending::Failed(&failure), Instant::now(), metrics);
+    }
+    failure
+}
+
+/// The backend entity that policies chose, resolved to a member when it is a pool, if its circuit is closed.
 fn backend_entry(
     exchange: &Exchange,
     active: &Arc<Active>,
     context: &mut Context,
-) -> Result<Option<Arc<BackendEntry>>, Failure> {
+) -> Result<Chosen, Failure> {
     let Some(chosen) = &context.backend else {
-        return Ok(None);
+        return Ok(Chosen::default());
     };
     let missing = |id: &str| Failure::BackendConnection(format!("the backend entity `{id}` does not exist"));
+    let breakers = &exchange.worker.node.breakers;
+    let mut cookie = None;
     let mut entry = active
         .snapshot
         .backend(&chosen.id)
         .ok_or_else(|| missing(&chosen.id))?;
     if !entry.pool.is_empty() {
-        let member = choose(&entry.pool, exchange.worker.machine.random());
+        let pool = entry;
+        let wanted = pool
+            .affinity_cookie
+            .as_deref()
+            .and_then(|name| affinity::wanted(pool, name, &context.request.headers));
+        let open_for = |member: &gateway_config::snapshot::PoolMember| {
+            breakers.open_for(active.snapshot.backend(&member.id)?, Instant::now())
+        };
+        let member = breaker::choose(&pool.pool, exchange.worker.machine.random(), wanted, open_for)
+            .map_err(left_alone)?;
+        if let Some(name) = pool
+            .affinity_cookie
+            .as_deref()
+            .filter(|_| wanted != Some(&*member.id))
+        {
+            cookie = affinity::cookie(name, &member.id, exchange.conn.secure);
+        }
         entry = active
             .snapshot
             .backend(&member.id)
@@ -187,24 +241,25 @@ fn backend_entry(
             scope: Arc::clone(reason),
         });
     }
-    Ok(Some(Arc::clone(entry)))
+    let breaker = breakers.of(entry);
+    if let Some(pause) = breaker
+        .as_ref()
+        .and_then(|breaker| breaker.open_for(Instant::now()))
+    {
+        return Err(left_alone(pause));
+    }
+    Ok(Chosen {
+        entry: Some(Arc::clone(entry)),
+        breaker,
+        cookie,
+    })
 }
 
-/// One of the members with the best priority, in proportion to the weights.
-fn choose(pool: &[PoolMember], random: u64) -> &PoolMember {
-    let best = pool.iter().map(|member| member.priority).min().unwrap_or(0);
-    let group = || pool.iter().filter(|member| member.priority == best);
-    let total: u64 = group().map(|member| u64::from(member.weight)).sum();
-    // Members without any weight share equally.
-    let weight = |member: &PoolMember| if total == 0 { 1 } else { u64::from(member.weight) };
-    let mut ticket = random % group().map(weight).sum::<u64>().max(1);
-    for member in group() {
-        match ticket.checked_sub(weight(member)) {
-            Some(rest) => ticket = rest,
-            None => return member,
-        }
+fn left_alone(pause: Duration) -> Failure {
+    Failure::BackendUnavailable {
+        // Rounded up: a client that waits as long as it is told finds the circuit closed.
+        retry_after: pause.as_secs() + u64::from(pause.subsec_nanos() > 0),
     }
-    &pool[0]
 }
 
 /// `url`, which was made from the API's service URL, moved to `base`.
@@ -629,20 +684,6 @@ mod tests {
         check_redirect("z", Some("http://a.test/x/z"));
         check_redirect("", None);
         check_redirect("//evil", None);
-    }
-
-    #[test]
-    fn pool_members_share_by_weight_inside_the_best_priority() {
-        let member = |id: &str, weight, priority| PoolMember {
-            id: id.into(),
-            weight,
-            priority,
-        };
-        let pool = [member("a", 1, 0), member("b", 3, 0), member("spare", 9, 1)];
-        let hits = |id: &str| (0..400).filter(|n| &*choose(&pool, *n).id == id).count();
-        assert_eq!((hits("a"), hits("b"), hits("spare")), (100, 300, 0));
-        let equal = [member("a", 0, 1), member("b", 0, 1)];
-        assert_eq!((0..10).filter(|n| &*choose(&equal, *n).id == "a").count(), 5);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! One snapshot serves the whole request. Everything a request holds is in this future: a client that goes
 //! away drops it, and with it the exchange with the backend.
 
+mod affinity;
 mod answer;
+#[cfg(test)]
+mod backend_tests;
 mod effects;
 mod forward;
 mod ledger;

@@ -66,6 +66,10 @@ pub struct UpstreamMetrics {
     pub connect_duration: Histogram,
     /// Requests sent again on a fresh connection.
     pub retries: IntCounter,
+    /// 1 while a backend's circuit breaker is open.
+    pub circuit_open: IntGaugeVec,
+    /// How often it opened.
+    pub circuit_opened: IntCounterVec,
 }
 
 /// Configuration.
@@ -319,6 +323,16 @@ impl UpstreamMetrics {
             retries: f.counter(
                 "gateway_upstream_retries_total",
                 "Requests sent again on a fresh backend connection.",
+            )?,
+            circuit_open: f.gauges(
+                "gateway_backend_circuit_open",
+                "1 while the circuit breaker of a backend is open.",
+                &["backend"],
+            )?,
+            circuit_opened: f.counters(
+                "gateway_backend_circuit_opened_total",
+                "How often the circuit breaker of a backend opened.",
+                &["backend"],
             )?,
         })
     }

@@ -16,6 +16,7 @@ pub mod route;
 pub mod writer;
 
 pub use effects::EffectMetrics;
+pub(crate) use families::UpstreamMetrics;
 pub use metrics::Metrics;
 pub use recent::Recent;
 pub use record::{ErrorRecord, RequestRecord};

@@ -376,11 +376,7 @@ fn what_the_node_does_not_act_on_is_said() {
         .collect();
     assert_eq!(
         said,
-        [
-            ("no-effect-yet", "circuitBreaker"),
-            ("no-effect-yet", "limits"),
-            ("no-effect-yet", "http1, http2"),
-        ]
+        [("no-effect-yet", "limits"), ("no-effect-yet", "http1, http2"),]
     );
     assert!(loaded.snapshot.is_some());
 }

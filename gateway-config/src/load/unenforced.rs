@@ -2,19 +2,13 @@
 //!
 //! Whoever builds one of these in the agent deletes its line here.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use crate::{
-    artifacts::Artifacts,
     network::{Hostname, Listener, ListenerLimits},
     problem::Problem,
-    snapshot::BackendEntry,
 };
 
 /// Warns once for every entity and feature.
 pub(super) fn report(
-    artifacts: &Artifacts,
-    backends: &BTreeMap<Arc<str>, Arc<BackendEntry>>,
     overlay_path: &str,
     listeners: &[Listener],
     hostnames: &[Hostname],
@@ -24,21 +18,6 @@ pub(super) fn report(
         let message = format!("`{element}` is kept, but the node does not act on it yet: {effect}");
         problems.push(Problem::warning("no-effect-yet", path, message).on(element));
     };
-    for (name, entity) in &artifacts.backends {
-        let Some(b) = backends.get(name.to_ascii_lowercase().as_str()) else {
-            continue;
-        };
-        if b.breaker.is_some() {
-            warn(&entity.path, "circuitBreaker", "the backend is always tried");
-        }
-        if b.affinity_cookie.is_some() {
-            warn(
-                &entity.path,
-                "sessionAffinity",
-                "requests are spread without regard to the session",
-            );
-        }
-    }
     for _ in hostnames.iter().filter(|h| !h.http2) {
         warn(overlay_path, "http2", "HTTP/2 is offered for every host name");
     }
