@@ -197,13 +197,12 @@ fn serve(settings: Settings) -> Result<(), String> {
         patience: Patience::default(),
     };
     let metrics = Metrics::new().map_err(|error| format!("metrics: {error}"))?;
-    let handle = sync::Handle::default();
     let load = HubLoad {
         hub,
         settings,
         read: Mutex::default(),
     };
-    let task = sync::Task::new(source, Arc::new(load), metrics, handle.clone());
+    let task = sync::Task::new(source, Arc::new(load), metrics, sync::Handle::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -13,6 +13,9 @@ const REMOVED_MAX: usize = 10_000;
 /// Letters and digits of a data set's identifier, as the service's own have.
 const DATASET_LENGTH: usize = 15;
 
+/// The last revision of a file, and its content unless it was removed.
+type Last = (u32, Option<Arc<[u8]>>);
+
 /// A tree as a log of its changes.
 #[derive(Clone, Debug)]
 pub struct EventLog {
@@ -20,8 +23,8 @@ pub struct EventLog {
     revision: u32,
     /// What happened at each revision that is still the last of its file.
     events: BTreeMap<u32, String>,
-    /// Every file ever seen in this data set: its last revision, and its content unless it was removed.
-    files: BTreeMap<String, (u32, Option<Arc<[u8]>>)>,
+    /// Every file ever seen in this data set.
+    files: BTreeMap<String, Last>,
     removed: usize,
 }
 
