@@ -3,7 +3,7 @@
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::{
     Value,
@@ -146,6 +146,24 @@ pub struct Forward {
     pub buffer_response: bool,
     /// What is shown when the backend asks for a client certificate; it wins over the backend entity's.
     pub certificate: Option<ClientCertificate>,
+    /// Proxy on the way; it wins over the backend entity's.
+    pub proxy: Option<Proxy>,
+}
+
+/// `proxy`: an HTTP proxy between the gateway and a backend.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its own URL, scheme `http`.
+    pub url: Url,
+    /// User name and password, sent by Basic authentication.
+    pub credentials: Option<(Arc<str>, Arc<str>)>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Passwords do not belong into logs.
+        write!(f, "proxy {}:{}", self.url.host, self.url.port)
+    }
 }
 
 /// `authentication-certificate`: a certificate with its private key.
@@ -195,6 +213,49 @@ pub struct OutgoingRequest {
     pub one_way: bool,
     /// What is shown when the server asks for a client certificate.
     pub certificate: Option<ClientCertificate>,
+    /// Proxy on the way.
+    pub proxy: Option<Proxy>,
+    /// Backend entity whose URL the path and query of `url` follow, and whose TLS options and credentials
+    /// are used; scheme, host and port of `url` mean nothing then.
+    pub backend: Option<Arc<str>>,
+}
+
+impl OutgoingRequest {
+    /// A request with nothing but these, waited for.
+    pub fn new(method: Method, url: Url, timeout: Duration) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout,
+            one_way: false,
+            certificate: None,
+            proxy: None,
+            backend: None,
+        }
+    }
+
+    /// A JSON document POSTed to a path of a backend entity.
+    pub(crate) fn to_backend(
+        backend: &Arc<str>,
+        path: &str,
+        query: &str,
+        body: &serde_json::Value,
+        timeout: Duration,
+    ) -> Self {
+        let url = Url {
+            path: path.to_owned(),
+            query: query.to_owned(),
+            ..Url::default()
+        };
+        let mut request = Self::new(Method::POST, url, timeout);
+        let json = HeaderValue::from_static("application/json");
+        request.headers.insert(header::CONTENT_TYPE, json);
+        request.body = body.to_string().into();
+        request.backend = Some(Arc::clone(backend));
+        request
+    }
 }
 
 /// One check-and-increment of a rate limit or quota counter.

@@ -264,6 +264,18 @@ impl Program {
         })
     }
 
+    /// The file that a policy at global scope serves at `path`, for requests that match no API.
+    pub fn file(&self, path: &str) -> Option<Response> {
+        let global = self.scopes[Scope::Global as usize].as_deref()?;
+        let inbound = global.section(Section::Inbound).iter();
+        inbound
+            .filter_map(|i| match &i.op {
+                Op::Policy(policy) => policy.file(path),
+                _ => None,
+            })
+            .next()
+    }
+
     /// The instructions of the composed inbound section in execution order. A `<base/>` is followed where
     /// it stands; documents are at most four, so this nests at most four deep.
     fn inbound_in_order(&self) -> Vec<(Scope, &Instruction, &ScopeDoc)> {

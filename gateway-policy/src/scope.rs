@@ -134,6 +134,8 @@ impl Scopes {
     pub const NOT_OPERATION: Scopes = Scopes(7);
     /// Product, API and operation, not global.
     pub const NOT_GLOBAL: Scopes = Scopes(14);
+    /// Global only.
+    pub const GLOBAL: Scopes = Scopes(1);
     /// Product only.
     pub const PRODUCT: Scopes = Scopes(2);
 

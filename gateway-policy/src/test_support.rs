@@ -384,16 +384,22 @@ fn tell_effect(effect: &Effect, now: &Context, before: &Context) -> String {
             tell_headers(&mut out, &now.request.headers);
             tell_body(&mut out, &now.request.body);
             tell_certificate(&mut out, forward.certificate.as_ref());
+            tell_proxy(&mut out, forward.proxy.as_ref());
             out
         }
         Effect::Send(request) => {
             let kind = if request.one_way { "send-one-way" } else { "send" };
-            let mut out = format!("{kind} {} {}", request.method, crate::url::to_text(&request.url));
+            let url = match &request.backend {
+                Some(id) => format!("backend {id}{}?{}", request.url.path, request.url.query),
+                None => crate::url::to_text(&request.url),
+            };
+            let mut out = format!("{kind} {} {url}", request.method);
             tell_headers(&mut out, &request.headers);
             if !request.body.is_empty() {
                 write!(out, " '{}'", String::from_utf8_lossy(&request.body)).unwrap();
             }
             tell_certificate(&mut out, request.certificate.as_ref());
+            tell_proxy(&mut out, request.proxy.as_ref());
             out
         }
         Effect::Count(count) | Effect::Charge(count) => {
@@ -437,6 +443,12 @@ fn tell_effect(effect: &Effect, now: &Context, before: &Context) -> String {
         Effect::OpenId { url, refresh } => format!("{} {url}", if *refresh { "refresh" } else { "openid" }),
         Effect::Token(request) => format!("token {}", request.resource),
         Effect::Enter { key, max_count } => format!("enter {key} {max_count}"),
+    }
+}
+
+fn tell_proxy(out: &mut String, proxy: Option<&crate::effect::Proxy>) {
+    if let Some(proxy) = proxy {
+        write!(out, " through {proxy:?}").unwrap();
     }
 }
 

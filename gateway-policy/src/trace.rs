@@ -48,6 +48,13 @@ pub enum Note {
         /// The message, cut to the documented limit.
         message: String,
     },
+    /// `set-request-metric-dimension-value`
+    RequestDimension {
+        /// Name of the dimension.
+        name: String,
+        /// Its value.
+        value: String,
+    },
     /// A policy that the self-hosted gateway does not run was passed over.
     Skipped {
         /// Its element name.

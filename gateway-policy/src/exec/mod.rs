@@ -26,7 +26,7 @@ use crate::{
     context::{Body, Response},
     effect::{Count, Effect, Message, Outcome, Permit, Step},
     failure::{BackendStatuses, Failure},
-    policies::{Flow, retry, wait::For},
+    policies::{Flow, TokenMeter, retry, wait::For},
     program::{Instruction, Op, Program, ScopeDoc, Site},
     schema::Definitions,
     scope::{Scope, Section},
@@ -246,6 +246,12 @@ impl Execution {
         std::mem::take(&mut self.exchange.notes)
     }
 
+    /// Takes what counts the tokens of the answer: it is fed with the bytes of the response on their way to
+    /// the client and asked for the counts when the last one is sent.
+    pub fn take_meter(&mut self) -> Option<Box<TokenMeter>> {
+        self.exchange.meter.take()
+    }
+
     /// Takes the bandwidth quotas of the exchange: to be charged (see [`Effect::Charge`]) with the bytes of
     /// request and response once the last one is sent.
     pub fn drain_bandwidth(&mut self) -> Vec<Count> {
@@ -279,6 +285,7 @@ impl Execution {
     fn take_in(&mut self, outcome: Outcome, program: &Program, world: &dyn World) -> Option<Step> {
         let waiting = std::mem::replace(&mut self.waiting, Waiting::Start);
         if waiting == Waiting::Deferred {
+            self.exchange.late = Some(outcome);
             return self.finish(world);
         }
         if let Waiting::DeferredBody(message) = waiting {
@@ -628,10 +635,25 @@ impl Execution {
                 return Some(Step::Effect(Effect::ReadBody(message)));
             }
             let flow = self.with_run(instruction, doc, world, |run| policy.finish(run));
-            // The answer is made; a failure here can only be noted.
-            if let Ok(Flow::Ask(effect)) = flow {
-                self.waiting = Waiting::Deferred;
-                return Some(Step::Effect(effect));
+            self.exchange.late = None;
+            match flow {
+                // It runs again with the body in hand.
+                Ok(Flow::Ask(Effect::ReadBody(message))) => {
+                    self.exchange.deferred.push(deferred);
+                    self.waiting = Waiting::DeferredBody(message);
+                    return Some(Step::Effect(Effect::ReadBody(message)));
+                }
+                Ok(Flow::Ask(effect)) => {
+                    self.waiting = Waiting::Deferred;
+                    return Some(Step::Effect(effect));
+                }
+                // A refusal takes the place of the answer.
+                Err(failure @ Failure::Refused(_)) => {
+                    self.context.response = Some(failure.response(self.statuses, &self.context));
+                    self.failure.get_or_insert(failure);
+                }
+                // The answer is made; any other failure can only be noted.
+                _ => {}
             }
         }
         let response = self.context.response.get_or_insert_with(empty_response);

@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::Execution;
 use crate::{
     context::{Body, Response, Url},
-    effect::{ClientCertificate, Count},
+    effect::{ClientCertificate, Count, Outcome, Proxy},
     failure::Failure,
+    policies::{SemanticEntry, TokenMeter},
     program::{Instruction, Program, ScopeDoc, Site},
     scope::{Scope, Section},
     trace::{self, NOTES_MAX, Note, TRACE_RECORDS_MAX, TraceRecord, TraceSeverity},
@@ -32,6 +33,14 @@ pub(crate) struct Exchange {
     pub(crate) discovered: crate::policies::validate_jwt::Discovered,
     /// Shown when the backend asks for a client certificate.
     pub(crate) certificate: Option<ClientCertificate>,
+    /// Between the gateway and the backend.
+    pub(crate) proxy: Option<Proxy>,
+    /// What counts a streamed answer of a language model on its way.
+    pub(crate) meter: Option<Box<TokenMeter>>,
+    /// What came of the effect that a policy asked for at the end.
+    pub(crate) late: Option<Outcome>,
+    /// What `llm-semantic-cache-lookup` leaves for the store.
+    pub(crate) semantic: Option<Box<SemanticEntry>>,
     /// Counters by key that count this exchange already.
     pub(crate) counted: Vec<Arc<str>>,
     /// Counters that get the bytes of both messages when the exchange is over.

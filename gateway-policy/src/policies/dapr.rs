@@ -139,6 +139,8 @@ impl Call {
             timeout,
             one_way: false,
             certificate: None,
+            proxy: None,
+            backend: None,
         };
         Ok(Flow::Ask(Effect::Send(Box::new(request))))
     }

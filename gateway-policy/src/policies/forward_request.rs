@@ -119,6 +119,7 @@ impl Policy for ForwardRequest {
             buffer_request_body: self.buffer_request_body,
             buffer_response: self.buffer_response,
             certificate: run.exchange.certificate.clone(),
+            proxy: run.exchange.proxy.clone(),
         }))))
     }
 

@@ -18,11 +18,13 @@ use crate::{
 mod authentication_basic;
 mod authentication_certificate;
 mod authentication_managed_identity;
+mod block;
 pub(crate) mod cache_response;
 mod cache_value;
 mod check_header;
 mod choose;
 mod cors;
+mod cross_domain;
 mod dapr;
 pub mod def;
 pub mod docs;
@@ -30,6 +32,7 @@ mod emit_metric;
 mod find_and_replace;
 mod forward_request;
 mod include_fragment;
+mod invoke_request;
 mod ip_filter;
 mod json_to_xml;
 mod jsonp;
@@ -37,6 +40,7 @@ pub(crate) mod limit_concurrency;
 mod llm;
 mod log_to_eventhub;
 mod mock_response;
+mod proxy;
 mod quota;
 mod rate_limit;
 mod redirect_content_urls;
@@ -49,6 +53,7 @@ mod set_body;
 mod set_header;
 mod set_method;
 mod set_query_parameter;
+mod set_request_metric_dimension_value;
 mod set_status;
 mod set_variable;
 mod token_checks;
@@ -63,6 +68,9 @@ mod validate_status_code;
 mod validation;
 pub(crate) mod wait;
 mod xml_to_json;
+
+pub use llm::meter::TokenMeter;
+pub(crate) use llm::semantic_cache::SemanticEntry;
 
 pub use def::{AttributeDef, Child, Content, ElementDef};
 
@@ -100,6 +108,12 @@ pub(crate) trait Policy: Debug + Send + Sync {
     fn finish(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
         let _ = run;
         Ok(Flow::Next)
+    }
+
+    /// The file it serves at `path`, which belongs to no API (`cross-domain`).
+    fn file(&self, path: &str) -> Option<Response> {
+        let _ = path;
+        None
     }
 
     /// Answers a CORS preflight, for the one policy that does.
@@ -196,6 +210,12 @@ pub static POLICIES: &[&PolicyDef] = &[
     &validate_headers::DEF,
     &validate_status_code::DEF,
     &wait::DEF,
+    &proxy::DEF,
+    &cross_domain::DEF,
+    &llm::content_safety::DEF,
+    &block::DEF,
+    &invoke_request::DEF,
+    &set_request_metric_dimension_value::DEF,
 ];
 
 /// Policies that the official self-hosted gateway does not run either.
@@ -212,14 +232,8 @@ pub static NOT_ON_SELF_HOSTED: &[&str] = &[
 pub static NOT_BUILT: &[&str] = &[
     "authentication-token",
     "authentication-token-store",
-    "block",
     "cache-value",
-    "cross-domain",
     "graphql-data-source",
-    "invoke-request",
-    "llm-content-safety",
-    "proxy",
-    "set-request-metric-dimension-value",
     "validate-graphql-request",
     "validate-odata-request",
     "xsl-transform",

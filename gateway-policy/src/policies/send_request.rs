@@ -14,6 +14,7 @@ use super::{
     authentication_certificate::{self, CertificateSource},
     authentication_managed_identity::{self as managed_identity, ManagedIdentity},
     def::{AttributeDef, Child, Content, ElementDef, attr},
+    proxy::{self, ProxySetting},
     set_body::{self, SetBody},
     set_header::{self, SetHeader},
     set_method,
@@ -30,11 +31,6 @@ use crate::{
 };
 
 static SET_URL: ElementDef = ElementDef::new("set-url", "URL of the request.").content(Content::Text);
-static PROXY: ElementDef = ElementDef::new("proxy", "HTTP proxy; not supported.").attributes(&[
-    attr("url", "").expression(),
-    attr("username", "").expression(),
-    attr("password", "").expression(),
-]);
 
 const MODE: AttributeDef = attr("mode", "Start from an empty request or from the current one.")
     .expression()
@@ -52,7 +48,7 @@ static CHILDREN: &[Child] = &[
     Child::optional(&set_body::ELEMENT),
     Child::optional(&authentication_certificate::ELEMENT),
     Child::optional(&managed_identity::ELEMENT),
-    Child::optional(&PROXY),
+    Child::optional(&proxy::ELEMENT),
 ];
 
 pub(crate) static DEF: PolicyDef = PolicyDef {
@@ -156,6 +152,7 @@ struct Request {
     body: Option<SetBody>,
     identity: Option<ManagedIdentity>,
     certificate: Option<CertificateSource>,
+    proxy: Option<ProxySetting>,
     timeout: Setting<Seconds>,
     timeout_ms: Option<Setting<Milliseconds>>,
 }
@@ -178,13 +175,7 @@ impl Request {
         let certificate = node
             .child("authentication-certificate")
             .map(|n| CertificateSource::build(compiler, n));
-        if let Some(child) = node.child("proxy") {
-            let message = format!(
-                "`proxy` in `{}` is not supported by this gateway yet",
-                node.element.name
-            );
-            compiler.report(Finding::on(child.element, "unsupported-policy", message).help("remove it"));
-        }
+        let proxy = node.child("proxy").map(|n| ProxySetting::build(compiler, n));
         let mode = mode?;
         if url.is_none() && !matches!(mode, Setting::Literal(Mode::Copy)) {
             let message = format!("`{}` needs a child element `<set-url>`", node.element.name);
@@ -203,6 +194,7 @@ impl Request {
             body: body.map_or(Some(None), |b| b.map(Some))?,
             identity: identity.map_or(Some(None), |i| i.map(Some))?,
             certificate: certificate.map_or(Some(None), |c| c.map(Some))?,
+            proxy: proxy.map_or(Some(None), |p| p.map(Some))?,
             timeout: timeout?,
             timeout_ms,
         })
@@ -288,6 +280,10 @@ impl Request {
             Some(source) => Some(source.certificate(run)?),
             None => None,
         };
+        let proxy = match &self.proxy {
+            Some(proxy) => Some(proxy.proxy(run)?),
+            None => None,
+        };
         let timeout = match optional(self.timeout_ms.as_ref(), run)? {
             Some(ms) => Duration::from_millis(ms.unsigned()),
             None => Duration::from_secs(self.timeout.get(run)?.unsigned()),
@@ -303,6 +299,8 @@ impl Request {
             timeout,
             one_way,
             certificate,
+            proxy,
+            backend: None,
         })
     }
 }
@@ -484,8 +482,8 @@ mod tests {
         );
         check_load(
             "inbound",
-            &send("", &format!("{URL}<proxy url='http://p:1'/>")),
-            "unsupported-policy: `proxy` in `send-request` is not supported by this gateway yet",
+            &send("", &format!("{URL}<proxy url='https://p:1'/>")),
+            "bad-value: `url` of `proxy` must be a URL of scheme http: the way to the proxy is never TLS",
         );
     }
 }

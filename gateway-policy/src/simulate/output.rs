@@ -55,12 +55,19 @@ pub(super) fn request(request: &Request) -> Json {
 
 pub(super) fn outgoing(request: &OutgoingRequest) -> Json {
     let body = (!request.body.is_empty()).then(|| String::from_utf8_lossy(&request.body));
-    json!({
+    let mut out = json!({
         "method": request.method.as_str(),
         "url": url::to_text(&request.url),
         "headers": headers(&request.headers),
         "body": body,
-    })
+    });
+    if let Some(backend) = &request.backend {
+        // Scheme and host are the entity's.
+        let mark = if request.url.query.is_empty() { "" } else { "?" };
+        out["url"] = format!("{}{mark}{}", request.url.path, request.url.query).into();
+        out["backend"] = (&**backend).into();
+    }
+    out
 }
 
 pub(super) fn outcome(outcome: &Outcome) -> Json {
@@ -175,6 +182,9 @@ fn note(note: &Note) -> Json {
                 None => ("partitionKey", None),
             };
             json!({ "note": "event", "logger": &**logger, kind: partition, "message": message })
+        }
+        Note::RequestDimension { name, value } => {
+            json!({ "note": "dimension", "name": name, "value": value })
         }
         Note::Skipped { policy } => json!({ "note": "skipped", "policy": policy }),
     }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Usage;
+use super::{Prompt, Usage, is_event_stream, meter, tokens};
 use crate::{
-    compile::{Compiler, Finding, Node},
+    compile::{Compiler, Node},
+    context::Body,
+    effect::{Effect, Message},
     exec::Run,
     failure::Failure,
     policies::{
@@ -13,7 +15,6 @@ use crate::{
         emit_metric::{DIMENSION, Dimension, dimensions, evaluate_dimensions},
     },
     scope::{Scopes, Sections},
-    trace::Note,
 };
 
 static ATTRIBUTES: &[AttributeDef] = &[
@@ -62,10 +63,8 @@ pub(crate) static AZURE: PolicyDef = PolicyDef {
 fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let namespace = compiler.literal(node, "namespace");
     let dimensions = dimensions(compiler, node);
-    let message = "the answer is read whole before it is delivered, so that its tokens can be counted";
-    let finding = Finding::on(node.element, "buffered-response", message).warning();
-    compiler.report(finding.help("streamed answers arrive in one piece"));
-    compiler.need_response_body();
+    compiler.need_request_body();
+    tokens::prepare();
     compiler.policy(EmitTokenMetric {
         namespace: namespace?,
         dimensions: dimensions?,
@@ -86,21 +85,24 @@ impl Policy for EmitTokenMetric {
     }
 
     fn finish(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
-        let Some(usage) = Usage::of(run.context.response.as_ref().map(|r| &r.body)) else {
+        let Some(response) = run.context.response.as_ref() else {
             return Ok(Flow::Next);
         };
+        let streams = is_event_stream(response);
+        if response.body == Body::Streaming && !streams {
+            return Ok(Flow::Ask(Effect::ReadBody(Message::Response)));
+        }
+        let passes = response.body == Body::Streaming;
+        let prompt = Prompt::of(&run.context.request.body);
         let dimensions = evaluate_dimensions(&self.dimensions, run)?;
-        for (name, value) in [
-            ("Total Tokens", usage.total),
-            ("Prompt Tokens", usage.prompt),
-            ("Completion Tokens", usage.completion),
-        ] {
-            run.exchange.note(Note::Metric {
-                name: name.into(),
-                namespace: Arc::clone(&self.namespace),
-                value: value as f64,
-                dimensions: dimensions.clone(),
-            });
+        if passes {
+            meter(run, &prompt).emit(Arc::clone(&self.namespace), dimensions);
+            return Ok(Flow::Next);
+        }
+        if let Some(usage) = Usage::of(run.context.response.as_ref(), &prompt) {
+            for note in usage.notes(&self.namespace, &dimensions) {
+                run.exchange.note(note);
+            }
         }
         Ok(Flow::Next)
     }

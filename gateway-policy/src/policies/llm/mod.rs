@@ -1,23 +1,34 @@
-//! Token counts of language-model calls, for the policies that meter them.
+//! Language-model calls as the policies that meter and check them see them.
 //!
 //! Source: "Limit large language model API token usage" and "Emit metrics for consumption of large language
 //! model tokens" policy pages; `policies.md` §6. Counts come from the `usage` member that the model's answer
-//! carries, in the last chunk of a streamed one. An estimate counts four characters as one token, which is
-//! what common tokenizers average for English text.
+//! carries, in the last chunk of a streamed one. Prompts, and streams without `usage`, are counted with the
+//! model's vocabulary.
 
+pub(super) mod content_safety;
 pub(super) mod emit_token_metric;
+pub(super) mod meter;
 pub(super) mod semantic_cache;
 pub(super) mod token_limit;
+mod tokens;
 
+use std::sync::Arc;
+
+use http::header;
 use serde_json::Value as Json;
 
-use crate::context::Body;
-
-/// Characters of one token when there is nothing better than an estimate.
-const CHARS_PER_TOKEN: usize = 4;
+use crate::{
+    context::{Body, Response},
+    exec::Run,
+    trace::Note,
+};
+use meter::TokenMeter;
 
 /// Tokens an image counts at most in an estimate, by the page.
 const TOKENS_PER_IMAGE: u64 = 1_200;
+/// What the chat format adds to each message, and to the whole to begin the answer (OpenAI's own guidance).
+const TOKENS_PER_MESSAGE: u64 = 3;
+const TOKENS_OF_REPLY: u64 = 3;
 
 /// What one call consumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,19 +39,21 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// The `usage` of an answer, JSON or a stream of events; `None`: it does not say.
-    pub(super) fn of(body: Option<&Body>) -> Option<Usage> {
-        let Some(Body::Buffered(bytes)) = body else {
+    /// The `usage` of an answer, JSON or a stream of events that was read whole; `None`: it does not say.
+    pub(super) fn of(response: Option<&Response>, prompt: &Prompt) -> Option<Usage> {
+        let response = response?;
+        let Body::Buffered(bytes) = &response.body else {
             return None;
         };
         if let Ok(json) = serde_json::from_slice::<Json>(bytes) {
             return Usage::from_json(&json);
         }
-        let text = String::from_utf8_lossy(bytes);
-        let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
-        let with_usage = |event: &str| Usage::from_json(&serde_json::from_str(event.trim()).ok()?);
-        // The last one counts: earlier chunks may carry running sums.
-        events.filter_map(with_usage).next_back()
+        if !bytes.starts_with(b"data:") && !is_event_stream(response) {
+            return None;
+        }
+        let mut meter = TokenMeter::of(&prompt.model, prompt.tokens);
+        meter.feed(bytes);
+        Some(meter.usage())
     }
 
     fn from_json(json: &Json) -> Option<Usage> {
@@ -59,42 +72,172 @@ impl Usage {
             total,
         })
     }
+
+    /// The three metrics.
+    fn notes(self, namespace: &Arc<str>, dimensions: &[(Arc<str>, String)]) -> [Note; 3] {
+        [
+            ("Total Tokens", self.total),
+            ("Prompt Tokens", self.prompt),
+            ("Completion Tokens", self.completion),
+        ]
+        .map(|(name, value)| Note::Metric {
+            name: name.into(),
+            namespace: Arc::clone(namespace),
+            value: value as f64,
+            dimensions: dimensions.to_vec(),
+        })
+    }
 }
 
-/// Tokens of a request's prompt, estimated.
-pub(super) fn estimate_prompt(body: &Body) -> u64 {
-    let Body::Buffered(bytes) = body else { return 0 };
-    let Ok(json) = serde_json::from_slice::<Json>(bytes) else {
-        return 0;
-    };
-    let (mut chars, mut images) = (0usize, 0u64);
-    // Depth is bounded by the JSON reader.
-    for member in ["messages", "prompt", "input", "instructions"] {
-        if let Some(part) = json.get(member) {
-            count(part, &mut chars, &mut images);
+/// The answer comes in pieces that should not be held back.
+pub(super) fn is_event_stream(response: &Response) -> bool {
+    let kind = response.headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|k| {
+        k.as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"text/event-stream")
+    })
+}
+
+/// The meter of the streaming answer of this exchange, made if there is none yet.
+pub(super) fn meter<'r>(run: &'r mut Run<'_>, prompt: &Prompt) -> &'r mut TokenMeter {
+    run.exchange
+        .meter
+        .get_or_insert_with(|| Box::new(TokenMeter::of(&prompt.model, prompt.tokens)))
+}
+
+/// A request as far as it matters for its tokens.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Prompt {
+    pub(super) model: String,
+    /// The answer is asked for as a stream.
+    pub(super) stream: bool,
+    /// Tokens of the prompt, counted here.
+    pub(super) tokens: u64,
+}
+
+impl Prompt {
+    /// Reads a request's body; one that is no JSON object has no tokens.
+    pub(super) fn of(body: &Body) -> Self {
+        let Some(json) = json_of(body) else {
+            return Self::default();
+        };
+        let model = json.get("model").and_then(Json::as_str).unwrap_or_default();
+        let mut tokens = 0;
+        let mut images = 0;
+        for member in ["messages", "prompt", "input", "instructions", "tools"] {
+            let Some(part) = json.get(member) else { continue };
+            visit(part, &mut |piece| match piece {
+                Piece::Text(text) => tokens += tokens::count(text, model),
+                Piece::Image => images += 1,
+            });
+        }
+        if let Some(messages) = json.get("messages").and_then(Json::as_array) {
+            tokens += messages.len() as u64 * TOKENS_PER_MESSAGE + TOKENS_OF_REPLY;
+        }
+        Self {
+            model: model.to_owned(),
+            stream: json.get("stream").and_then(Json::as_bool).unwrap_or(false),
+            tokens: tokens + images * TOKENS_PER_IMAGE,
         }
     }
-    chars.div_ceil(CHARS_PER_TOKEN) as u64 + images * TOKENS_PER_IMAGE
 }
 
-fn count(json: &Json, chars: &mut usize, images: &mut u64) {
+fn json_of(body: &Body) -> Option<Json> {
+    match body {
+        Body::Buffered(bytes) => serde_json::from_slice(bytes).ok(),
+        _ => None,
+    }
+}
+
+enum Piece<'j> {
+    Text(&'j str),
+    Image,
+}
+
+/// Texts and images of a part of a request. Depth is bounded by the JSON reader.
+fn visit<'j>(json: &'j Json, found: &mut impl FnMut(Piece<'j>)) {
     match json {
-        Json::String(text) => *chars += text.chars().count(),
-        Json::Array(items) => items.iter().for_each(|i| count(i, chars, images)),
+        Json::String(text) => found(Piece::Text(text)),
+        Json::Array(items) => items.iter().for_each(|i| visit(i, found)),
         Json::Object(object) => {
             let kind = object.get("type").and_then(Json::as_str).unwrap_or_default();
             if matches!(kind, "image_url" | "input_image") {
-                *images += 1;
+                found(Piece::Image);
                 return;
             }
             for (name, value) in object {
                 // What names and types say is not prompt.
                 if !matches!(name.as_str(), "type" | "id" | "tool_call_id") {
-                    count(value, chars, images);
+                    visit(value, found);
                 }
             }
         }
         _ => {}
+    }
+}
+
+/// The texts of a prompt that a person wrote: contents of messages, `prompt`, `input`.
+fn prompt_texts(json: &Json) -> Vec<&str> {
+    let mut texts = Vec::new();
+    let mut take = |piece| {
+        if let Piece::Text(text) = piece {
+            texts.push(text);
+        }
+    };
+    for member in ["prompt", "input", "instructions"] {
+        if let Some(Json::Array(items)) = json.get(member) {
+            for item in items {
+                visit(item.get("content").unwrap_or(item), &mut take);
+            }
+        } else if let Some(part) = json.get(member) {
+            visit(part, &mut take);
+        }
+    }
+    for message in json
+        .get("messages")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(content) = message.get("content") {
+            visit(content, &mut take);
+        }
+    }
+    texts
+}
+
+/// The texts of an answer, or of one event of a streamed one.
+fn completion_texts<'j>(json: &'j Json, found: &mut impl FnMut(&'j str)) {
+    for choice in json.get("choices").and_then(Json::as_array).into_iter().flatten() {
+        let said = choice.get("delta").or_else(|| choice.get("message"));
+        let members = ["content", "reasoning_content", "refusal"];
+        for text in members.iter().filter_map(|m| said?.get(*m)?.as_str()) {
+            found(text);
+        }
+        if let Some(text) = choice.get("text").and_then(Json::as_str) {
+            found(text);
+        }
+        let calls = said.and_then(|s| s.get("tool_calls")).and_then(Json::as_array);
+        for call in calls.into_iter().flatten() {
+            if let Some(text) = call.pointer("/function/arguments").and_then(Json::as_str) {
+                found(text);
+            }
+        }
+    }
+    // The responses API: deltas of a stream, or the whole output.
+    let kind = json.get("type").and_then(Json::as_str).unwrap_or_default();
+    if kind.starts_with("response.") && kind.ends_with(".delta") {
+        if let Some(text) = json.get("delta").and_then(Json::as_str) {
+            found(text);
+        }
+    }
+    for item in json.get("output").and_then(Json::as_array).into_iter().flatten() {
+        for part in item.get("content").and_then(Json::as_array).into_iter().flatten() {
+            if let Some(text) = part.get("text").and_then(Json::as_str) {
+                found(text);
+            }
+        }
     }
 }
 
@@ -124,27 +267,53 @@ mod tests {
             (r#"{"error":{}}"#, None),
             ("", None),
         ] {
-            let usage = Usage::of(Some(&body(text))).map(|u| (u.prompt, u.completion, u.total));
-            assert_eq!(usage, expected, "{text}");
+            let response = Response {
+                body: body(text),
+                ..Response::default()
+            };
+            let usage = Usage::of(Some(&response), &Prompt::default());
+            assert_eq!(
+                usage.map(|u| (u.prompt, u.completion, u.total)),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn prompts_are_estimated_by_their_length() {
+    fn prompts_are_counted_with_the_vocabulary_of_the_model() {
         for (text, expected) in [
-            (r#"{"prompt":"12345678"}"#, 2),
+            (r#"{"prompt":"hello world"}"#, (2, false)),
             (
-                r#"{"messages":[{"role":"user","content":"1234567890123456"}]}"#,
-                5,
+                r#"{"messages":[{"role":"user","content":"hello world"}],"stream":true}"#,
+                (2 + 1 + 6, true),
             ),
             (
-                r#"{"messages":[{"content":[{"type":"text","text":"1234"},{"type":"image_url","image_url":{"url":"x"}}]}]}"#,
-                1201,
+                r#"{"messages":[{"content":[{"type":"text","text":"hello"},{"type":"image_url","image_url":{"url":"x"}}]}]}"#,
+                (1 + 1_200 + 6, false),
             ),
-            (r#"{"max_tokens":5}"#, 0),
-            ("no json", 0),
+            (r#"{"max_tokens":5}"#, (0, false)),
+            ("no json", (0, false)),
         ] {
-            assert_eq!(estimate_prompt(&body(text)), expected, "{text}");
+            let prompt = Prompt::of(&body(text));
+            assert_eq!((prompt.tokens, prompt.stream), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn texts_of_people_and_models_are_found() {
+        let request = serde_json::json!({
+            "messages": [{ "role": "user", "name": "n", "content": [{ "type": "text", "text": "a" }] }],
+            "input": [{ "role": "user", "content": "b" }],
+            "prompt": "c",
+        });
+        assert_eq!(prompt_texts(&request), ["c", "b", "a"]);
+        let answer = serde_json::json!({
+            "choices": [{ "message": { "content": "d" } }, { "text": "e" }],
+            "output": [{ "content": [{ "type": "output_text", "text": "f" }] }],
+        });
+        let mut texts = Vec::new();
+        completion_texts(&answer, &mut |t| texts.push(t));
+        assert_eq!(texts, ["d", "e", "f"]);
     }
 }

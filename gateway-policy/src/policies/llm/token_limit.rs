@@ -2,7 +2,7 @@
 //!
 //! The limit is checked when the statement runs; what the answer says was consumed is counted at the end, so
 //! an overshoot blocks the calls after it. With an estimate the prompt is counted first and only the rest at
-//! the end.
+//! the end. An answer that streams is not held back: it is counted on its way, when all headers are sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,11 @@ use gateway_dotnet::time::{DateTime, DateTimeKind};
 use gateway_expr::Value;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{Usage, estimate_prompt};
+use super::{Prompt, Usage, is_event_stream, meter, tokens};
 use crate::{
     compile::{Compiler, Finding, Node},
-    effect::{Count, Counted, Effect, Outcome, Window},
+    context::Body,
+    effect::{Count, Counted, Effect, Message, Outcome, Window},
     exec::Run,
     failure::{Failure, Refusal},
     policies::{
@@ -150,18 +151,9 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         return None;
     }
     let estimate: Setting<bool> = compiler.attribute(node, "estimate-prompt-tokens")?;
-    let message = "the answer is read whole before it is delivered, so that its tokens can be counted";
-    let mut help = "streamed answers arrive in one piece".to_owned();
-    if !matches!(estimate, Setting::Literal(false)) {
-        help += "; estimates count four characters as one token";
-        compiler.need_request_body();
-    }
-    compiler.report(
-        Finding::on(node.element, "buffered-response", message)
-            .warning()
-            .help(help),
-    );
-    compiler.need_response_body();
+    // Streams are counted by an estimate whatever the attribute says.
+    compiler.need_request_body();
+    tokens::prepare();
     let retry_header = compiler.literal(node, "retry-after-header-name");
     let policy = TokenLimit {
         name,
@@ -226,7 +218,13 @@ impl TokenLimit {
             .chain(self.quota.is_some().then_some(Limit::Quota))
     }
 
-    fn count(&self, run: &mut Run<'_>, limit: Limit, increment: u64) -> Result<Effect, Failure> {
+    fn count(
+        &self,
+        run: &mut Run<'_>,
+        limit: Limit,
+        increment: u64,
+        how: impl FnOnce(Box<Count>) -> Effect,
+    ) -> Result<Effect, Failure> {
         let key = self.key.get(run)?;
         let (setting, suffix, window, period) = match limit {
             Limit::Minute => (
@@ -252,7 +250,7 @@ impl TokenLimit {
         };
         let allowed = optional(setting.as_ref(), run)?.map_or(0, |t| t.unsigned());
         run.detail("counter-key", || key.to_string());
-        Ok(Effect::Count(Box::new(Count {
+        Ok(how(Box::new(Count {
             key: format!("llm-token-limit:{suffix}:{}", *key).into(),
             limit: allowed,
             period,
@@ -262,12 +260,11 @@ impl TokenLimit {
     }
 
     /// Tokens that are counted before the call.
-    fn estimated(&self, run: &mut Run<'_>) -> Result<u64, Failure> {
-        Ok(if *self.estimate.get(run)? {
-            estimate_prompt(&run.context.request.body)
-        } else {
-            0
-        })
+    fn estimated(&self, run: &mut Run<'_>) -> Result<(Prompt, u64), Failure> {
+        let prompt = Prompt::of(&run.context.request.body);
+        let counts = prompt.stream || *self.estimate.get(run)?;
+        let before = if counts { prompt.tokens } else { 0 };
+        Ok((prompt, before))
     }
 
     fn refuse(&self, run: &mut Run<'_>, limit: Limit, counted: Counted) -> Failure {
@@ -296,13 +293,13 @@ impl TokenLimit {
 
 impl Policy for TokenLimit {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
-        let estimated = self.estimated(run)?;
+        let (_, estimated) = self.estimated(run)?;
         if let Some(name) = &self.consumed.variable {
             run.set_variable(name, Value::int(i32::try_from(estimated).unwrap_or(i32::MAX)));
         }
         run.defer();
         match self.limits().next() {
-            Some(limit) => Ok(Flow::Ask(self.count(run, limit, estimated)?)),
+            Some(limit) => Ok(Flow::Ask(self.count(run, limit, estimated, Effect::Count)?)),
             None => Ok(Flow::Next),
         }
     }
@@ -326,8 +323,8 @@ impl Policy for TokenLimit {
         run.exchange.cursor += 1;
         match self.limits().nth(run.exchange.cursor) {
             Some(next) => {
-                let estimated = self.estimated(run)?;
-                Ok(Flow::Ask(self.count(run, next, estimated)?))
+                let (_, estimated) = self.estimated(run)?;
+                Ok(Flow::Ask(self.count(run, next, estimated, Effect::Count)?))
             }
             None => Ok(Flow::Next),
         }
@@ -335,21 +332,38 @@ impl Policy for TokenLimit {
 
     /// Counts what the answer says, one counter after another: each answer leads here again.
     fn finish(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
-        let Some(usage) = Usage::of(run.context.response.as_ref().map(|r| &r.body)) else {
+        let Some(response) = run.context.response.as_ref() else {
+            return Ok(Flow::Next);
+        };
+        if response.body == Body::Streaming {
+            if !is_event_stream(response) {
+                return Ok(Flow::Ask(Effect::ReadBody(Message::Response)));
+            }
+            let (prompt, before) = self.estimated(run)?;
+            self.consumed.tell(run, prompt.tokens);
+            for limit in self.limits() {
+                if let Effect::Charge(count) = self.count(run, limit, 0, Effect::Charge)? {
+                    meter(run, &prompt).charge(*count, before);
+                }
+            }
+            return Ok(Flow::Next);
+        }
+        let (prompt, before) = self.estimated(run)?;
+        let Some(usage) = Usage::of(run.context.response.as_ref(), &prompt) else {
             return Ok(Flow::Next);
         };
         let round = run.exchange.finishing;
         if round == 0 {
             self.consumed.tell(run, usage.total);
         }
-        let rest = usage.total.saturating_sub(self.estimated(run)?);
+        let rest = usage.total.saturating_sub(before);
         let Some(limit) = self.limits().nth(round).filter(|_| rest > 0) else {
             run.exchange.finishing = 0;
             return Ok(Flow::Next);
         };
         run.exchange.finishing += 1;
         run.defer();
-        Ok(Flow::Ask(self.count(run, limit, rest)?))
+        Ok(Flow::Ask(self.count(run, limit, rest, Effect::Charge)?))
     }
 }
 
@@ -408,7 +422,7 @@ mod tests {
             text,
             &["allowed 100", ANSWER, "allowed 85"],
             &format!(
-                "count llm-token-limit:minute:k 100/60s +0; forward; count llm-token-limit:minute:k 100/60s +15; 200 x-used: 15 {BODY} $left=100"
+                "count llm-token-limit:minute:k 100/60s +0; forward; charge llm-token-limit:minute:k 100/60s +15; 200 x-used: 15 {BODY} $left=100"
             ),
         );
         check(
@@ -438,11 +452,12 @@ mod tests {
             "inbound",
             text,
             |context| {
-                context.request.body = crate::context::Body::Buffered(r#"{"prompt":"1234567890"}"#.into())
+                context.request.body =
+                    crate::context::Body::Buffered(r#"{"prompt":"hello hello hello"}"#.into())
             },
             &["allowed 97", ANSWER, "allowed 85"],
             &format!(
-                "count llm-token-limit:minute:k 100/60s +3; forward '{{\"prompt\":\"1234567890\"}}'; count llm-token-limit:minute:k 100/60s +12; 200 {BODY}"
+                "count llm-token-limit:minute:k 100/60s +3; forward '{{\"prompt\":\"hello hello hello\"}}'; charge llm-token-limit:minute:k 100/60s +12; 200 {BODY}"
             ),
         );
     }
