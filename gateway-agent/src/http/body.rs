@@ -225,6 +225,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// What happens when a response is over, however it ends: it is dropped then.
 pub(crate) trait Finish {
+    /// These bytes of the response are on their way to the client.
+    fn passed(&mut self, bytes: &[u8]) {
+        let _ = bytes;
+    }
+
     /// Called once.
     fn finish(&mut self);
 }
@@ -331,12 +336,14 @@ impl ResponseBody {
     }
 
     fn passed(&mut self, frame: &Option<Result<Frame<Bytes>, BodyError>>) {
-        let Some(tail) = &self.tail else { return };
+        let Some(tail) = &mut self.tail else { return };
         let traffic = &tail.traffic;
         match frame {
             Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                traffic.sent.set(traffic.sent.get() + bytes);
+                if let Some(bytes) = frame.data_ref() {
+                    traffic.sent.set(traffic.sent.get() + bytes.len() as u64);
+                    tail.finish.passed(bytes);
+                }
             }
             Some(Err(_)) => traffic.cut_short.set(true),
             None => traffic.complete.set(true),

@@ -63,6 +63,8 @@ async fn text(worker: &Worker, active: &Active, url: Url) -> Result<String, Stri
         timeout: FETCH_TIMEOUT,
         one_way: false,
         certificate: None,
+        proxy: None,
+        backend: None,
     };
     let response = call(worker, active, request, DOCUMENT_BYTES_MAX)
         .await

@@ -1,6 +1,6 @@
 //! Performing what policies ask for.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use gateway_config::snapshot::OperationEntry;
@@ -88,7 +88,34 @@ impl Exchange {
                 Ok(response) => Outcome::Response(response),
                 Err(failure) => Outcome::Failed(failure),
             },
-            Effect::Send(request) => self.send(*request, ledger).await,
+            other => {
+                let (outcome, spent) = self.shared(other).await;
+                ledger.spent(&spent);
+                outcome
+            }
+        }
+    }
+
+    /// A hand for one branch of a `wait`: everything but the bodies on the wire.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            worker: Rc::clone(&self.worker),
+            conn: Rc::clone(&self.conn),
+            active: Arc::clone(&self.active),
+            operation: self.operation.clone(),
+            body: None,
+            upstream: None,
+            websocket: self.websocket,
+            protocol: self.protocol,
+            te_trailers: self.te_trailers,
+        }
+    }
+
+    /// An effect that needs neither the bodies on the wire nor the context: several may run at once.
+    pub(super) async fn shared(&self, effect: Effect) -> (Outcome, Spent) {
+        let outcome = match effect {
+            Effect::Send(request) => return self.send(*request).await,
+            Effect::Cache(request) => return self.cache(*request).await,
             Effect::Count(count) => Outcome::Counted(self.count(&count, false).await),
             Effect::Charge(count) => Outcome::Counted(self.count(&count, true).await),
             Effect::Delay(time) => {
@@ -101,14 +128,14 @@ impl Exchange {
                 content_type,
                 index,
             } => Outcome::Example(self.example(status, content_type.as_deref(), index)),
-            Effect::Cache(request) => self.cache(*request, ledger).await,
             Effect::Enter { key, max_count } => {
                 Outcome::Permit(self.worker.node.permits.enter(&key, max_count))
             }
             Effect::OpenId { url, refresh } => self.openid(url, refresh).await,
             Effect::Token(request) => self.token(*request).await,
             other => unsupported(&format!("{other:?}")),
-        }
+        };
+        (outcome, Spent::Nothing)
     }
 
     /// Counted on this node at once, or by the external cache.
@@ -120,14 +147,16 @@ impl Exchange {
         }
     }
 
-    async fn cache(&self, request: CacheRequest, ledger: &mut Ledger) -> Outcome {
+    async fn cache(&self, request: CacheRequest) -> (Outcome, Spent) {
         let response = matches!(request.action, CacheAction::Lookup) && request.key.starts_with("response:");
         let begun = tokio::time::Instant::now();
         let outcome = Box::pin(cache::perform(&self.worker, request)).await;
-        if response {
-            ledger.looked_up(matches!(outcome, Outcome::Cached(Some(_))), begun.elapsed());
-        }
-        outcome
+        let hit = matches!(outcome, Outcome::Cached(Some(_)));
+        let spent = match response {
+            true => Spent::Lookup(hit, begun.elapsed()),
+            false => Spent::Nothing,
+        };
+        (outcome, spent)
     }
 
     async fn token(&self, request: TokenRequest) -> Outcome {
@@ -230,13 +259,12 @@ impl Exchange {
         })
     }
 
-    async fn send(&mut self, request: OutgoingRequest, ledger: &mut Ledger) -> Outcome {
+    async fn send(&self, request: OutgoingRequest) -> (Outcome, Spent) {
         if request.one_way {
             let (worker, active) = (Rc::clone(&self.worker), Arc::clone(&self.active));
             let Some(permit) = worker.one_way() else {
-                return Outcome::Failed(Failure::Unavailable(
-                    "too many one-way requests are under way".to_owned(),
-                ));
+                let failure = Failure::Unavailable("too many one-way requests are under way".to_owned());
+                return (Outcome::Failed(failure), Spent::Nothing);
             };
             tokio::task::spawn_local(async move {
                 let limit = worker.node.settings.limits.buffered_body_bytes;
@@ -245,17 +273,27 @@ impl Exchange {
                 }
                 drop(permit);
             });
-            return Outcome::Elapsed;
+            return (Outcome::Elapsed, Spent::Nothing);
         }
         let limit = self.worker.node.settings.limits.buffered_body_bytes;
         let begun = tokio::time::Instant::now();
         let called = Box::pin(forward::call(&self.worker, &self.active, request, limit)).await;
-        ledger.backend_time(begun.elapsed());
+        let spent = Spent::Backend(begun.elapsed());
         match called {
-            Ok(response) => Outcome::Response(response),
-            Err(failure) => Outcome::Failed(failure),
+            Ok(response) => (Outcome::Response(response), spent),
+            Err(failure) => (Outcome::Failed(failure), spent),
         }
     }
+}
+
+/// What the record of the request says about an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spent {
+    Nothing,
+    /// Time with a backend.
+    Backend(Duration),
+    /// A look-up of a response: hit, and its time.
+    Lookup(bool, Duration),
 }
 
 fn unsupported(what: &str) -> Outcome {

@@ -7,7 +7,7 @@ use gateway_config::snapshot::BackendEntry;
 use gateway_policy::{
     Context, Failure, World,
     context::{Body as ContextBody, Response, Url},
-    effect::{BackendHttpVersion, ClientCertificate, Forward, Outcome, OutgoingRequest},
+    effect::{BackendHttpVersion, ClientCertificate, Forward, Outcome, OutgoingRequest, Proxy},
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri};
 use http_body::Body;
@@ -24,7 +24,7 @@ use crate::{
     node::Active,
     tls::ClientIdentity,
     tunnel::Upgraded,
-    upstream::{OutBody, Protocol, Sent, Target, UpstreamError},
+    upstream::{OutBody, Protocol, Sent, Target, UpstreamError, Via},
     worker::Worker,
 };
 
@@ -302,6 +302,7 @@ fn target(
     entry: Option<&BackendEntry>,
     version: BackendHttpVersion,
     identity: Option<&Arc<ClientIdentity>>,
+    proxy: Option<&Proxy>,
 ) -> Result<Target, UpstreamError> {
     let secure = match &*url.scheme {
         "https" | "wss" => true,
@@ -329,7 +330,22 @@ fn target(
         validate_chain: entry.is_none_or(|entry| entry.validate_chain),
         validate_name: entry.is_none_or(|entry| entry.validate_name),
         identity: identity.filter(|_| secure).map(Arc::clone),
+        via: via(entry, proxy),
     })
+}
+
+/// The proxy a policy chose, or the backend entity's.
+fn via(entry: Option<&BackendEntry>, proxy: Option<&Proxy>) -> Option<Arc<Via>> {
+    if let Some(proxy) = proxy {
+        return Some(Arc::new(Via::from(proxy)));
+    }
+    let own = entry?.proxy.as_ref()?;
+    let user = own.username.as_ref().filter(|u| !u.is_empty());
+    let proxy = Proxy {
+        url: own.url.clone(),
+        credentials: user.map(|u| (Arc::clone(u), own.password.clone().unwrap_or_default())),
+    };
+    Some(Arc::new(Via::from(&proxy)))
 }
 
 fn default_port(secure: bool) -> u16 {
@@ -349,7 +365,13 @@ async fn one(
     } else {
         how.http_version
     };
-    let target = target(destination.url, destination.entry, version, destination.identity)?;
+    let target = target(
+        destination.url,
+        destination.entry,
+        version,
+        destination.identity,
+        how.proxy.as_ref(),
+    )?;
     let peer = exchange.conn.forwarded_for();
     let length = content_length(&request.headers, &body);
     let head = |protocol: Protocol, authority: &Bytes| {
@@ -451,7 +473,23 @@ fn build(
                 header::HOST,
                 HeaderValue::from_maybe_shared(authority.clone()).map_err(|_| unsendable("host"))?,
             );
-            (Uri::from(path_and_query), Version::HTTP_11)
+            match &target.via {
+                // Without a tunnel the proxy must be told where to go.
+                Some(via) if !target.secure => {
+                    if let Some(value) = &via.authorization {
+                        let value = HeaderValue::from_str(value).map_err(|_| unsendable("proxy"))?;
+                        headers.insert(header::PROXY_AUTHORIZATION, value);
+                    }
+                    let uri = Uri::builder()
+                        .scheme(uri::Scheme::HTTP)
+                        .authority(authority.as_ref())
+                        .path_and_query(path_and_query)
+                        .build()
+                        .map_err(|_| unsendable("host"))?;
+                    (uri, Version::HTTP_11)
+                }
+                _ => (Uri::from(path_and_query), Version::HTTP_11),
+            }
         }
         Protocol::Http2 => {
             let scheme = if target.secure {
@@ -568,18 +606,29 @@ pub(crate) async fn call(
 ) -> Result<Response, Failure> {
     let OutgoingRequest {
         method,
-        url,
+        mut url,
         headers,
         body,
         timeout: time,
         certificate,
+        proxy,
+        backend,
         ..
     } = request;
-    let entry = active
-        .snapshot
-        .backends()
-        .find(|entry| entry.url.as_ref() == Some(&url))
-        .cloned();
+    let entry = match &backend {
+        Some(id) => {
+            let entry = entity(active, id, worker.machine.random())?;
+            if let Some(base) = &entry.url {
+                url = onto(base, &url);
+            }
+            Some(entry)
+        }
+        None => active
+            .snapshot
+            .backends()
+            .find(|entry| entry.url.as_ref() == Some(&url))
+            .cloned(),
+    };
     let identity = identity(worker, certificate.as_ref(), entry.as_deref())?;
     let exchange = async {
         let target = target(
@@ -587,6 +636,7 @@ pub(crate) async fn call(
             entry.as_deref(),
             BackendHttpVersion::Http1,
             identity.as_ref(),
+            proxy.as_ref(),
         )
         .map_err(|error| Failure::BackendConnection(error.to_string()))?;
         let body = if body.is_empty() {
@@ -600,15 +650,12 @@ pub(crate) async fn call(
             if let Some(length) = length {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             }
-            build(
-                &target,
-                protocol,
-                method.clone(),
-                &url,
-                &url.query,
-                authority,
-                headers,
-            )
+            let query = match (&backend, &entry) {
+                (Some(_), Some(entry)) => credentials(entry, &mut headers, &url.query),
+                _ => None,
+            };
+            let query = query.as_deref().unwrap_or(&url.query);
+            build(&target, protocol, method.clone(), &url, query, authority, headers)
         };
         let mut sent = worker
             .pool
@@ -625,6 +672,35 @@ pub(crate) async fn call(
         })
     };
     within(time, exchange).await
+}
+
+/// The backend entity `id`, or a member of the pool it is.
+fn entity(active: &Active, id: &str, random: u64) -> Result<Arc<BackendEntry>, Failure> {
+    let missing = |id: &str| Failure::BackendConnection(format!("the backend entity `{id}` does not exist"));
+    let mut entry = active.snapshot.backend(id).ok_or_else(|| missing(id))?;
+    if !entry.pool.is_empty() {
+        let member = choose(&entry.pool, random);
+        entry = active
+            .snapshot
+            .backend(&member.id)
+            .ok_or_else(|| missing(&member.id))?;
+    }
+    match &entry.refused {
+        Some(reason) => Err(Failure::PolicyNotLoaded {
+            scope: Arc::clone(reason),
+        }),
+        None => Ok(Arc::clone(entry)),
+    }
+}
+
+/// Path and query of `part` after those of `base`.
+fn onto(base: &Url, part: &Url) -> Url {
+    let both = !base.query.is_empty() && !part.query.is_empty();
+    Url {
+        path: gateway_policy::url::join_path(&base.path, &part.path),
+        query: format!("{}{}{}", base.query, if both { "&" } else { "" }, part.query),
+        ..base.clone()
+    }
 }
 
 async fn within<T>(time: Duration, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

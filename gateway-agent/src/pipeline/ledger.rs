@@ -6,11 +6,17 @@
 use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
 use gateway_config::snapshot::ApiEntry;
-use gateway_policy::{Context, Execution, Failure, effect::Count, failure::BackendStatuses};
+use gateway_policy::{
+    Context, Execution, Failure, effect::Count, failure::BackendStatuses, policies::TokenMeter,
+};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-use super::{Protocol, effects::Exchange, setup};
+use super::{
+    Protocol,
+    effects::{Exchange, Spent},
+    setup,
+};
 use crate::{
     external,
     http::{
@@ -20,6 +26,7 @@ use crate::{
     telemetry::{
         ErrorRecord, RequestRecord, RouteMetrics,
         clock::Timestamp,
+        notes,
         record::{Cache, masked},
         route::Sample,
     },
@@ -52,6 +59,8 @@ struct Page {
     backend: Option<Duration>,
     /// Quotas that get the bytes of both bodies.
     bandwidth: Vec<Count>,
+    /// Counts the tokens of a language model's answer that streams.
+    meter: Option<Box<TokenMeter>>,
     /// `None` when nobody wants records.
     record: Option<Box<RequestRecord>>,
 }
@@ -85,6 +94,7 @@ impl Ledger {
             backend_begun: None,
             backend: None,
             bandwidth: Vec::new(),
+            meter: None,
             record,
         };
         Self {
@@ -160,6 +170,7 @@ impl Ledger {
     pub(super) fn ran(&mut self, execution: &mut Execution) {
         let Some(page) = self.page() else { return };
         page.bandwidth = execution.drain_bandwidth();
+        page.meter = execution.take_meter();
         if let Some(failure) = execution.failure() {
             page.worker
                 .node
@@ -176,8 +187,17 @@ impl Ledger {
         }
     }
 
+    /// An effect took its time.
+    pub(super) fn spent(&mut self, spent: &Spent) {
+        match *spent {
+            Spent::Nothing => {}
+            Spent::Backend(time) => self.backend_time(time),
+            Spent::Lookup(hit, time) => self.looked_up(hit, time),
+        }
+    }
+
     /// The response cache was asked.
-    pub(super) fn looked_up(&mut self, hit: bool, spent: Duration) {
+    fn looked_up(&mut self, hit: bool, spent: Duration) {
         let Some(page) = self.page() else { return };
         if let Some(record) = &mut page.record {
             record.cache = if hit { Cache::Hit } else { Cache::Miss };
@@ -282,6 +302,12 @@ fn hidden(context: &Context, url: &str) -> String {
 }
 
 impl Finish for Page {
+    fn passed(&mut self, bytes: &[u8]) {
+        if let Some(meter) = &mut self.meter {
+            meter.feed(bytes);
+        }
+    }
+
     fn finish(&mut self) {
         let now = Instant::now();
         let total = now - self.begun;
@@ -302,6 +328,13 @@ impl Finish for Page {
         for mut count in self.bandwidth.drain(..) {
             count.increment = received.saturating_add(sent);
             charge(&self.worker, count);
+        }
+        if let Some(meter) = self.meter.take() {
+            let (counts, notes) = meter.finish();
+            for count in counts {
+                charge(&self.worker, count);
+            }
+            notes::write(notes, &guid(&self.request_id), &self.worker.node.metrics);
         }
         let Some(mut record) = self.record.take() else {
             return;

@@ -11,14 +11,17 @@ mod backend_tests;
 mod effects;
 mod forward;
 mod ledger;
+mod race;
 mod setup;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wait_tests;
 pub(crate) mod world;
 
 pub(crate) use forward::{call, escape};
 
-use std::{collections::VecDeque, rc::Rc};
+use std::rc::Rc;
 
 use gateway_policy::{
     Execution, Failure,
@@ -26,7 +29,7 @@ use gateway_policy::{
 };
 use http::{Request, Response, StatusCode};
 
-use self::{effects::Exchange, ledger::Ledger, setup::Start};
+use self::{effects::Exchange, ledger::Ledger, race::Race, setup::Start};
 use crate::{
     http::{
         body::{ClientBody, ResponseBody, Traffic},
@@ -104,24 +107,19 @@ pub(crate) async fn serve(
 /// Runs the policies; every effect is performed before the next step.
 async fn execute(execution: &mut Execution, exchange: &mut Exchange, ledger: &mut Ledger) {
     let mut outcome = Outcome::Start;
-    let mut under_way = VecDeque::new();
+    let mut race = Race::default();
     loop {
         match execution.resume(outcome, &exchange.worker.machine) {
             Step::Done => break,
             Step::Effect(effect) => {
                 // A `wait` is over: what it did not need any more is dropped.
-                under_way.clear();
+                race.cancel();
                 outcome = exchange.perform(effect, execution.context_mut(), ledger).await;
             }
             Step::Start(started) => {
-                under_way.extend(started);
-                let Some((ticket, effect)) = under_way.pop_front() else {
-                    let lost = Failure::Unavailable("nothing is under way".to_owned());
-                    outcome = Outcome::Failed(lost);
-                    continue;
-                };
-                let one = exchange.perform(effect, execution.context_mut(), ledger).await;
-                outcome = Outcome::Of(ticket, Box::new(one));
+                outcome = race
+                    .next(started, exchange, execution.context_mut(), ledger)
+                    .await;
             }
         }
     }

@@ -231,6 +231,14 @@ impl Prepared {
             context.operation = None;
             failure = Some(Failure::NoOperation);
         }
+        // The one file that a policy serves outside any API.
+        if failure == Some(Failure::NoOperation)
+            && context.request.method == http::Method::GET
+            && let Some(response) = program.file(&context.request.original_url.path)
+        {
+            context.response = Some(response);
+            return Start::Answer(Box::new(context));
+        }
         let execution = match failure {
             Some(failure) => Execution::failed(program, context, failure),
             None => Execution::new(program, context),

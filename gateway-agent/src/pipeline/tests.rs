@@ -15,12 +15,12 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(1);
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-From: backend\r\n\r\nhi";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-From: backend\r\n\r\nhi";
 const FORWARD: &str =
     "<policies><inbound/><backend><forward-request/></backend><outbound/><on-error/></policies>";
 
 /// An open API `echo` and an API `locked` that needs a key, both with `policy`; a WebSocket API `chat`.
-fn snapshot(policy: &str) -> Snapshot {
+pub(super) fn snapshot(policy: &str) -> Snapshot {
     let api = |path: &str, key: bool| {
         format!(
             r#"{{"properties":{{"displayName":"{path}","path":"{path}","protocols":["http","https"],"isCurrent":true,
@@ -65,7 +65,7 @@ fn recording(answer: &'static str) -> (Backend, Rc<RefCell<Vec<String>>>) {
     (backend, heads)
 }
 
-fn get(path: &str) -> String {
+pub(super) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n")
 }
 
@@ -79,7 +79,7 @@ async fn exchange(policy: &str, request: &str) -> (String, Vec<String>) {
 }
 
 #[track_caller]
-fn contains(text: &str, parts: &[&str]) {
+pub(super) fn contains(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }
@@ -222,7 +222,7 @@ async fn backend_failures_are_500_with_the_documented_body() {
 }
 
 /// Reads bytes until `end` has come.
-async fn read_until(client: &mut DuplexStream, end: &str) -> String {
+pub(super) async fn read_until(client: &mut DuplexStream, end: &str) -> String {
     let mut seen = String::new();
     while !seen.ends_with(end) {
         match client.read_u8().await {

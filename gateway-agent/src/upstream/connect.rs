@@ -16,6 +16,7 @@ use super::{
     h1::H1,
     host::{Addresses, H2, Host},
     pool::{Channel, Pool},
+    proxy,
 };
 use crate::{executor::LocalExecutor, http::body::chain, transport::Transport};
 
@@ -112,7 +113,10 @@ async fn open_unbounded(pool: &Pool, host: &Rc<Host>) -> Result<Channel, Upstrea
 async fn dial(pool: &Pool, host: &Rc<Host>) -> Result<(Transport, Option<SocketAddr>), UpstreamError> {
     match &pool.dial {
         Dial::Tcp => {
-            let (stream, peer) = tcp(host).await?;
+            let (mut stream, peer) = tcp(host).await?;
+            if let Some(via) = host.target.via.as_deref().filter(|_| host.target.secure) {
+                proxy::tunnel(&mut stream, via, &host.target).await?;
+            }
             Ok((Transport::Tcp(stream), Some(peer)))
         }
         #[cfg(test)]
@@ -156,8 +160,12 @@ async fn tcp(host: &Rc<Host>) -> Result<(TcpStream, SocketAddr), UpstreamError> 
 
 async fn resolve(host: &Rc<Host>) -> Result<Vec<SocketAddr>, UpstreamError> {
     let target = &host.target;
-    if let Ok(ip) = target.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, target.port)]);
+    let (name, port) = match &target.via {
+        Some(via) => (&via.host, via.port),
+        None => (&target.host, target.port),
+    };
+    if let Ok(ip) = name.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let known = host.addresses.borrow().clone();
     if let Some(known) = known
@@ -165,11 +173,11 @@ async fn resolve(host: &Rc<Host>) -> Result<Vec<SocketAddr>, UpstreamError> {
     {
         return Ok(known.list);
     }
-    let found: io::Result<Vec<SocketAddr>> = tokio::net::lookup_host((&*target.host, target.port))
+    let found: io::Result<Vec<SocketAddr>> = tokio::net::lookup_host((&**name, port))
         .await
         .map(|all| all.take(ADDRESSES).collect());
     let list = found.map_err(|error| UpstreamError::Resolve {
-        host: target.host.to_string(),
+        host: name.to_string(),
         reason: error.to_string(),
     })?;
     *host.addresses.borrow_mut() = Some(Addresses {

@@ -10,6 +10,7 @@ mod error;
 mod h1;
 mod host;
 mod pool;
+mod proxy;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
@@ -18,6 +19,7 @@ pub(crate) use body::{OutBody, UpstreamBody};
 pub(crate) use connect::Dial;
 pub(crate) use error::UpstreamError;
 pub(crate) use pool::{Pool, Sent};
+pub(crate) use proxy::Via;
 
 use std::sync::Arc;
 
@@ -41,6 +43,8 @@ pub(crate) struct Target {
     pub(crate) validate_name: bool,
     /// What is shown when the backend asks for a client certificate.
     pub(crate) identity: Option<Arc<ClientIdentity>>,
+    /// HTTP proxy on the way.
+    pub(crate) via: Option<Arc<Via>>,
 }
 
 impl Target {

@@ -26,6 +26,7 @@ fn target(version: Version) -> Target {
         validate_chain: true,
         validate_name: true,
         identity: None,
+        via: None,
     }
 }
 

@@ -65,6 +65,12 @@ impl Sending {
         self.head.reserve(target.len() + 64 + parts.headers.len() * 48);
         self.head.put_slice(parts.method.as_str().as_bytes());
         self.head.put_u8(b' ');
+        // The absolute form, for a proxy (RFC 9112 §3.2.2).
+        if let (Some(scheme), Some(authority)) = (parts.uri.scheme_str(), parts.uri.authority()) {
+            self.head.put_slice(scheme.as_bytes());
+            self.head.put_slice(b"://");
+            self.head.put_slice(authority.as_str().as_bytes());
+        }
         self.head.put_slice(target.as_bytes());
         self.head.put_slice(b" HTTP/1.1\r\n");
         for (name, value) in &parts.headers {

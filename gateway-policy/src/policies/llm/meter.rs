@@ -14,6 +14,9 @@ const LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Completion text gathered before it is counted: pieces counted one by one would give too many tokens.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
+/// Names and values of a metric's dimensions.
+type Dimensions = Vec<(Arc<str>, String)>;
+
 /// Counts one streamed answer.
 #[derive(Debug, Default)]
 pub struct TokenMeter {
@@ -25,7 +28,7 @@ pub struct TokenMeter {
     line: Vec<u8>,
     skipping: bool,
     charges: Vec<(Count, u64)>,
-    metrics: Vec<(Arc<str>, Vec<(Arc<str>, String)>)>,
+    metrics: Vec<(Arc<str>, Dimensions)>,
 }
 
 impl TokenMeter {
@@ -43,7 +46,7 @@ impl TokenMeter {
     }
 
     /// Emits the three metrics at the end.
-    pub(super) fn emit(&mut self, namespace: Arc<str>, dimensions: Vec<(Arc<str>, String)>) {
+    pub(super) fn emit(&mut self, namespace: Arc<str>, dimensions: Dimensions) {
         self.metrics.push((namespace, dimensions));
     }
 

@@ -227,10 +227,11 @@ fn completion_texts<'j>(json: &'j Json, found: &mut impl FnMut(&'j str)) {
     }
     // The responses API: deltas of a stream, or the whole output.
     let kind = json.get("type").and_then(Json::as_str).unwrap_or_default();
-    if kind.starts_with("response.") && kind.ends_with(".delta") {
-        if let Some(text) = json.get("delta").and_then(Json::as_str) {
-            found(text);
-        }
+    if kind.starts_with("response.")
+        && kind.ends_with(".delta")
+        && let Some(text) = json.get("delta").and_then(Json::as_str)
+    {
+        found(text);
     }
     for item in json.get("output").and_then(Json::as_array).into_iter().flatten() {
         for part in item.get("content").and_then(Json::as_array).into_iter().flatten() {
