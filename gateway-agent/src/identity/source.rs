@@ -299,6 +299,8 @@ fn request(method: Method, url: &str, headers: HeaderMap, body: String) -> Resul
         timeout: TIMEOUT,
         one_way: false,
         certificate: None,
+        proxy: None,
+        backend: None,
     })
 }
 

@@ -617,7 +617,7 @@ pub(crate) async fn call(
     } = request;
     let entry = match &backend {
         Some(id) => {
-            let entry = entity(active, id, worker.machine.random())?;
+            let entry = entity(worker, active, id)?;
             if let Some(base) = &entry.url {
                 url = onto(base, &url);
             }
@@ -675,11 +675,16 @@ pub(crate) async fn call(
 }
 
 /// The backend entity `id`, or a member of the pool it is.
-fn entity(active: &Active, id: &str, random: u64) -> Result<Arc<BackendEntry>, Failure> {
+fn entity(worker: &Worker, active: &Active, id: &str) -> Result<Arc<BackendEntry>, Failure> {
     let missing = |id: &str| Failure::BackendConnection(format!("the backend entity `{id}` does not exist"));
     let mut entry = active.snapshot.backend(id).ok_or_else(|| missing(id))?;
     if !entry.pool.is_empty() {
-        let member = choose(&entry.pool, random);
+        let breakers = &worker.node.breakers;
+        let open_for = |member: &gateway_config::snapshot::PoolMember| {
+            breakers.open_for(active.snapshot.backend(&member.id)?, Instant::now())
+        };
+        let member =
+            breaker::choose(&entry.pool, worker.machine.random(), None, open_for).map_err(left_alone)?;
         entry = active
             .snapshot
             .backend(&member.id)
