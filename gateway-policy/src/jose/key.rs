@@ -1,10 +1,11 @@
 //! Keys, and which algorithms each kind may check.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::{
+    encoding::AsDer as _,
     hmac,
-    signature::{self, RsaPublicKeyComponents, UnparsedPublicKey},
+    signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value as Json;
@@ -26,23 +27,47 @@ pub struct Key {
 #[derive(Clone)]
 enum Material {
     Secret(Arc<[u8]>),
-    Rsa {
-        n: Arc<[u8]>,
-        e: Arc<[u8]>,
-    },
-    /// The uncompressed point: 4, x, y.
-    Ec {
-        curve: Curve,
-        point: Arc<[u8]>,
-    },
+    Public(Arc<Public>),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Curve {
-    P256,
-    P384,
-    P521,
+/// A public key, and what it may check.
+struct Public {
+    /// RSA: SubjectPublicKeyInfo. EC: the uncompressed point.
+    encoded: Vec<u8>,
+    algorithms: Vec<Algorithm>,
 }
+
+/// One algorithm of a key. The key is parsed for it when a token first names it: parsing and preparing it
+/// costs a quarter of checking a signature.
+struct Algorithm {
+    name: &'static str,
+    kind: &'static dyn VerificationAlgorithm,
+    parsed: OnceLock<Option<ParsedPublicKey>>,
+}
+
+impl Public {
+    fn material(encoded: Vec<u8>, algorithms: &[(&'static str, &'static dyn VerificationAlgorithm)]) -> Material {
+        let algorithms = algorithms.iter().map(|(name, kind)| Algorithm {
+            name,
+            kind: *kind,
+            parsed: OnceLock::new(),
+        });
+        Material::Public(Arc::new(Public {
+            encoded,
+            algorithms: algorithms.collect(),
+        }))
+    }
+}
+
+/// What RSA keys check (RFC 7518 §3.3, §3.5).
+static RSA: &[(&str, &dyn VerificationAlgorithm)] = &[
+    ("RS256", &signature::RSA_PKCS1_2048_8192_SHA256),
+    ("RS384", &signature::RSA_PKCS1_2048_8192_SHA384),
+    ("RS512", &signature::RSA_PKCS1_2048_8192_SHA512),
+    ("PS256", &signature::RSA_PSS_2048_8192_SHA256),
+    ("PS384", &signature::RSA_PSS_2048_8192_SHA384),
+    ("PS512", &signature::RSA_PSS_2048_8192_SHA512),
+];
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,12 +124,23 @@ impl Key {
     /// An RSA public key of base64url modulus and exponent; `None` when they are not.
     pub fn rsa(id: Option<&str>, n: &str, e: &str) -> Option<Key> {
         let (n, e) = (decode(n)?, decode(e)?);
+        // A leading zero is against RFC 7518 §2 and common all the same.
+        let plain = |number: &[u8]| {
+            number
+                .iter()
+                .copied()
+                .skip_while(|b| *b == 0)
+                .collect::<Vec<u8>>()
+        };
+        let components = RsaPublicKeyComponents {
+            n: plain(&n),
+            e: plain(&e),
+        };
+        // Numbers that make no key are a key that no signature matches.
+        let encoded = components.as_der().map(|der| der.as_ref().to_vec());
         Some(Key {
             id: id.map(Arc::from),
-            material: Material::Rsa {
-                n: n.into(),
-                e: e.into(),
-            },
+            material: Public::material(encoded.unwrap_or_default(), RSA),
         })
     }
 
@@ -118,23 +154,19 @@ impl Key {
             "RSA" => Key::rsa(id, text("n")?, text("e")?),
             "oct" => Some(Key::secret(id, &decode(text("k")?)?)),
             "EC" => {
-                let (curve, size) = match text("crv")? {
-                    "P-256" => (Curve::P256, 32),
-                    "P-384" => (Curve::P384, 48),
-                    "P-521" => (Curve::P521, 66),
+                let (size, algorithm): (_, (_, &dyn VerificationAlgorithm)) = match text("crv")? {
+                    "P-256" => (32, ("ES256", &signature::ECDSA_P256_SHA256_FIXED)),
+                    "P-384" => (48, ("ES384", &signature::ECDSA_P384_SHA384_FIXED)),
+                    "P-521" => (66, ("ES512", &signature::ECDSA_P521_SHA512_FIXED)),
                     _ => return None,
                 };
                 let (x, y) = (decode(text("x")?)?, decode(text("y")?)?);
                 if x.len() != size || y.len() != size {
                     return None;
                 }
-                let point = [&[4u8][..], &x, &y].concat();
                 Some(Key {
                     id: id.map(Arc::from),
-                    material: Material::Ec {
-                        curve,
-                        point: point.into(),
-                    },
+                    material: Public::material([&[4u8][..], &x, &y].concat(), &[algorithm]),
                 })
             }
             _ => None,
@@ -158,27 +190,11 @@ impl Key {
                 };
                 Some(hmac::verify(&hmac::Key::new(kind, secret), message, given).is_ok())
             }
-            Material::Rsa { n, e } => {
-                let kind = match algorithm {
-                    "RS256" => &signature::RSA_PKCS1_2048_8192_SHA256,
-                    "RS384" => &signature::RSA_PKCS1_2048_8192_SHA384,
-                    "RS512" => &signature::RSA_PKCS1_2048_8192_SHA512,
-                    "PS256" => &signature::RSA_PSS_2048_8192_SHA256,
-                    "PS384" => &signature::RSA_PSS_2048_8192_SHA384,
-                    "PS512" => &signature::RSA_PSS_2048_8192_SHA512,
-                    _ => return None,
-                };
-                let key = RsaPublicKeyComponents { n: &**n, e: &**e };
-                Some(key.verify(kind, message, given).is_ok())
-            }
-            Material::Ec { curve, point } => {
-                let kind = match (algorithm, curve) {
-                    ("ES256", Curve::P256) => &signature::ECDSA_P256_SHA256_FIXED,
-                    ("ES384", Curve::P384) => &signature::ECDSA_P384_SHA384_FIXED,
-                    ("ES512", Curve::P521) => &signature::ECDSA_P521_SHA512_FIXED,
-                    _ => return None,
-                };
-                Some(UnparsedPublicKey::new(kind, point).verify(message, given).is_ok())
+            Material::Public(key) => {
+                let algorithm = key.algorithms.iter().find(|a| a.name == algorithm)?;
+                let parse = || ParsedPublicKey::new(algorithm.kind, &key.encoded).ok();
+                let parsed = algorithm.parsed.get_or_init(parse).as_ref();
+                Some(parsed.is_some_and(|key| key.verify_sig(message, given).is_ok()))
             }
         }
     }
