@@ -11,6 +11,8 @@ pub mod counters;
 pub mod drain;
 mod executor;
 pub mod external;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod h3;
 mod http;
 pub mod hub;

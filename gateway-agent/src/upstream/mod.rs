@@ -18,6 +18,8 @@ pub(crate) mod tls;
 pub(crate) use body::{OutBody, UpstreamBody};
 pub(crate) use connect::Dial;
 pub(crate) use error::UpstreamError;
+#[cfg(feature = "fuzzing")]
+pub use h1::read_response;
 pub(crate) use pool::{Pool, Sent};
 pub(crate) use proxy::Via;
 

@@ -324,34 +324,8 @@ mod tests {
 
     /// Decodes `input` fed in pieces of every size; the text of the body, trailers after a `|`, or the fault.
     fn decode(method: &Method, input: &str, size: usize) -> Result<(u16, String, bool), Fault> {
-        let mut buffer = BytesMut::new();
-        let mut pieces = input.as_bytes().chunks(size);
-        let mut found = loop {
-            match head(&mut buffer, method, &mut Vec::new())? {
-                Some(found) => break found,
-                None => buffer.extend_from_slice(pieces.next().ok_or("no head")?),
-            }
-        };
-        let mut text = String::new();
-        let mut closed = false;
-        loop {
-            match found.framing.next(&mut buffer, closed)? {
-                Piece::Data(data) => text.push_str(&String::from_utf8_lossy(&data)),
-                Piece::Trailers(fields) => {
-                    for (name, value) in &fields {
-                        text.push_str(&format!("|{name}={}", value.to_str().unwrap()));
-                    }
-                }
-                Piece::End => break,
-                Piece::Hungry => match pieces.next() {
-                    Some(piece) => buffer.extend_from_slice(piece),
-                    None => closed = true,
-                },
-            }
-        }
-        // What nobody asked for spoils the connection, whenever it arrives.
-        pieces.for_each(|piece| buffer.extend_from_slice(piece));
-        Ok((found.status.as_u16(), text, found.reusable && buffer.is_empty()))
+        let (status, body, reusable) = super::super::whole::read_response(method, input.as_bytes(), size)?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned(), reusable))
     }
 
     #[track_caller]

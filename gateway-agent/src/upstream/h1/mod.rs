@@ -7,6 +7,11 @@
 
 mod decode;
 mod encode;
+#[cfg(any(test, feature = "fuzzing"))]
+mod whole;
+
+#[cfg(feature = "fuzzing")]
+pub use whole::read_response;
 
 use std::{
     fmt, io,
