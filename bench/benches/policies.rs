@@ -5,9 +5,7 @@ use std::{hint::black_box, path::Path, sync::Arc};
 use anyhow::{Context as _, Result, anyhow};
 use aws_lc_rs::{
     encoding::AsDer as _,
-    rand::SystemRandom,
-    rsa::KeySize,
-    signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gateway_bench::Case;
@@ -140,40 +138,11 @@ fn run(program: &Arc<Program>, context: Context, world: &FixedWorld) -> bool {
     asked
 }
 
-/// A key pair, its public parts in base64url, and a token it signed.
-struct Signed {
-    pair: RsaKeyPair,
-    n: String,
-    e: String,
-    token: String,
-}
+/// Modulus of the RSA key that signed [`TOKEN`], base64url; its exponent is 65537. The private key was thrown away.
+const MODULUS: &str = "1D3p7pS37fBET3i2wFFpv0tVR7aIdzptmevBGKnVrAXttoJlKJnQv8nPSSGjCtUDvgWYP4LgWFv1JUm6R7XnFnR7TNwTzvearZl4YixkqxtSBCY7wGJUvi1Jhnlbr-aml_U87aATnM9lH65_Drivdjrw45BTS34GOt4LhtXfRUBQ6_tUUVSVbeQou-h_vPcxn1MaLHkCTcA6osbX716N35Y14R5Er-FTjMlJsryLqUxoV_jiT9xH6uKo4x2GeDFKp8qvRHr3YEq6vrHGAJxoR47g5N6_PQp3fdz8vRsjJnOuBkflJoolX-5LYZa3eG51RSwHa9T1fcLyTe11ObBYhw";
 
-fn signed() -> Result<Signed> {
-    let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
-    // RFC 8017 RSAPublicKey of 2048 bits: the modulus behind nine bytes of headers, the exponent at the end.
-    let der = pair.public_key().as_ref();
-    let modulus = der.get(9..9 + 256).context("a modulus of 2048 bits")?;
-    let message = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT","kid":"k1"}"#),
-        URL_SAFE_NO_PAD.encode(
-            r#"{"iss":"https://login.contoso.com","aud":"api","sub":"42","exp":1900000000,"nbf":1600000000,"role":["reader","writer"],"name":"Ursula One"}"#
-        )
-    );
-    let mut tag = vec![0; pair.public_modulus_len()];
-    pair.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        message.as_bytes(),
-        &mut tag,
-    )?;
-    Ok(Signed {
-        n: URL_SAFE_NO_PAD.encode(modulus),
-        e: "AQAB".to_owned(),
-        token: format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag)),
-        pair,
-    })
-}
+/// A token of 2020 to 2030 for the audience `api`.
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImsxIn0.eyJpc3MiOiJodHRwczovL2xvZ2luLmNvbnRvc28uY29tIiwiYXVkIjoiYXBpIiwic3ViIjoiNDIiLCJleHAiOjE5MDAwMDAwMDAsIm5iZiI6MTYwMDAwMDAwMCwicm9sZSI6WyJyZWFkZXIiLCJ3cml0ZXIiXSwibmFtZSI6IlVyc3VsYSBPbmUifQ.yFTJHLzHwoeDudt80n8dDqAOKFBdUsP7Koo4iZGgqd7AebrDNgw_dec52-8Ssn-4yTksW-6GaeGdwyukVfhlOzhXu-3YThmyrJUksOCfHzsGPZgGm6qaOsPRELLThkVFYdsf95D2qxiobcoCwGUdYt3M8CEu03vc65og9UG1RdhrxeKpQvU3PPbIFMOTmOYNmeKpnuijSrLGM_hwjGPPe9WwzN18BiHzL8-LtQjh-TC45dZM6J7H8yu34J-4LBBVSBb01XD4AaOl4QEdb0ft53QuzIIt4cUwulHAVaUdXRvrC_qrTJn-2C-OeZ1VBRr4hqV3XadwJnsj-LtLY3-3IQ";
 
 /// Documents with `N` replaced by their number.
 fn documents(count: usize) -> Vec<String> {
@@ -229,13 +198,11 @@ fn main() -> Result<()> {
         operation: Arc::default(),
         deployment: Arc::default(),
     };
-    let signed = signed()?;
-    let bearer = HeaderValue::from_str(&format!("Bearer {}", signed.token))?;
+    let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}"))?;
     let jwt = format!(
-        "<validate-jwt header-name='Authorization' require-scheme='Bearer'><issuer-signing-keys><key id='k1' n='{}' e='{}'/></issuer-signing-keys>\
+        "<validate-jwt header-name='Authorization' require-scheme='Bearer'><issuer-signing-keys><key id='k1' n='{MODULUS}' e='AQAB'/></issuer-signing-keys>\
          <audiences><audience>api</audience></audiences><issuers><issuer>https://login.contoso.com</issuer></issuers>\
-         <required-claims><claim name='role' match='any'><value>reader</value></claim></required-claims></validate-jwt>",
-        signed.n, signed.e
+         <required-claims><claim name='role' match='any'><value>reader</value></claim></required-claims></validate-jwt>"
     );
     let mut list = Vec::new();
     for (title, inbound) in [
@@ -251,9 +218,13 @@ fn main() -> Result<()> {
             black_box(run(&program, exchange(bearer, parts), world));
         }));
     }
-    let (message, tag) = signed.token.rsplit_once('.').context("a token")?;
+    let (message, tag) = TOKEN.rsplit_once('.').context("a token")?;
     let tag = URL_SAFE_NO_PAD.decode(tag)?;
-    let der = signed.pair.public_key().as_der()?;
+    let key = RsaPublicKeyComponents {
+        n: URL_SAFE_NO_PAD.decode(MODULUS)?,
+        e: vec![1, 0, 1],
+    };
+    let der = key.as_der()?;
     let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der.as_ref())?;
     list.push(Case::new(
         "signature alone: RS256, key parsed before",

@@ -4,6 +4,7 @@ mod bench;
 mod bpf;
 mod demo;
 mod docs;
+mod fuzz;
 mod packages;
 mod shell;
 mod signals;
@@ -35,6 +36,10 @@ enum Task {
     Tidy,
     /// Measure the agent against nginx and haproxy, or expressions and policies alone, and write the page under docs/.
     Bench(bench::Options),
+    /// Run the fuzz targets under libFuzzer, a few seconds each or longer by option.
+    ///
+    /// Exits with 1 when anything was found; `cargo xtask test` runs the same targets on fixed inputs.
+    Fuzz(fuzz::Options),
     /// Set up the BPF toolchain if it is missing and build the kernel programs; or only one of the two.
     Bpf {
         #[command(subcommand)]
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Bpf { step } => kernel_programs(step),
         Task::Docs(options) => docs::run_all(&options),
     };
