@@ -64,7 +64,7 @@ impl<'a> Binder<'a> {
         let callee = self.operand(target);
         match self.extension_of_same_name(callee, target) {
             Operand::Group(group) => self.call_group(*group, args, span),
-            Operand::LocalFn(f) => self.call_local(f, args, span),
+            Operand::LocalFn(f, targs) => self.call_local(f, &targs, args, span),
             Operand::Error => {
                 for arg in args {
                     // Errors inside arguments are still worth reporting.
@@ -439,7 +439,8 @@ impl<'a> Binder<'a> {
                 }
                 None => matches!((ty, on), (Type::Array(..), Type::Array(..))),
             },
-            ty => crate::types::is_subtype(on, ty),
+            // Nothing is inferred from the receiver: that it does not fit is the mistake (CS1929).
+            _ => true,
         }
     }
 
@@ -501,7 +502,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Runs the write-backs behind a call and gives its value.
-    fn after_call(&mut self, call: Node, after: Vec<Node>) -> Node {
+    pub(crate) fn after_call(&mut self, call: Node, after: Vec<Node>) -> Node {
         if after.is_empty() {
             return call;
         }
@@ -525,29 +526,6 @@ impl<'a> Binder<'a> {
             return Some(Operand::Error);
         }
         None
-    }
-
-    pub(crate) fn call_local(&mut self, f: usize, args: &'a [Arg], span: Span) -> Operand<'a> {
-        let list = self.arguments(args);
-        let local = &self.local_fns[f];
-        let name = local.decl.name.name.to_string();
-        let (ret, function) = (local.ret.clone(), local.function);
-        let candidates = vec![Candidate {
-            member: None,
-            owner: Type::Void,
-            params: local.params.clone(),
-            ret: ret.clone(),
-            tparams: 0,
-            rank: 0,
-            extension: false,
-        }];
-        let Some((_, laid)) = self.choose(&name, &candidates, list, &[], span) else {
-            return Operand::Error;
-        };
-        let site = self.site(function);
-        let call = Node::CallLocal(site, laid.nodes.into(), laid.outs.into());
-        let node = self.after_call(call, laid.after);
-        Operand::value(ret, node)
     }
 
     /// An indexer access.

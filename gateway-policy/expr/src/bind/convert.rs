@@ -210,7 +210,7 @@ impl<'a> Binder<'a> {
             Operand::Throw(_) => true,
             Operand::Lambda(e) => self.lambda_fits(e, to),
             Operand::Group(g) => self.group_fits(g, to),
-            Operand::LocalFn(f) => self.local_fn_fits(*f, to),
+            Operand::LocalFn(f, _) => self.local_fn_fits(*f, to),
             Operand::Tuple(parts) => {
                 let target = to.nullable_of().unwrap_or(to);
                 match target {
@@ -240,7 +240,7 @@ impl<'a> Binder<'a> {
             Operand::Throw(node) => Val::new(to.clone(), node),
             Operand::Lambda(e) => self.convert_lambda(e, to),
             Operand::Group(g) => self.convert_group(*g, to, span),
-            Operand::LocalFn(f) => self.convert_local_fn(f, to, span),
+            Operand::LocalFn(f, _) => self.convert_local_fn(f, to, span),
             Operand::Tuple(parts) => self.convert_tuple(parts, to, span),
             operand => {
                 let value = self.rvalue(operand, span);
@@ -250,7 +250,12 @@ impl<'a> Binder<'a> {
     }
 
     fn convert_null(&mut self, to: &Type, span: Span) -> Val {
-        if !to.takes_null() && !to.is_error() {
+        if matches!(to, Type::Param(_)) && !to.takes_null() {
+            let message = format!(
+                "Cannot convert null to type parameter '{to}' because it could be a non-nullable value type. Consider using 'default({to})' instead."
+            );
+            self.error("CS0403", message, span);
+        } else if !to.takes_null() && !to.is_error() {
             let message = format!("Cannot convert null to '{to}' because it is a non-nullable value type");
             self.error("CS0037", message, span)
                 .help(format!("use the nullable type '{to}?'"));

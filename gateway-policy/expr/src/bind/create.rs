@@ -74,6 +74,16 @@ impl<'a> Binder<'a> {
 
     fn create(&mut self, ty: &Type, mut list: Vec<Argument<'a>>, span: Span) -> Option<Val> {
         match ty {
+            Type::Param(p) if p.new || p.value => {
+                return Some(Val::new(ty.clone(), Node::Default(shared(ty))));
+            }
+            Type::Param(_) => {
+                let message = format!(
+                    "Cannot create an instance of the variable type '{ty}' because it does not have the new() constraint"
+                );
+                self.error("CS0304", message, span);
+                return None;
+            }
             Type::Tuple(items, _) if list.len() == items.len() => {
                 let items = items.clone();
                 let nodes: Vec<Node> = list

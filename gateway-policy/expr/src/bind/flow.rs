@@ -43,6 +43,17 @@ impl State {
     }
 }
 
+/// What calling a local function asks of the variables around it, and what it gives them.
+#[derive(Clone, Default)]
+struct Effect {
+    /// Captured variables that it reads before it has given them a value.
+    reads: Vec<(usize, Box<str>)>,
+    /// Captured variables that have a value whenever it returns.
+    gives: HashSet<usize>,
+    /// It never returns: whatever follows cannot be reached.
+    ends: bool,
+}
+
 struct Flow<'b> {
     /// Variable by the place of a name.
     vars: &'b HashMap<usize, usize>,
@@ -57,10 +68,17 @@ struct Flow<'b> {
     /// Variables that belong to functions around this one and are not followed in it.
     free: bool,
     owned: HashSet<usize>,
+    /// Local functions in scope, innermost last.
+    functions: Vec<&'b LocalFn>,
+    effects: HashMap<usize, Effect>,
+    /// Reads of captured variables in the local function whose effect is being found.
+    captured: Vec<(usize, Box<str>)>,
+    /// What has a value at the returns of that function.
+    returned: Option<State>,
 }
 
 /// Finds every use of a variable before its assignment.
-pub(crate) fn check(tree: &Source, vars: &HashMap<usize, usize>) -> Vec<Diagnostic> {
+pub(crate) fn check<'b>(tree: &'b Source, vars: &'b HashMap<usize, usize>) -> Vec<Diagnostic> {
     let mut flow = Flow {
         vars,
         errors: Vec::new(),
@@ -71,6 +89,10 @@ pub(crate) fn check(tree: &Source, vars: &HashMap<usize, usize>) -> Vec<Diagnost
         outs: Vec::new(),
         free: false,
         owned: HashSet::new(),
+        functions: Vec::new(),
+        effects: HashMap::new(),
+        captured: Vec::new(),
+        returned: None,
     };
     match tree {
         Source::Expression(e) => flow.expr(e),
@@ -88,7 +110,7 @@ fn constant(e: &Expr) -> Option<bool> {
     }
 }
 
-impl Flow<'_> {
+impl<'b> Flow<'b> {
     fn var(&self, name: &Ident) -> Option<usize> {
         self.vars.get(&name.span.start).copied()
     }
@@ -112,8 +134,17 @@ impl Flow<'_> {
     }
 
     fn use_name(&mut self, name: &Ident) {
-        let Some(v) = self.var(name) else { return };
+        let Some(v) = self.var(name) else {
+            let local = self.functions.iter().rev().find(|f| f.name.name == name.name);
+            if let Some(f) = local.copied() {
+                self.use_function(f, name.span);
+            }
+            return;
+        };
         if self.free && !self.owned.contains(&v) {
+            if !self.state.dead && !self.state.set.contains(&v) {
+                self.captured.push((v, name.name.clone()));
+            }
             return;
         }
         if !self.state.dead
@@ -128,13 +159,95 @@ impl Flow<'_> {
         }
     }
 
-    fn block(&mut self, list: &[Stmt]) {
+    fn block(&mut self, list: &'b [Stmt]) {
+        let outer = self.functions.len();
+        for s in list {
+            let mut at = s;
+            while let StmtKind::Labeled(_, inner) = &at.kind {
+                at = inner;
+            }
+            if let StmtKind::LocalFn(f) = &at.kind {
+                self.functions.push(f);
+            }
+        }
         for s in list {
             self.stmt(s);
         }
+        self.functions.truncate(outer);
     }
 
-    fn declaration(&mut self, decl: &LocalDecl) {
+    /// A call of a local function, or its use as a delegate.
+    fn use_function(&mut self, f: &'b LocalFn, span: Span) {
+        let effect = self.effect(f);
+        for (v, name) in effect.reads {
+            if self.state.dead || self.state.set.contains(&v) {
+                continue;
+            }
+            if self.free && !self.owned.contains(&v) {
+                self.captured.push((v, name));
+            } else if self.owned.contains(&v) && self.reported.insert(v) {
+                let message = format!("Use of unassigned local variable '{name}'");
+                let mut error = Diagnostic::error("CS0165", message, span);
+                error.help("give it a value before the local function is called");
+                self.errors.push(error);
+            }
+        }
+        self.state.set.extend(effect.gives);
+        if effect.ends {
+            self.state.set.extend(self.owned.iter().copied());
+        }
+    }
+
+    /// Looks at a local function as if nothing around it had a value.
+    fn effect(&mut self, f: &'b LocalFn) -> Effect {
+        let key = f.name.span.start;
+        if let Some(known) = self.effects.get(&key) {
+            return known.clone();
+        }
+        // A function that calls itself asks for nothing new.
+        self.effects.insert(key, Effect::default());
+        let errors = self.errors.len();
+        let reported = self.reported.clone();
+        let state = std::mem::take(&mut self.state);
+        let captured = std::mem::take(&mut self.captured);
+        let returned = self.returned.replace(State {
+            dead: true,
+            ..State::default()
+        });
+        let mut end = State::default();
+        self.nested(true, |flow| {
+            flow.state.dead = false;
+            flow.parameters(f);
+            flow.body(&f.body);
+            end = flow.state.clone();
+        });
+        if let Some(at_returns) = std::mem::replace(&mut self.returned, returned) {
+            end.join(&at_returns);
+        }
+        let effect = Effect {
+            reads: std::mem::replace(&mut self.captured, captured),
+            ends: end.dead,
+            gives: if end.dead { HashSet::new() } else { end.set },
+        };
+        self.state = state;
+        // Mistakes inside are reported where the function is declared.
+        self.errors.truncate(errors);
+        self.reported = reported;
+        self.effects.insert(key, effect.clone());
+        effect
+    }
+
+    fn parameters(&mut self, f: &'b LocalFn) {
+        for p in &f.params {
+            self.own(&p.name);
+            match (p.by, self.var(&p.name)) {
+                (PassBy::Out, Some(v)) => self.outs.push((v, p.name.clone())),
+                _ => self.assign(&p.name),
+            }
+        }
+    }
+
+    fn declaration(&mut self, decl: &'b LocalDecl) {
         for v in &decl.vars {
             if !super::statement::is_var(&decl.ty) {
                 self.own(&v.name);
@@ -149,7 +262,7 @@ impl Flow<'_> {
         }
     }
 
-    fn stmt(&mut self, s: &Stmt) {
+    fn stmt(&mut self, s: &'b Stmt) {
         match &s.kind {
             StmtKind::Empty => {}
             StmtKind::Block(list) => self.block(list),
@@ -215,6 +328,9 @@ impl Flow<'_> {
                     self.expr(e);
                 }
                 self.check_outs(s.span);
+                if let Some(returned) = &mut self.returned {
+                    returned.join(&self.state);
+                }
                 self.state = self.state.unreachable();
             }
             StmtKind::Throw(value) => {
@@ -276,7 +392,7 @@ impl Flow<'_> {
     }
 
     /// A loop body; gives the states at its breaks and continues.
-    fn looped(&mut self, body: &Stmt) -> (State, State) {
+    fn looped(&mut self, body: &'b Stmt) -> (State, State) {
         self.breaks.push(self.state.unreachable());
         self.continues.push(self.state.unreachable());
         self.stmt(body);
@@ -284,7 +400,7 @@ impl Flow<'_> {
         (b.unwrap_or_default(), c.unwrap_or_default())
     }
 
-    fn for_loop(&mut self, init: &[Stmt], cond: Option<&Expr>, step: &[Expr], body: &Stmt) {
+    fn for_loop(&mut self, init: &'b [Stmt], cond: Option<&'b Expr>, step: &'b [Expr], body: &'b Stmt) {
         self.block(init);
         let exit = match cond {
             Some(c) => {
@@ -303,7 +419,7 @@ impl Flow<'_> {
         self.state.join(&exits);
     }
 
-    fn switch(&mut self, value: &Expr, sections: &[crate::syntax::ast::Section]) {
+    fn switch(&mut self, value: &'b Expr, sections: &'b [crate::syntax::ast::Section]) {
         self.expr(value);
         let before = self.state.clone();
         self.breaks.push(before.unreachable());
@@ -360,6 +476,7 @@ impl Flow<'_> {
         let outs = std::mem::take(&mut self.outs);
         let old_free = self.free;
         self.free |= free;
+        let functions = self.functions.clone();
         let owned = if free {
             std::mem::take(&mut self.owned)
         } else {
@@ -367,6 +484,7 @@ impl Flow<'_> {
         };
         run(self);
         self.owned = owned;
+        self.functions = functions;
         self.free = old_free;
         self.outs = outs;
         self.breaks = breaks;
@@ -374,7 +492,7 @@ impl Flow<'_> {
         self.state = state;
     }
 
-    fn body(&mut self, body: &Body) {
+    fn body(&mut self, body: &'b Body) {
         match body {
             Body::Expr(e) => {
                 self.expr(e);
@@ -387,16 +505,10 @@ impl Flow<'_> {
         }
     }
 
-    fn local_fn(&mut self, f: &LocalFn) {
+    fn local_fn(&mut self, f: &'b LocalFn) {
         self.nested(true, |flow| {
             flow.state.dead = false;
-            for p in &f.params {
-                flow.own(&p.name);
-                match (p.by, flow.var(&p.name)) {
-                    (PassBy::Out, Some(v)) => flow.outs.push((v, p.name.clone())),
-                    _ => flow.assign(&p.name),
-                }
-            }
+            flow.parameters(f);
             flow.body(&f.body);
         });
     }
@@ -404,7 +516,7 @@ impl Flow<'_> {
     // ---- expressions
 
     /// Both outcomes of a condition.
-    fn cond(&mut self, e: &Expr) -> (State, State) {
+    fn cond(&mut self, e: &'b Expr) -> (State, State) {
         match &e.kind {
             ExprKind::Paren(inner) => self.cond(inner),
             ExprKind::Unary("!", inner) => {
@@ -444,7 +556,7 @@ impl Flow<'_> {
         }
     }
 
-    fn pattern(&mut self, p: &Pattern) {
+    fn pattern(&mut self, p: &'b Pattern) {
         match p {
             Pattern::Const(e) => self.expr(e),
             Pattern::Declaration(_, Some(name)) | Pattern::Var(Some(name), _) => self.declare_assigned(name),
@@ -452,7 +564,7 @@ impl Flow<'_> {
         }
     }
 
-    fn designation(&mut self, d: &Designation) {
+    fn designation(&mut self, d: &'b Designation) {
         match d {
             Designation::Name(name) => self.declare_assigned(name),
             Designation::Discard(_) => {}
@@ -461,7 +573,7 @@ impl Flow<'_> {
     }
 
     /// The left side of an assignment.
-    fn target(&mut self, e: &Expr) {
+    fn target(&mut self, e: &'b Expr) {
         match &e.kind {
             ExprKind::Name(name, _) => self.assign(name),
             ExprKind::Paren(inner) => self.target(inner),
@@ -471,7 +583,7 @@ impl Flow<'_> {
         }
     }
 
-    fn args(&mut self, args: &[Arg]) {
+    fn args(&mut self, args: &'b [Arg]) {
         for a in args.iter().filter(|a| a.by != PassBy::Out) {
             self.expr(&a.value);
         }
@@ -480,7 +592,7 @@ impl Flow<'_> {
         }
     }
 
-    fn initializer(&mut self, init: &Initializer) {
+    fn initializer(&mut self, init: &'b Initializer) {
         match init {
             Initializer::Object(members) => {
                 for m in members {
@@ -507,7 +619,7 @@ impl Flow<'_> {
         }
     }
 
-    fn expr(&mut self, e: &Expr) {
+    fn expr(&mut self, e: &'b Expr) {
         match &e.kind {
             ExprKind::Name(name, _) => self.use_name(name),
             ExprKind::Interpolated(parts) => {
@@ -602,12 +714,16 @@ impl Flow<'_> {
             ExprKind::NewAnonymous(members) => members.iter().for_each(|(_, m)| self.expr(m)),
             ExprKind::Tuple(parts) => parts.iter().for_each(|(_, p)| self.expr(p)),
             ExprKind::Lambda(params, body) => self.nested(false, |f| {
+                let returned = f.returned.take();
                 params.iter().for_each(|p| f.declare_assigned(&p.name));
                 f.body(body);
+                f.returned = returned;
             }),
             ExprKind::AnonymousMethod(params, body) => self.nested(false, |f| {
+                let returned = f.returned.take();
                 params.iter().flatten().for_each(|p| f.declare_assigned(&p.name));
                 f.body(body);
+                f.returned = returned;
             }),
             ExprKind::Declare(_, d) => self.designation(d),
             ExprKind::Error

@@ -245,7 +245,7 @@ impl<'a> Binder<'a> {
         match operand {
             Operand::Lambda(e) => self.lambda_result(e, inputs),
             Operand::Group(g) => self.group_result(g, inputs),
-            Operand::LocalFn(f) => Some(self.local_fns[*f].ret.clone()),
+            Operand::LocalFn(f, _) => self.local_signature(*f, inputs).map(|(_, _, ret)| ret),
             _ => None,
         }
     }

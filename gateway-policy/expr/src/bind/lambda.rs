@@ -170,6 +170,7 @@ impl<'a> Binder<'a> {
             self.local_fns.len(),
             self.uses.len(),
         );
+        let instances = self.instances.len();
         let sites = self.functions[self.current].sites.len();
         let labels = (self.labels.clone(), self.next_label);
         let mode = match ret {
@@ -185,6 +186,7 @@ impl<'a> Binder<'a> {
         self.vars.truncate(marks.2);
         self.local_fns.truncate(marks.3);
         self.uses.truncate(marks.4);
+        self.instances.truncate(instances);
         (self.labels, self.next_label) = labels;
         let mut types: Vec<Type> = returned
             .iter()
@@ -564,20 +566,50 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// What a local function is as a delegate: its type arguments, parameter types and return type.
+    pub(crate) fn local_signature(
+        &mut self,
+        f: usize,
+        inputs: &[Type],
+    ) -> Option<(Vec<Type>, Vec<Type>, Type)> {
+        let candidates = [self.local_candidate(f)];
+        if candidates[0].tparams == 0 {
+            let types = candidates[0].params.iter().map(|p| p.ty.clone()).collect();
+            return Some((Vec::new(), types, candidates[0].ret.clone()));
+        }
+        let args: Vec<super::args::Argument<'a>> = inputs
+            .iter()
+            .map(|ty| super::args::Argument {
+                name: None,
+                by: PassBy::Value,
+                operand: Operand::value(ty.clone(), Node::Const(crate::ir::Const::Null)),
+                span: Span::default(),
+            })
+            .collect();
+        match self.resolve(&candidates, &args, &[]) {
+            Resolved::One(applied) if !applied.expanded => {
+                let ret = subst(&candidates[0].ret, &[], &applied.targs);
+                Some((applied.targs, applied.types, ret))
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn local_fn_fits(&mut self, f: usize, to: &Type) -> bool {
         let Some((inputs, ret)) = self.delegate_signature(to) else {
             return to.is_error();
         };
-        let local = &self.local_fns[f];
-        local.params.len() == inputs.len()
-            && local
-                .params
+        let Some((_, types, own)) = self.local_signature(f, &inputs) else {
+            return false;
+        };
+        types.len() == inputs.len()
+            && types
                 .iter()
                 .zip(&inputs)
-                .all(|(p, i)| p.ty == *i || (i.is_reference() && crate::types::is_subtype(i, &p.ty)))
+                .all(|(p, i)| p == i || (i.is_reference() && crate::types::is_subtype(i, p)))
             && (matches!(ret, Type::Void)
-                || local.ret == ret
-                || (local.ret.is_reference() && crate::types::is_subtype(&local.ret, &ret)))
+                || own == ret
+                || (own.is_reference() && crate::types::is_subtype(&own, &ret)))
     }
 
     pub(crate) fn convert_local_fn(&mut self, f: usize, to: &Type, span: Span) -> Val {
@@ -601,7 +633,12 @@ impl<'a> Binder<'a> {
                 ..Val::error()
             };
         }
-        let function = self.local_fns[f].function;
+        let targs = self
+            .delegate_signature(to)
+            .and_then(|(inputs, _)| self.local_signature(f, &inputs))
+            .map(|(targs, ..)| targs)
+            .unwrap_or_default();
+        let function = self.instance(f, &targs, span);
         let site = self.site(function);
         Val {
             never_null: true,

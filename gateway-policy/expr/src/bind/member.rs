@@ -33,6 +33,9 @@ pub(crate) fn hierarchy(ty: &Type) -> Vec<Type> {
         all.extend(interfaces_of(ty));
         all.push(Type::OBJECT);
     }
+    if let Type::Param(_) = ty {
+        all.extend(interfaces_of(ty));
+    }
     all
 }
 

@@ -10,6 +10,7 @@ mod call;
 mod convert;
 mod create;
 mod flow;
+mod generic;
 mod infer;
 mod lambda;
 mod member;
@@ -113,6 +114,12 @@ pub(crate) struct Binder<'a> {
     anonymous_places: Vec<(usize, Vec<Box<str>>)>,
     /// The function being bound is a lambda or an anonymous method.
     in_lambda: bool,
+    /// Type parameters in scope and what they stand for.
+    type_names: Vec<(Box<str>, Type)>,
+    /// Compiled forms of generic local functions.
+    instances: Vec<generic::Instance>,
+    /// Binding a compiled form of a generic local function: what its types rule out is no mistake.
+    in_instance: bool,
     /// Binding the right side of `is`, where an unknown name is a missing type.
     naming_type: bool,
     /// Labels below this number stand outside the innermost `finally` block.
@@ -165,6 +172,9 @@ impl<'a> Binder<'a> {
             return_mismatch: false,
             anonymous_places: Vec::new(),
             in_lambda: false,
+            type_names: Vec::new(),
+            instances: Vec::new(),
+            in_instance: false,
             naming_type: false,
             finally_labels: None,
             checked: false,

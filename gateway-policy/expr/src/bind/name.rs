@@ -52,6 +52,16 @@ impl<'a> Binder<'a> {
     }
 
     fn resolve_name(&mut self, parts: &[crate::syntax::ast::NamePart], span: Span) -> Type {
+        if let [single] = parts
+            && single.args.is_empty()
+            && let Some((_, ty)) = self
+                .type_names
+                .iter()
+                .rev()
+                .find(|(n, _)| *n == single.ident.name)
+        {
+            return ty.clone();
+        }
         let reg = registry();
         let mut ns = String::new();
         let mut found: Option<Type> = None;
@@ -173,11 +183,8 @@ impl<'a> Binder<'a> {
                 return Operand::Local(id);
             }
             Some(Entry::LocalFn(f)) => {
-                // Local functions here are not generic; the types are still checked.
-                for targ in targs {
-                    self.resolve_type(targ);
-                }
-                return Operand::LocalFn(f);
+                let targs = targs.iter().map(|t| self.resolve_type(t)).collect();
+                return Operand::LocalFn(f, targs);
             }
             Some(Entry::Path(id, path)) => {
                 let mut operand = Operand::Local(id);
@@ -192,6 +199,9 @@ impl<'a> Binder<'a> {
             let message = format!("Cannot use local variable '{}' before it is declared", name.name);
             self.error("CS0841", message, name.span);
             return Operand::Error;
+        }
+        if let Some((_, ty)) = self.type_names.iter().rev().find(|(n, _)| *n == name.name) {
+            return Operand::Type(ty.clone());
         }
         let reg = registry();
         match &*reg.visible(&name.name, targs.len()) {

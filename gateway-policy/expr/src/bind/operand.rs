@@ -80,7 +80,8 @@ pub(crate) enum Operand<'a> {
     Type(Type),
     Namespace(String),
     Group(Box<Group>),
-    LocalFn(usize),
+    /// A local function with the type arguments written behind its name.
+    LocalFn(usize, Vec<Type>),
     /// A lambda or anonymous method, bound when its type is known.
     Lambda(&'a Expr),
     /// `null`

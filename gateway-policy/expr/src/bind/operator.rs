@@ -423,13 +423,13 @@ impl<'a> Binder<'a> {
             return Some(Box::new(move |_, _| Node::Const(Const::Bool(equal))));
         }
         // Tests against null need no comparison.
-        if null(&r.ty) && l.ty.takes_null() {
+        if null(&r.ty) && (l.ty.takes_null() || matches!(l.ty, Type::Param(_))) {
             return Some(Box::new(move |a, _| {
                 let test = Node::NotNull(Box::new(a));
                 if equal { Node::Not(Box::new(test)) } else { test }
             }));
         }
-        if null(&l.ty) && r.ty.takes_null() {
+        if null(&l.ty) && (r.ty.takes_null() || matches!(r.ty, Type::Param(_))) {
             return Some(Box::new(move |_, b| {
                 let test = Node::NotNull(Box::new(b));
                 if equal { Node::Not(Box::new(test)) } else { test }
@@ -630,6 +630,16 @@ impl<'a> Binder<'a> {
         if to.is_error() {
             return Operand::Error;
         }
+        if let Type::Param(p) = &to
+            && !p.class
+            && p.bounds.iter().all(Type::is_interface)
+        {
+            let message = format!(
+                "The type parameter '{to}' cannot be used with the 'as' operator because it does not have a class type constraint nor a 'class' constraint"
+            );
+            self.error("CS0413", message, span);
+            return Operand::Error;
+        }
         if to.is_value_type() && to.nullable_of().is_none() {
             let message = format!(
                 "The as operator must be used with a reference type or nullable type ('{to}' is a non-nullable value type)"
@@ -660,6 +670,9 @@ impl<'a> Binder<'a> {
     pub(crate) fn reference_castable(&self, from: &Type, to: &Type) -> bool {
         let value = |t: &Type| t.nullable_of().unwrap_or(t).clone();
         let (f, t) = (value(from), value(to));
+        if self.in_instance || f.has_parameter() || t.has_parameter() {
+            return true;
+        }
         if matches!(from, Type::Dynamic) || is_subtype(&f, &t) || is_subtype(&t, &f) {
             return true;
         }

@@ -460,6 +460,15 @@ impl<'a> Binder<'a> {
                 );
                 self.error("CS0311", message, span);
             }
+            Misfit::Inference if candidate.extension && name == "Contains" => {
+                // The compiler finds `MemoryExtensions.Contains` nearer, which wants a span.
+                let from = self.type_of(&args[0].operand).unwrap_or(Type::Null);
+                let message = format!(
+                    "'{from}' does not contain a definition for '{name}' and the best extension method overload requires a receiver of another type"
+                );
+                self.error("CS1929", message, span)
+                    .help("give it a value of the element type");
+            }
             Misfit::Inference if self.errors_in_lambdas(candidate, args) => {}
             Misfit::Inference => {
                 let message = format!(

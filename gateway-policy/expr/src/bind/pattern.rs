@@ -141,7 +141,7 @@ impl<'a> Binder<'a> {
                 if value.ty.is_error() {
                     return Node::Const(Const::Bool(false));
                 }
-                let boxed = ty.is_object() || ty.is_interface() || ty.is_error();
+                let boxed = self.in_instance || ty.is_object() || ty.is_interface() || ty.is_error();
                 let inner = ty.nullable_of().unwrap_or(ty).clone();
                 let mark = self.diagnostics.len();
                 let value = if boxed {

@@ -56,6 +56,12 @@ pub(crate) struct LocalFunction<'a> {
     pub params: Vec<ParamDef>,
     pub ret: Type,
     pub function: usize,
+    /// Its type parameters.
+    pub parameters: Vec<Type>,
+    /// The function around it.
+    pub owner: usize,
+    /// How many scopes there are in the block that declares it.
+    pub depth: usize,
 }
 
 impl Binder<'_> {

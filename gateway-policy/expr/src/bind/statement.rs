@@ -6,17 +6,16 @@ use super::{
     Binder, ReturnMode,
     lambda::is_statement_expression,
     operand::{Operand, Val},
-    scope::{Entry, LocalFunction},
+    scope::Entry,
     shared, switch,
 };
 use crate::{
     Span,
     ir::{CatchCode, Const, Node, Stmt as Code},
     syntax::ast::{
-        Catch, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn, Stmt, StmtKind, TypeKind,
-        TypeSyn,
+        Catch, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, Stmt, StmtKind, TypeKind, TypeSyn,
     },
-    types::{IDISPOSABLE, ParamDef, Type, enumerable_element, is_subtype},
+    types::{IDISPOSABLE, Type, enumerable_element, is_subtype},
 };
 
 /// Whether a type is written `var`.
@@ -95,6 +94,7 @@ impl<'a> Binder<'a> {
             }
             codes.push(code);
         }
+        self.bind_instances();
         (codes, labels, reachable)
     }
 
@@ -127,106 +127,6 @@ impl<'a> Binder<'a> {
         for f in functions {
             self.declare_local_fn(f);
         }
-    }
-
-    fn declare_local_fn(&mut self, decl: &'a LocalFn) {
-        self.check_free(&decl.name);
-        self.check_parameter_order(decl);
-        if let Some(t) = decl.type_params.first() {
-            // Generic local functions are erased: a type parameter behaves as object.
-            let message = "Generic local functions are not supported within expressions";
-            self.error("APIM0101", message, t.span)
-                .help("write the function for the types it is used with");
-        }
-        let ret = self.resolve_type(&decl.ret);
-        let mut params = Vec::new();
-        for p in &decl.params {
-            let ty = p.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(t));
-            let default = match &p.default {
-                Some(e) => {
-                    let operand = self.operand(e);
-                    let value = self.convert(operand, &ty, e.span);
-                    value.konst.or(Some(Const::Null))
-                }
-                None => None,
-            };
-            params.push(ParamDef {
-                name: p.name.name.clone(),
-                ty,
-                by: p.by,
-                default,
-                params: p.params,
-            });
-        }
-        let function = self.new_function();
-        self.functions[function].params = params.len() as u32;
-        self.local_fns.push(LocalFunction {
-            decl,
-            params,
-            ret,
-            function,
-        });
-        let id = self.local_fns.len() - 1;
-        if let Some(scope) = self.scopes.last_mut() {
-            // Of two with one name, which is an error, the first is meant.
-            scope
-                .names
-                .entry(decl.name.name.clone())
-                .or_insert(Entry::LocalFn(id));
-        }
-    }
-
-    fn check_parameter_order(&mut self, decl: &'a LocalFn) {
-        let last = decl.params.len().saturating_sub(1);
-        let mut optional = false;
-        for (i, p) in decl.params.iter().enumerate() {
-            if p.params && i != last {
-                let message = "A params parameter must be the last parameter in a formal parameter list";
-                self.error("CS0231", message, p.name.span);
-            }
-            if optional && p.default.is_none() && !p.params {
-                let message = "Optional parameters must appear after all required parameters";
-                self.error("CS1737", message, p.name.span);
-            }
-            optional |= p.default.is_some();
-        }
-    }
-
-    fn local_function(&mut self, decl: &'a LocalFn) {
-        let Some(Entry::LocalFn(id)) = self.lookup(&decl.name.name).cloned() else {
-            return;
-        };
-        let local = &self.local_fns[id];
-        if !std::ptr::eq(local.decl, decl) {
-            return;
-        }
-        let (function, ret) = (local.function, local.ret.clone());
-        let types: Vec<Type> = local.params.iter().map(|p| p.ty.clone()).collect();
-        let outer = std::mem::replace(&mut self.current, function);
-        let old_mode = std::mem::replace(&mut self.returns, ReturnMode::To(ret));
-        let old_lambda = std::mem::replace(&mut self.in_lambda, false);
-        let state = self.enter_body();
-        self.push_scope();
-        for (p, ty) in decl.params.iter().zip(types) {
-            let id = self.declare_parameter(&p.name, ty);
-            if p.by == crate::syntax::ast::PassBy::In {
-                self.vars[id].by_in = true;
-            }
-        }
-        let mark = self.diagnostics.len();
-        let code = self.function_body(&decl.body);
-        for d in &mut self.diagnostics[mark..] {
-            if d.code == "CS1643" {
-                d.code = "CS0161";
-                d.message = format!("'{}': not all code paths return a value", decl.name.name);
-            }
-        }
-        self.pop_scope();
-        self.leave_body(state);
-        self.in_lambda = old_lambda;
-        self.functions[function].body = Some(code);
-        self.returns = old_mode;
-        self.current = outer;
     }
 
     /// A statement that is not a declaration of its own scope: `if (x) var y = 1;` is refused.

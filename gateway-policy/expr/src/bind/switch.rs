@@ -151,7 +151,7 @@ impl<'a> Binder<'a> {
                 }
             }
         }
-        if patterns {
+        if patterns && !self.in_instance {
             self.check_subsumed(ty, sections);
         }
     }

@@ -178,7 +178,7 @@ impl<'a> Binder<'a> {
                     .help("add parentheses to call it");
                 Val::error()
             }
-            Operand::LocalFn(f) => {
+            Operand::LocalFn(f, _) => {
                 let name = self.local_fns[f].decl.name.name.clone();
                 let message = format!(
                     "Cannot convert method group '{name}' to non-delegate type 'object'. Did you intend to invoke the method?"

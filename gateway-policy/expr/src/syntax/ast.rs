@@ -230,11 +230,22 @@ pub(crate) struct LocalDecl {
     pub vars: Vec<Declarator>,
 }
 
+/// What a `where` clause asks of a type parameter.
+#[derive(Clone, Debug)]
+pub(crate) enum Constraint {
+    Class,
+    Struct,
+    New,
+    Type(TypeSyn),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct LocalFn {
     pub ret: TypeSyn,
     pub name: Ident,
     pub type_params: Vec<Ident>,
+    /// `where T : …`
+    pub constraints: Vec<(Ident, Vec<Constraint>)>,
     pub params: Vec<Param>,
     pub body: Body,
 }

@@ -295,6 +295,13 @@ impl Parser<'_> {
         } else {
             ("Join", var)
         };
+        if self.eat_word("select") {
+            let value = self.expression()?;
+            let result = range.lambda(value, Some(&result_var));
+            range.call(method, vec![inner, outer_key, inner_key, result], span);
+            self.query_done = true;
+            return Ok(());
+        }
         let before = Range {
             param: range.param.clone(),
             names: range.names.clone(),

@@ -2,8 +2,8 @@
 
 use super::{
     ast::{
-        Body, CaseLabel, Catch, Declarator, Expr, ExprKind, ForeachTarget, GotoTarget, LocalDecl, LocalFn,
-        Section, Stmt, StmtKind, TypeKind, TypeSyn,
+        Body, CaseLabel, Catch, Constraint, Declarator, Expr, ExprKind, ForeachTarget, GotoTarget, Ident,
+        LocalDecl, LocalFn, Section, Stmt, StmtKind, TypeKind, TypeSyn,
     },
     parser::{Parse, Parser},
     token::Tok,
@@ -99,6 +99,14 @@ impl Parser<'_> {
                 Ok(StmtKind::Empty)
             }
             Tok::Op("}") => self.fail("CS1513", "} expected"),
+            Tok::Keyword("ref") => {
+                self.report(
+                    "APIM0101",
+                    "Local variables and functions by reference are not supported within expressions",
+                );
+                self.advance();
+                self.simple_statement()
+            }
             Tok::Keyword(word) => self.keyword_statement(word),
             Tok::Ident { .. } if self.is_op_at(1, ":") => {
                 let label = self.ident()?;
@@ -501,6 +509,24 @@ impl Parser<'_> {
             self.expect_op(";")?;
             return Ok(StmtKind::Local(decl));
         }
+        if self.is_word("async")
+            && matches!(self.peek_at(1), Tok::Ident { .. } | Tok::Keyword(_))
+            && !matches!(self.peek_at(1), Tok::Keyword("is" | "as" | "in"))
+        {
+            if self.peek_at(1) == &Tok::Keyword("void") || matches!(self.peek_at(1), Tok::Ident { .. }) {
+                self.report(
+                    "APIM0101",
+                    "Asynchronous functions are not supported within expressions",
+                );
+            } else {
+                self.report(
+                    "CS1983",
+                    "The return type of an async method must be void, Task or Task<T>",
+                );
+            }
+            self.advance();
+            return self.statement_kind();
+        }
         if self.is_word("yield") && matches!(self.peek_at(1), Tok::Keyword("return" | "break")) {
             self.report(
                 "CS1624",
@@ -533,6 +559,7 @@ impl Parser<'_> {
         let name = self.ident()?;
         let type_params = self.type_parameters()?;
         let params = self.parameters()?;
+        let constraints = self.constraints()?;
         let body = if self.eat_op("=>") {
             let value = self.expression()?;
             self.expect_op(";")?;
@@ -548,8 +575,37 @@ impl Parser<'_> {
             ret: ret.clone(),
             name,
             type_params,
+            constraints,
             params,
             body,
         }))
+    }
+
+    /// `where T : class, IComparable<T>, new()`
+    fn constraints(&mut self) -> Parse<Vec<(Ident, Vec<Constraint>)>> {
+        let mut all = Vec::new();
+        while self.eat_word("where") {
+            let name = self.ident()?;
+            self.expect_op(":")?;
+            let mut list = Vec::new();
+            loop {
+                list.push(if self.eat_kw("class") {
+                    Constraint::Class
+                } else if self.eat_kw("struct") {
+                    Constraint::Struct
+                } else if self.eat_kw("new") {
+                    self.expect_op("(")?;
+                    self.expect_op(")")?;
+                    Constraint::New
+                } else {
+                    Constraint::Type(self.parse_type()?)
+                });
+                if !self.eat_op(",") {
+                    break;
+                }
+            }
+            all.push((name, list));
+        }
+        Ok(all)
     }
 }

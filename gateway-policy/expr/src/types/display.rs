@@ -73,6 +73,7 @@ impl fmt::Display for Type {
                 f.write_char('>')
             }
             Type::TypeParam(n) | Type::MethodParam(n) => write!(f, "T{n}"),
+            Type::Param(p) => f.write_str(&p.name),
         }
     }
 }
@@ -131,6 +132,7 @@ impl Type {
                 write_args(out, members.iter().map(|(_, t)| t));
             }
             Type::TypeParam(_) | Type::MethodParam(_) => out.push('T'),
+            Type::Param(p) => out.push_str(&p.name),
         }
     }
 }

@@ -51,6 +51,63 @@ impl hash::Hash for AnonNumber {
     fn hash<H: hash::Hasher>(&self, _state: &mut H) {}
 }
 
+/// A type parameter of a local function with its constraints.
+#[derive(Debug)]
+pub struct TypeParameter {
+    pub(crate) name: Box<str>,
+    /// Its number in the list.
+    pub(crate) index: u16,
+    pub(crate) class: bool,
+    pub(crate) value: bool,
+    pub(crate) new: bool,
+    pub(crate) bounds: Vec<Type>,
+}
+
+impl TypeParameter {
+    pub(crate) fn new(name: Box<str>, index: u16) -> Self {
+        TypeParameter {
+            name,
+            index,
+            class: false,
+            value: false,
+            new: false,
+            bounds: Vec::new(),
+        }
+    }
+}
+
+/// A reference to a type parameter, equal to others by what it refers to.
+#[derive(Clone, Debug)]
+pub struct ParamRef(Arc<TypeParameter>);
+
+impl ParamRef {
+    pub(crate) fn new(parameter: TypeParameter) -> Self {
+        ParamRef(Arc::new(parameter))
+    }
+}
+
+impl std::ops::Deref for ParamRef {
+    type Target = TypeParameter;
+
+    fn deref(&self) -> &TypeParameter {
+        &self.0
+    }
+}
+
+impl PartialEq for ParamRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.index == other.index
+    }
+}
+
+impl Eq for ParamRef {}
+
+impl hash::Hash for ParamRef {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
 /// A type of the C# language.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Type {
@@ -77,6 +134,9 @@ pub enum Type {
     TypeParam(u16),
     /// Type parameter `n` of the method, in a library signature or while it is being inferred.
     MethodParam(u16),
+    /// A type parameter of a local function while its body is checked.
+    #[doc(hidden)]
+    Param(ParamRef),
     /// An open generic name as in `typeof(List<>)`.
     Open(DefId),
 }
@@ -163,6 +223,7 @@ impl Type {
     pub(crate) fn is_value_type(&self) -> bool {
         match self {
             Type::Tuple(..) => true,
+            Type::Param(p) => p.value,
             _ => matches!(self.kind(), Some(TypeKind::Struct | TypeKind::Enum)),
         }
     }
@@ -172,13 +233,28 @@ impl Type {
         match self {
             Type::Void => false,
             Type::MethodParam(_) | Type::TypeParam(_) => false,
+            Type::Param(p) => p.class,
             _ => !self.is_value_type() || self.nullable_of().is_some(),
         }
     }
 
     /// Whether it is a reference type (type parameters count as unknown).
     pub(crate) fn is_reference(&self) -> bool {
+        if let Type::Param(p) = self {
+            return p.class;
+        }
         !self.is_value_type() && !matches!(self, Type::MethodParam(_) | Type::TypeParam(_) | Type::Void)
+    }
+
+    /// Whether a type parameter of a local function occurs in it.
+    pub(crate) fn has_parameter(&self) -> bool {
+        match self {
+            Type::Param(_) => true,
+            Type::Gen(_, args) | Type::Tuple(args, _) => args.iter().any(Type::has_parameter),
+            Type::Array(t, _) => t.has_parameter(),
+            Type::Anon(members, _) => members.iter().any(|(_, t)| t.has_parameter()),
+            _ => false,
+        }
     }
 
     /// Whether a type parameter occurs in it.

@@ -47,6 +47,17 @@ pub(crate) fn base_of(ty: &Type) -> Option<Type> {
         }
         Type::Array(..) => Some(Type::Def(ARRAY)),
         Type::Tuple(..) => Some(Type::Def(VALUE_TYPE)),
+        Type::Param(p) => Some(
+            p.bounds
+                .iter()
+                .find(|b| !b.is_interface())
+                .cloned()
+                .unwrap_or(if p.value {
+                    Type::Def(VALUE_TYPE)
+                } else {
+                    Type::OBJECT
+                }),
+        ),
         Type::Anon(..) | Type::Dynamic => Some(Type::OBJECT),
         _ => None,
     }
@@ -77,6 +88,12 @@ fn collect_interfaces(ty: &Type, all: &mut Vec<Type>) {
         ] {
             add(Type::Gen(d, of()));
         }
+    }
+    if let Type::Param(p) = ty {
+        p.bounds
+            .iter()
+            .filter(|b| b.is_interface())
+            .for_each(|b| add(b.clone()));
     }
     if let Some(d) = ty.def() {
         for i in &registry().def(d).interfaces {
