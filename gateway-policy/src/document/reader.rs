@@ -119,11 +119,11 @@ impl<'a> Reader<'a> {
                 // `<!--` inside `@{ }` is C# text, which only the raw rules know.
                 return fail(self.at, "a comment inside an expression", "");
             }
-            self.skip_past("-->", "comment")
+            self.skip_past("<!--", "-->", "comment")
         } else if rest.starts_with("<![CDATA[") {
             self.cdata()
         } else if rest.starts_with("<?") {
-            self.skip_past("?>", "processing instruction")
+            self.skip_past("<?", "?>", "processing instruction")
         } else if rest.starts_with("<!") {
             fail(
                 self.at,
@@ -150,10 +150,11 @@ impl<'a> Reader<'a> {
         &self.text[self.at..]
     }
 
-    fn skip_past(&mut self, end: &str, what: &str) -> Read<()> {
-        match self.rest().find(end) {
+    /// Past the next `end` behind `start`, which stands here: `<!-->` begins a comment and does not end it.
+    fn skip_past(&mut self, start: &str, end: &str, what: &str) -> Read<()> {
+        match self.rest().get(start.len()..).and_then(|inner| inner.find(end)) {
             Some(i) => {
-                self.at += i + end.len();
+                self.at += start.len() + i + end.len();
                 Ok(())
             }
             None => fail(self.at, format!("this {what} is never closed"), "close it"),
@@ -163,7 +164,7 @@ impl<'a> Reader<'a> {
     fn cdata(&mut self) -> Read<()> {
         let start = self.at + "<![CDATA[".len();
         let at = self.at;
-        self.skip_past("]]>", "CDATA section")?;
+        self.skip_past("<![CDATA[", "]]>", "CDATA section")?;
         let end = self.at - "]]>".len();
         match self.open.last_mut() {
             Some((_, out)) => {

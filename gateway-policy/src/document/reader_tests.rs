@@ -42,7 +42,7 @@ fn well_formed_documents_are_xml() {
             "a(b=1)(c=2)",
         ),
         (
-            "<a><b/><!-- <c/> --><b x='&lt;&#65;&#x42;&quot;'/></a>",
+            "<a><!--> still a comment <--><b/><!-- <c/> --><b x='&lt;&#65;&#x42;&quot;'/></a>",
             "a[b b(x=<AB\")]",
         ),
         ("<a>1 &amp;&amp; 2\r\n3</a>", "a'1 && 2\n3'"),
