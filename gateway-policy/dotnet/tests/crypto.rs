@@ -135,6 +135,26 @@ fn every_container_gives_the_same_certificate() {
 }
 
 #[test]
+fn an_issuer_is_who_signed() {
+    let recorded = recorded();
+    let own = certificate(&recorded, "rsa");
+    // The recorded RSA certificate is self-signed: its name and its own key fit.
+    assert_eq!(
+        own.name(gateway_dotnet::crypto::Name::Issuer),
+        own.name(gateway_dotnet::crypto::Name::Subject)
+    );
+    assert!(own.is_issued_by(&own));
+    assert!(!own.is_issued_by(&certificate(&recorded, "ec")));
+    // One flipped bit of the signature, and nobody has issued it.
+    let mut bytes = own.der().to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    let forged = Certificate::new(&bytes, "").expect("still a certificate");
+    assert!(!forged.is_issued_by(&own));
+}
+
+#[test]
 fn signatures_are_dotnets() {
     let recorded = recorded();
     let key = certificate(&recorded, "pfx").rsa_private_key().expect("a key");

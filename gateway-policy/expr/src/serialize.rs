@@ -175,7 +175,20 @@ pub(crate) fn to_token(vm: &mut Vm<'_>, v: &Value) -> Result<Token, Thrown> {
     vm.charge(64)?;
     Ok(match shape(vm, v)? {
         Shape::Scalar(s) => Token::value(s),
-        Shape::Token(t) => t,
+        Shape::Token(t) => {
+            // Put into a tree it is copied when it stands in another.
+            let mut pending = if t.is_container() && t.parent().is_some() {
+                vec![t.clone()]
+            } else {
+                Vec::new()
+            };
+            while let Some(at) = pending.pop() {
+                vm.step()?;
+                vm.charge(128)?;
+                pending.extend(at.children());
+            }
+            t
+        }
         Shape::Members(members) => {
             let object = Token::object();
             for (name, value) in members {

@@ -119,6 +119,17 @@ impl<'v> Vm<'v> {
         }
     }
 
+    /// Counts work done at once.
+    pub(crate) fn spend(&mut self, steps: usize) -> Result<(), Thrown> {
+        match self.steps.checked_sub(steps as u64) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => Err(Thrown::Budget("steps")),
+        }
+    }
+
     /// Counts `bytes` of new memory.
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), Thrown> {
         match self.memory.checked_sub(bytes) {

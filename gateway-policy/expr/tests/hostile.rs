@@ -153,3 +153,148 @@ fn every_prefix_of_a_program_is_refused_or_compiled() {
         let _ = gateway_expr::compile(&format!("{}}}", &source[..i]));
     }
 }
+
+#[test]
+fn bombs_of_data_are_cut_off() {
+    let entities: String = (1..20)
+        .map(|i| {
+            let before = format!("&e{};", i - 1);
+            format!("<!ENTITY e{i} '{}'>", before.repeat(10))
+        })
+        .collect();
+    let laughs = format!("<!DOCTYPE a [<!ENTITY e0 'ha'>{entities}]><a>&e19;</a>");
+    let table: Vec<(String, End)> = vec![
+        // Trees that double: what is added a second time is copied.
+        (
+            "@{ var o = new JObject(); while (true) { o[\"x\" + o.Count] = o; } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var a = new JArray(1); while (true) { a.Add(a); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var a = new JArray(1); while (true) { a = new JArray(a, a); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var a = JArray.Parse(\"[1]\"); while (true) { a.First.AddAfterSelf(a); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var a = JArray.Parse(\"[1]\"); while (true) { a.Merge(a.DeepClone()); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var a = new XElement(\"a\"); while (true) { a.Add(a); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var a = new XElement(\"a\"); while (true) { a = new XElement(\"b\", a, a); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var d = new XmlDocument(); d.LoadXml(\"<a/>\"); while (true) { d.DocumentElement.AppendChild(d.DocumentElement.CloneNode(true)); } }".into(),
+            End::Budget,
+        ),
+        // Text that grows from little.
+        (
+            "@{ var s = \"x\"; while (true) { s = JsonConvert.SerializeObject(s); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var s = \"<\"; while (true) { s = new XElement(\"a\", s).ToString(); } }".into(),
+            End::Budget,
+        ),
+        (format!("XDocument.Parse(@\"{laughs}\")"), End::Any),
+        (
+            format!("@{{ var d = new XmlDocument(); d.LoadXml(@\"{laughs}\"); return d; }}"),
+            End::Any,
+        ),
+        // Paths that look at everything again and again.
+        (
+            "JToken.Parse(\"[\" + new string('[', 200) + new string(']', 200) + \"]\").SelectTokens(\"$..*..*..*..*\").Count()".into(),
+            End::Budget,
+        ),
+        (
+            "JToken.FromObject(Enumerable.Range(0, 20000)).SelectTokens(\"$..[?($..x == 1)]\").Count()".into(),
+            End::Budget,
+        ),
+        (
+            "System.Xml.XPath.Extensions.XPathEvaluate(new XElement(\"a\", Enumerable.Range(0, 3000).Select(i => new XElement(\"b\"))), \"count(//b[count(//b) > 1])\")".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var r = XmlReader.Create(new StringReader(\"<a>\" + string.Concat(Enumerable.Repeat(\"<b/>\", 100000)) + \"</a>\")); while (r.Read()) { } return 1; }".into(),
+            End::Any,
+        ),
+        // Sequences without end, and products of sequences.
+        (
+            "Enumerable.Repeat(1, int.MaxValue).Distinct().Count()".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Range(0, int.MaxValue).GroupBy(x => x).Count()".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Range(0, 100000).Join(Enumerable.Range(0, 100000), a => 1, b => 1, (a, b) => a).Count()".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Range(0, 100000).SelectMany(x => Enumerable.Range(0, 100000)).Last()".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Range(0, int.MaxValue).OrderBy(x => -x).First()".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Range(0, int.MaxValue).Reverse().First()".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Range(0, int.MaxValue).ToDictionary(x => x).Count".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Range(0, int.MaxValue).SequenceEqual(Enumerable.Range(0, int.MaxValue))".into(),
+            End::Budget,
+        ),
+        (
+            "Enumerable.Repeat(\"x\", int.MaxValue).Concat(new[]{\"y\"}).Last()".into(),
+            End::Budget,
+        ),
+        (
+            "string.Join(\",\", Enumerable.Repeat(\"xxxxxxxx\", int.MaxValue))".into(),
+            End::Budget,
+        ),
+        (
+            "new JArray(Enumerable.Range(0, int.MaxValue))".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var q = new Queue<int>(); while (true) { q.Enqueue(1); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var d = new Dictionary<int, int>(); while (true) { d[d.Count] = 1; } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var h = new HashSet<string>(); while (true) { h.Add(\"k\" + h.Count); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var l = new List<int> { 1 }; while (true) { l.AddRange(l); } }".into(),
+            End::Budget,
+        ),
+        (
+            "@{ var m = new XmlNamespaceManager(new NameTable()); while (true) { m.AddNamespace(\"p\", \"u\"); } }".into(),
+            End::Budget,
+        ),
+    ];
+    for (source, end) in &table {
+        check(source, end);
+    }
+}

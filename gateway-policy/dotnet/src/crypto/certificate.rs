@@ -11,7 +11,7 @@ use x509_cert::{
 
 use crate::Error;
 
-use super::{HashKind, RsaKey, hash, name, openssl};
+use super::{HashKind, RsaKey, SignaturePadding, hash, name, openssl};
 
 /// Seconds between the .NET epoch and the Unix epoch.
 const UNIX_EPOCH_SECONDS: i64 = 62_135_596_800;
@@ -171,6 +171,24 @@ impl Certificate {
     /// `SignatureAlgorithm.Value`
     pub fn signature_algorithm(&self) -> String {
         self.0.parsed.signature_algorithm().oid.to_string()
+    }
+
+    /// Whether `issuer` signed it: the names fit and the RSA signature holds. Other signature algorithms are
+    /// not checked and count as not signed.
+    pub fn is_issued_by(&self, issuer: &Certificate) -> bool {
+        let (kind, padding) = match &*self.signature_algorithm() {
+            "1.2.840.113549.1.1.11" => (HashKind::Sha256, SignaturePadding::Pkcs1),
+            "1.2.840.113549.1.1.12" => (HashKind::Sha384, SignaturePadding::Pkcs1),
+            "1.2.840.113549.1.1.13" => (HashKind::Sha512, SignaturePadding::Pkcs1),
+            _ => return false,
+        };
+        let tbs = self.0.parsed.tbs_certificate();
+        let names_fit = tbs.issuer() == issuer.0.parsed.tbs_certificate().subject();
+        let (Ok(signed), Some(key)) = (tbs.to_der(), issuer.rsa_public_key()) else {
+            return false;
+        };
+        let signature = self.0.parsed.signature().raw_bytes();
+        names_fit && key.verify_data(&signed, signature, kind, padding)
     }
 
     /// `PublicKey.Oid.Value`, `GetKeyAlgorithm()`

@@ -20,7 +20,7 @@ pub(crate) use date::{date_text, offset_date_text};
 pub use convert::{Target, cast, cast_nullable, change_type};
 pub use edit::{MergeArrays, MergeSettings};
 pub use load::{deserialize, deserialize_literal, parse_array, parse_object, parse_token};
-pub use path::{select_token, select_tokens};
+pub use path::{one, select_token, select_tokens, select_tokens_counted};
 pub use restore::restore;
 pub use scalar::Scalar;
 pub use token::{Token, TokenType};

@@ -379,13 +379,28 @@ fn regex_matches(value: &Scalar, pattern: &Scalar) -> Result<bool, Error> {
 /// # Errors
 /// `JsonException` for a bad path, or for no match if `strict`; a budget error.
 pub fn select_tokens(token: &Token, path: &Str, strict: bool) -> Result<Vec<Token>, Error> {
+    select_tokens_counted(token, path, strict, &mut 0)
+}
+
+/// [`select_tokens`], adding the nodes it looked at to `spent`.
+///
+/// # Errors
+/// As [`select_tokens`].
+pub fn select_tokens_counted(
+    token: &Token,
+    path: &Str,
+    strict: bool,
+    spent: &mut usize,
+) -> Result<Vec<Token>, Error> {
     let filters = path_parse::parse(&path.to_lossy())?;
-    Evaluation {
+    let mut evaluation = Evaluation {
         root: token.clone(),
         strict,
         steps: 0,
-    }
-    .run(&filters, token)
+    };
+    let found = evaluation.run(&filters, token);
+    *spent += evaluation.steps;
+    found
 }
 
 /// `SelectToken(path, errorWhenNoMatch)`.
@@ -393,7 +408,14 @@ pub fn select_tokens(token: &Token, path: &Str, strict: bool) -> Result<Vec<Toke
 /// # Errors
 /// As [`select_tokens`]; `JsonException` for more than one match.
 pub fn select_token(token: &Token, path: &Str, strict: bool) -> Result<Option<Token>, Error> {
-    let mut found = select_tokens(token, path, strict)?;
+    one(select_tokens(token, path, strict)?)
+}
+
+/// The only match of a path.
+///
+/// # Errors
+/// `JsonException` for more than one.
+pub fn one(mut found: Vec<Token>) -> Result<Option<Token>, Error> {
     if found.len() > 1 {
         return Err(json_error("Path returned multiple tokens.".to_owned()));
     }

@@ -2,10 +2,7 @@
 
 use gateway_dotnet::{
     Error, ExceptionKind, Str,
-    json::{
-        self, Formatting, MergeArrays, MergeSettings, Scalar, Target, Token, TokenType, select_token,
-        select_tokens,
-    },
+    json::{self, Formatting, MergeArrays, MergeSettings, Scalar, Target, Token, TokenType},
     number::IntType,
 };
 
@@ -98,11 +95,35 @@ fn shallow(t: &Token) -> Result<(), Thrown> {
     Err(Thrown::Budget("depth of JSON"))
 }
 
+/// Counts the nodes of a tree that is about to be copied.
+fn charge_copy(vm: &mut Vm<'_>, of: &Token) -> Result<(), Thrown> {
+    let mut pending = vec![of.clone()];
+    while let Some(at) = pending.pop() {
+        vm.step()?;
+        vm.charge(128)?;
+        if at.is_container() {
+            pending.extend(at.children());
+        }
+    }
+    Ok(())
+}
+
+/// Counts what adding `new` to `target` copies: a token that stands somewhere already, or the target's own tree.
+fn charge_added(vm: &mut Vm<'_>, target: &Token, new: Option<&Token>) -> Result<(), Thrown> {
+    match new {
+        Some(t) if t.is_container() && (t.parent().is_some() || t.ptr_eq(&target.root())) => {
+            charge_copy(vm, t)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn index_set(c: &mut Call<'_, '_>) -> Eval {
     let t = c.json(0)?;
     shallow(&t)?;
     c.vm.charge(128)?;
     let value = opt_json(c, 2);
+    charge_added(c.vm, &t, value.as_ref())?;
     match c.arg(1) {
         Value::Str(name) => t.set(name, value.as_ref())?,
         Value::Int(i) => t.set_at(*i, value.as_ref())?,
@@ -340,14 +361,21 @@ fn token_text(c: &mut Call<'_, '_>) -> Eval {
     text(s)
 }
 
-fn select(c: &mut Call<'_, '_>) -> Eval {
+/// What the path of argument 1 finds; looking is work.
+fn selected(c: &mut Call<'_, '_>) -> Result<Vec<Token>, Thrown> {
     let strict = matches!(c.arg(2), Value::Bool(true));
-    token(select_token(&c.json(0)?, &c.text(1, "path")?, strict)?)
+    let mut spent = 0;
+    let list = json::select_tokens_counted(&c.json(0)?, &c.text(1, "path")?, strict, &mut spent);
+    c.vm.spend(spent)?;
+    Ok(list?)
+}
+
+fn select(c: &mut Call<'_, '_>) -> Eval {
+    token(json::one(selected(c)?)?)
 }
 
 fn select_all(c: &mut Call<'_, '_>) -> Eval {
-    let strict = matches!(c.arg(2), Value::Bool(true));
-    let list = select_tokens(&c.json(0)?, &c.text(1, "path")?, strict)?;
+    let list = selected(c)?;
     found(
         list,
         "Newtonsoft.Json.Linq.JsonPath.FieldFilter+<ExecuteFilter>d__4",
@@ -432,6 +460,7 @@ fn add_content(c: &mut Call<'_, '_>, target: &Token, from: usize) -> Result<(), 
     shallow(target)?;
     c.vm.charge(list.len() * 64)?;
     for t in list {
+        charge_added(c.vm, target, t.as_ref())?;
         target.add(t.as_ref())?;
     }
     Ok(())
@@ -443,6 +472,8 @@ fn new_object(c: &mut Call<'_, '_>) -> Eval {
     if let Value::Json(other) = c.arg(0)
         && other.token_type() == TokenType::Object
     {
+        let other = other.clone();
+        charge_copy(c.vm, &other)?;
         return Ok(Value::Json(other.deep_clone()?));
     }
     add_content(c, &t, 0)?;
@@ -458,8 +489,11 @@ fn new_array(c: &mut Call<'_, '_>) -> Eval {
 
 /// `new JArray(JArray other)` copies.
 fn copy(c: &mut Call<'_, '_>) -> Eval {
-    match c.arg(0) {
-        Value::Json(t) => Ok(Value::Json(t.deep_clone()?)),
+    match c.arg(0).clone() {
+        Value::Json(t) => {
+            charge_copy(c.vm, &t)?;
+            Ok(Value::Json(t.deep_clone()?))
+        }
         _ => Err(Error::null("other").into()),
     }
 }
@@ -474,6 +508,7 @@ fn new_property(c: &mut Call<'_, '_>) -> Eval {
     let value = if many {
         let array = Token::array();
         for t in list {
+            charge_added(c.vm, &array, t.as_ref())?;
             array.add(t.as_ref())?;
         }
         Some(array)
@@ -554,6 +589,7 @@ fn add_named(c: &mut Call<'_, '_>) -> Eval {
     let (t, name, value) = (c.json(0)?, c.text(1, "propertyName")?, opt_json(c, 2));
     c.vm.charge(64)?;
     shallow(&t)?;
+    charge_added(c.vm, &t, value.as_ref())?;
     t.add_property(&name, value.as_ref())?;
     Ok(Value::Null)
 }
@@ -564,15 +600,21 @@ fn add_first(c: &mut Call<'_, '_>) -> Eval {
     let mut list = Vec::new();
     content(c, &v, &mut list)?;
     for (i, item) in list.into_iter().enumerate() {
+        charge_added(c.vm, &t, item.as_ref())?;
         t.insert(i, item.as_ref())?;
     }
     Ok(Value::Null)
 }
 
 fn one_content(c: &mut Call<'_, '_>, i: usize) -> Result<Vec<Option<Token>>, Thrown> {
-    let v = c.arg(i).clone();
+    let (v, beside) = (c.arg(i).clone(), c.json(0)?);
     let mut list = Vec::new();
     content(c, &v, &mut list)?;
+    shallow(&beside)?;
+    for t in &list {
+        c.vm.charge(64)?;
+        charge_added(c.vm, &beside, t.as_ref())?;
+    }
     Ok(list)
 }
 
@@ -640,6 +682,7 @@ fn merge(c: &mut Call<'_, '_>) -> Eval {
     let Value::Json(other) = c.arg(1).clone() else {
         return Ok(Value::Null);
     };
+    charge_copy(c.vm, &other)?;
     t.merge(&other, settings)?;
     Ok(Value::Null)
 }

@@ -33,7 +33,9 @@ pub(crate) use json::{
 };
 pub(crate) use jwt::parse as parse_jwt;
 pub(crate) use net::{make_uri, uri_text};
-pub(crate) use xml::{json::of_object as xml_json, parse_xml_body, same as same_xml};
+pub(crate) use xml::{
+    deep_equal as deep_equal_xml, json::of_object as xml_json, parse_xml_body, same as same_xml,
+};
 
 use std::{cmp::Ordering, rc::Rc};
 

@@ -27,6 +27,11 @@ impl<'e> Evaluation<'e> {
         }
     }
 
+    /// Items looked at so far.
+    pub(super) fn spent(&self) -> usize {
+        self.steps.get()
+    }
+
     /// Counts work.
     pub(super) fn spend(&self, items: usize) -> Result<(), Error> {
         self.steps.set(self.steps.get().saturating_add(items));

@@ -210,6 +210,27 @@ impl XPath {
         self.evaluate_at(&place, environment)
     }
 
+    /// [`XPath::evaluate`], adding the items it looked at to `spent`.
+    ///
+    /// # Errors
+    /// As [`XPath::evaluate`].
+    pub fn evaluate_counted(
+        &self,
+        item: &Item,
+        environment: &dyn Environment,
+        spent: &mut usize,
+    ) -> Result<Value, Error> {
+        let place = Place {
+            item,
+            position: 1,
+            size: 1,
+        };
+        let evaluation = eval::Evaluation::new(environment);
+        let result = evaluation.expr(&self.root, &place);
+        *spent += evaluation.spent();
+        result
+    }
+
     /// Evaluates at a place inside a sequence.
     ///
     /// # Errors

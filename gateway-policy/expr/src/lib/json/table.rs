@@ -27,7 +27,11 @@ macro_rules! jtoken_members {
             Get("static JToken Parse(string json)", |c| parse(c, json::parse_token)),
             Get("static JToken FromObject(object o)", |c| from_object(c, None)),
             Get("static bool DeepEquals(JToken t1, JToken t2)", deep_equals),
-            Get("JToken DeepClone()", |c| Ok(Value::Json(c.json(0)?.deep_clone()?))),
+            Get("JToken DeepClone()", |c| {
+                let t = c.json(0)?;
+                charge_copy(c.vm, &t)?;
+                Ok(Value::Json(t.deep_clone()?))
+            }),
             Get("T ToObject<T>()", to_object),
             Get("object ToObject(Type objectType)", to_object_typed),
             Get("T Value<T>(object key)", value_of_key),
@@ -39,7 +43,12 @@ macro_rules! jtoken_members {
             Get("IEnumerable<JToken> SelectTokens(string path)", select_all),
             Get("IEnumerable<JToken> SelectTokens(string path, bool errorWhenNoMatch)", select_all),
             Get("void Remove()", |c| { c.json(0)?.remove()?; Ok(Value::Null) }),
-            Get("void Replace(JToken value)", |c| { let v = opt_json(c, 1); c.json(0)?.replace(v.as_ref())?; Ok(Value::Null) }),
+            Get("void Replace(JToken value)", |c| {
+                let (t, v) = (c.json(0)?, opt_json(c, 1));
+                charge_added(c.vm, &t, v.as_ref())?;
+                t.replace(v.as_ref())?;
+                Ok(Value::Null)
+            }),
             Get("void AddAfterSelf(object content)", |c| {
                 let mut at = c.json(0)?;
                 for item in one_content(c, 1)? {
@@ -210,12 +219,16 @@ const JARRAY: &[Entry] = &[
         let (t, item) = (c.json(0)?, opt_json(c, 1));
         c.vm.charge(64)?;
         shallow(&t)?;
+        charge_added(c.vm, &t, item.as_ref())?;
         t.add(item.as_ref())?;
         Ok(Value::Null)
     }),
     Get("void Insert(int index, JToken item)", |c| {
         let (t, i, item) = (c.json(0)?, c.int(1)?, opt_json(c, 2));
         let at = usize::try_from(i).map_err(|_| crate::lib::collections::out_of_range())?;
+        shallow(&t)?;
+        c.vm.charge(64)?;
+        charge_added(c.vm, &t, item.as_ref())?;
         t.insert(at, item.as_ref())?;
         Ok(Value::Null)
     }),
@@ -300,8 +313,9 @@ pub(crate) const TYPES: &[Decl] = &[
                 "JToken Value",
                 |c| token(c.json(0)?.property_value()),
                 |c| {
-                    let v = opt_json(c, 1);
-                    c.json(0)?.set_property_value(v.as_ref())?;
+                    let (t, v) = (c.json(0)?, opt_json(c, 1));
+                    charge_added(c.vm, &t, v.as_ref())?;
+                    t.set_property_value(v.as_ref())?;
                     Ok(Value::Null)
                 },
             ),

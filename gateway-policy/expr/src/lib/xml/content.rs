@@ -1,6 +1,6 @@
 //! Arguments of constructors and `Add`: nodes, attributes, text, sequences of them.
 
-use gateway_dotnet::xml::{Attribute, Content};
+use gateway_dotnet::xml::{Attribute, Content, Node};
 
 use super::{Call, Value, as_attribute, as_node};
 use crate::{
@@ -24,6 +24,7 @@ fn collect(c: &mut Call<'_, '_>, value: Value, all: &mut Vec<Content>) -> Result
         return Ok(());
     }
     if let Some(node) = as_node(&value) {
+        charge_tree(c, &node)?;
         all.push(Content::Node(node));
     } else if let Some(attribute) = as_attribute(&value) {
         all.push(Content::Attribute(attribute));
@@ -33,6 +34,17 @@ fn collect(c: &mut Call<'_, '_>, value: Value, all: &mut Vec<Content>) -> Result
         }
     } else {
         all.push(Content::Text(text(&value)));
+    }
+    Ok(())
+}
+
+/// Counts the nodes of a tree that may be copied: whoever stands somewhere already is, and who is given twice.
+pub(super) fn charge_tree(c: &mut Call<'_, '_>, node: &Node) -> Result<(), Thrown> {
+    let mut pending = vec![node.clone()];
+    while let Some(at) = pending.pop() {
+        c.vm.step()?;
+        c.vm.charge(128)?;
+        pending.extend(at.nodes());
     }
     Ok(())
 }

@@ -9,10 +9,10 @@ use gateway_dotnet::{
 
 use super::super::Entry::{Get, Set};
 use super::{
-    Call, Decl, Error, Eval, Str, Value, all, as_attribute, as_name, as_node, attribute, attributes_of, base,
+    Call, Decl, Error, Eval, Str, Value, all, as_attribute, as_name, as_node, attribute, base,
     content::{content, new_attribute, text},
-    elements_of, name, name_value, named, namespace, namespace_value, node, node_value, nodes_of,
-    opt_attribute, opt_string, parse, parse_element, string, types,
+    name, name_value, named, namespace, namespace_value, node, node_value, opt_attribute, opt_string, parse,
+    parse_element, string, types,
 };
 
 /// What a value is converted to.
@@ -82,6 +82,7 @@ fn integer(value: i128, kind: IntType) -> Value {
 
 fn new_element(c: &mut Call<'_, '_>) -> Eval {
     if let Some(other) = as_node(c.arg(0)) {
+        super::content::charge_tree(c, &other)?;
         return Ok(node_value(other.deep_clone()));
     }
     let element = Node::element(name(c, 0)?);
@@ -115,13 +116,21 @@ fn replace_all(c: &mut Call<'_, '_>) -> Eval {
     Ok(Value::Null)
 }
 
+fn replace_attributes(c: &mut Call<'_, '_>) -> Eval {
+    let content = content(c, 1)?;
+    let of = node(c, 0)?;
+    of.remove_attributes();
+    of.add(&content)?;
+    Ok(Value::Null)
+}
+
 fn attributes(c: &mut Call<'_, '_>) -> Eval {
     let mut list = node(c, 0)?.attributes();
     if c.args.len() > 1 {
         let wanted: Option<Name> = as_name(c.arg(1));
         list.retain(|attribute| Some(attribute.name()) == wanted.as_ref());
     }
-    attributes_of(list)
+    c.attributes_of("XElement+<GetAttributes>d__115", list)
 }
 
 fn with_self(c: &Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Result<Vec<Node>, super::Thrown> {
@@ -190,13 +199,13 @@ pub(super) const ELEMENT: Decl = all(
         }),
         Get("IEnumerable<XAttribute> Attributes()", attributes),
         Get("IEnumerable<XAttribute> Attributes(XName name)", attributes),
-        Get("IEnumerable<XElement> AncestorsAndSelf()", |c| elements_of(with_self(c, Node::ancestors)?)),
-        Get("IEnumerable<XElement> AncestorsAndSelf(XName name)", |c| elements_of(with_self(c, Node::ancestors)?)),
-        Get("IEnumerable<XElement> DescendantsAndSelf()", |c| elements_of(with_self(c, Node::descendants)?)),
-        Get("IEnumerable<XElement> DescendantsAndSelf(XName name)", |c| elements_of(with_self(c, Node::descendants)?)),
+        Get("IEnumerable<XElement> AncestorsAndSelf()", |c| c.elements_of("XNode+<GetAncestors>d__43", with_self(c, Node::ancestors)?)),
+        Get("IEnumerable<XElement> AncestorsAndSelf(XName name)", |c| c.elements_of("XNode+<GetAncestors>d__43", with_self(c, Node::ancestors)?)),
+        Get("IEnumerable<XElement> DescendantsAndSelf()", |c| c.elements_of("XContainer+<GetDescendants>d__38", with_self(c, Node::descendants)?)),
+        Get("IEnumerable<XElement> DescendantsAndSelf(XName name)", |c| c.elements_of("XContainer+<GetDescendants>d__38", with_self(c, Node::descendants)?)),
         Get("IEnumerable<XNode> DescendantNodesAndSelf()", |c| {
             let all = with_self(c, Node::descendant_nodes)?;
-            nodes_of(types::XNODE, all)
+            c.nodes_of("XContainer+<GetDescendantNodes>d__37", all)
         }),
         Get("XNamespace GetDefaultNamespace()", |c| Ok(namespace_value(&node(c, 0)?.default_namespace()))),
         Get("XNamespace GetNamespaceOfPrefix(string prefix)", |c| {
@@ -213,6 +222,11 @@ pub(super) const ELEMENT: Decl = all(
             of.remove_nodes();
             of.remove_attributes();
             Ok(Value::Null)
+        }),
+        Get("void ReplaceAttributes(object content)", replace_attributes),
+        Get("void ReplaceAttributes(params object[] content)", replace_attributes),
+        Get("static IEnumerable<XElement> EmptySequence", |_| {
+            Ok(Value::array(super::Type::Def(types::XELEMENT), Vec::new()))
         }),
         Get("void RemoveAttributes()", |c| {
             node(c, 0)?.remove_attributes();
@@ -258,6 +272,9 @@ pub(super) const ATTRIBUTE: Decl = all(
         }),
         Get("XName Name", |c| Ok(name_value(attribute(c)?.name().clone()))),
         Set("string Value", |c| string(&attribute(c)?.value()), set_value),
+        Get("static IEnumerable<XAttribute> EmptySequence", |_| {
+            Ok(Value::array(super::Type::Def(types::XATTRIBUTE), Vec::new()))
+        }),
         Get("bool IsNamespaceDeclaration", |c| Ok(Value::Bool(attribute(c)?.name().is_declaration()))),
         Get("XAttribute NextAttribute", |c| neighbour(c, 1)),
         Get("XAttribute PreviousAttribute", |c| neighbour(c, -1)),

@@ -574,6 +574,7 @@ fn clone_node(c: &mut Call<'_, '_>) -> Eval {
     let at = usize::from(c.args.len() > 2);
     match subject(c, at)? {
         Subject::Node(node) => {
+            super::content::charge_tree(c, &node)?;
             let copy = node.deep_clone();
             if !deep {
                 copy.remove_nodes();
@@ -668,7 +669,10 @@ const NODE: &[Entry] = &[
     }),
     Get("XmlNode CloneNode(bool deep)", clone_node),
     Get("XmlNode Clone()", |c| match subject(c, 0)? {
-        Subject::Node(node) => Ok(wrap(node.deep_clone())),
+        Subject::Node(node) => {
+            super::content::charge_tree(c, &node)?;
+            Ok(wrap(node.deep_clone()))
+        }
         _ => Ok(c.arg(0).clone()),
     }),
     Get("string GetNamespaceOfPrefix(string prefix)", |c| {

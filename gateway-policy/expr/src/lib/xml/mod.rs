@@ -107,20 +107,43 @@ fn opt_string(text: Option<String>) -> Eval {
     Ok(text.map_or(Value::Null, |text| Value::Str(Str::new(&text))))
 }
 
-fn nodes_of(def: DefId, nodes: Vec<Node>) -> Eval {
-    Ok(Value::sequence(
-        Type::Def(def),
-        nodes.into_iter().map(node_value).collect(),
-    ))
+/// Nodes as they stood when they were asked for, under the name of the original's iterator.
+struct Found {
+    items: Vec<Value>,
+    name: &'static str,
 }
 
-fn elements_of(nodes: Vec<Node>) -> Eval {
-    nodes_of(types::XELEMENT, nodes)
+impl crate::iter::Sequence for Found {
+    fn iter(&self, _vm: &mut crate::vm::Vm<'_>) -> Result<Box<dyn crate::iter::Iter>, Thrown> {
+        Ok(Box::new(crate::iter::Ready(self.items.clone().into_iter())))
+    }
+
+    fn type_name(&self) -> Option<String> {
+        Some(format!("System.Xml.Linq.{}", self.name))
+    }
 }
 
-fn attributes_of(attributes: Vec<Attribute>) -> Eval {
-    let items = attributes.into_iter().map(attribute_value).collect();
-    Ok(Value::sequence(Type::Def(types::XATTRIBUTE), items))
+impl Call<'_, '_> {
+    fn found(&mut self, def: DefId, name: &'static str, items: Vec<Value>) -> Eval {
+        self.vm.charge(items.len() * 64)?;
+        Ok(Value::object(
+            Type::enumerable(Type::Def(def)),
+            Data::Sequence(Box::new(Found { items, name })),
+        ))
+    }
+
+    fn nodes_of(&mut self, name: &'static str, nodes: Vec<Node>) -> Eval {
+        self.found(types::XNODE, name, nodes.into_iter().map(node_value).collect())
+    }
+
+    fn elements_of(&mut self, name: &'static str, nodes: Vec<Node>) -> Eval {
+        self.found(types::XELEMENT, name, nodes.into_iter().map(node_value).collect())
+    }
+
+    fn attributes_of(&mut self, name: &'static str, attributes: Vec<Attribute>) -> Eval {
+        let items = attributes.into_iter().map(attribute_value).collect();
+        self.found(types::XATTRIBUTE, name, items)
+    }
 }
 
 fn as_node(value: &Value) -> Option<Node> {
@@ -204,6 +227,14 @@ pub(crate) fn same(a: &Object, b: &Object) -> Option<bool> {
     None
 }
 
+/// `XNode.DeepEquals` of two wrappers.
+pub(crate) fn deep_equal(a: &Object, b: &Object) -> bool {
+    match (a.native::<Held>(), b.native::<Held>()) {
+        (Some(a), Some(b)) => a.node.deep_equals(&b.node),
+        _ => false,
+    }
+}
+
 /// `ToString()` of these types.
 pub(crate) fn text(o: &Object) -> Option<Str> {
     let text = if let Some(held) = o.native::<Held>() {
@@ -237,7 +268,11 @@ fn to_string_with(c: &mut Call<'_, '_>) -> Eval {
 }
 
 fn order_of(c: &Call<'_, '_>) -> Result<Ordering, Thrown> {
-    let (a, b) = (node(c, 0)?, node(c, 1)?);
+    place_of(&node(c, 0)?, &node(c, 1)?)
+}
+
+/// Which of two nodes of one tree comes first.
+fn place_of(a: &Node, b: &Node) -> Result<Ordering, Thrown> {
     let path = |node: &Node| {
         let mut steps = Vec::new();
         let mut at = node.clone();
@@ -248,7 +283,7 @@ fn order_of(c: &Call<'_, '_>) -> Result<Ordering, Thrown> {
         steps.reverse();
         (at, steps)
     };
-    let ((root_a, path_a), (root_b, path_b)) = (path(&a), path(&b));
+    let ((root_a, path_a), (root_b, path_b)) = (path(a), path(b));
     if !root_a.same(&root_b) {
         return Err(Error::invalid_operation("A common ancestor is missing.").into());
     }
@@ -353,6 +388,7 @@ const OBJECT: Decl = all(
             Some(attribute) => opt_node(attribute.parent().and_then(|n| n.owner_document())),
             None => opt_node(node(c, 0)?.owner_document()),
         }),
+        Get("string BaseUri", |_| string("")),
         Get("System.Xml.XmlNodeType NodeType", |c| {
             let value = match as_node(c.arg(0)) {
                 Some(node) => node.node_type() as i64,
@@ -386,6 +422,8 @@ pub(super) const TYPES: &[Decl] = &[
     node::NODE,
     node::CONTAINER,
     node::DOCUMENT,
+    node::EQUALITY_COMPARER,
+    node::ORDER_COMPARER,
     convert::ELEMENT,
     convert::ATTRIBUTE,
     node::TEXT,

@@ -4,10 +4,51 @@ use gateway_dotnet::xml::{Declaration, Kind, Node};
 
 use super::super::Entry::{Denied, Get, Set};
 use super::{
-    Call, Decl, Error, Eval, Thrown, Value, all, as_attribute, as_node, attributes_of, base,
-    content::content, elements_of, name, named, node, node_value, nodes_of, opt_node, opt_string, order_of,
-    parse, parse_document, string, to_string_with, types,
+    Call, Decl, Error, Eval, Thrown, Value, all, as_attribute, as_node, base, content::content, name, named,
+    node, node_value, opt_node, opt_string, order_of, parse, parse_document, string, to_string_with, types,
 };
+
+/// `XNode.EqualityComparer`: compares trees.
+fn comparer() -> Value {
+    let ty = crate::types::registry()
+        .type_named("System.Xml.Linq.XNodeEqualityComparer")
+        .unwrap_or(crate::types::Type::OBJECT);
+    let how = crate::equality::Comparer::Xml;
+    Value::object(ty, crate::object::Data::Native(Box::new(how)))
+}
+
+fn both(c: &Call<'_, '_>) -> Eval {
+    Ok(Value::Bool(match (as_node(c.arg(1)), as_node(c.arg(2))) {
+        (Some(a), Some(b)) => a.deep_equals(&b),
+        (a, b) => a.is_none() && b.is_none(),
+    }))
+}
+
+pub(super) const EQUALITY_COMPARER: Decl = all(
+    "class System.Xml.Linq.XNodeEqualityComparer : IEqualityComparer<XNode>",
+    &[
+        Get("ctor()", |_| Ok(comparer())),
+        Get("bool Equals(XNode x, XNode y)", |c| both(c)),
+    ],
+);
+
+pub(super) const ORDER_COMPARER: Decl = all(
+    "class System.Xml.Linq.XNodeDocumentOrderComparer",
+    &[
+        Get("ctor()", |_| {
+            let ty = crate::types::registry()
+                .type_named("System.Xml.Linq.XNodeDocumentOrderComparer")
+                .unwrap_or(crate::types::Type::OBJECT);
+            Ok(Value::object(ty, crate::object::Data::Plain))
+        }),
+        Get("int Compare(XNode x, XNode y)", |c| {
+            match (as_node(c.arg(1)), as_node(c.arg(2))) {
+                (Some(a), Some(b)) => Ok(Value::Int(super::place_of(&a, &b)? as i32)),
+                (a, b) => Ok(Value::Int(i32::from(a.is_some()) - i32::from(b.is_some()))),
+            }
+        }),
+    ],
+);
 
 fn done(result: Result<(), Error>) -> Eval {
     result?;
@@ -29,10 +70,10 @@ fn ancestors(c: &Call<'_, '_>, with_self: bool) -> Result<Vec<Node>, Thrown> {
     Ok(named(c, 1, list))
 }
 
-fn siblings(c: &Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Eval {
+fn siblings(c: &mut Call<'_, '_>, name: &'static str, pick: fn(&Node) -> Vec<Node>) -> Eval {
     let mut list = pick(&node(c, 0)?);
     list.retain(Node::is_element);
-    elements_of(named(c, 1, list))
+    c.elements_of(name, named(c, 1, list))
 }
 
 pub(super) const NODE: Decl = all(
@@ -60,28 +101,28 @@ pub(super) const NODE: Decl = all(
             change(c, Node::replace_with)
         }),
         Get("IEnumerable<XElement> Ancestors()", |c| {
-            elements_of(ancestors(c, false)?)
+            c.elements_of("XNode+<GetAncestors>d__43", ancestors(c, false)?)
         }),
         Get("IEnumerable<XElement> Ancestors(XName name)", |c| {
-            elements_of(ancestors(c, false)?)
+            c.elements_of("XNode+<GetAncestors>d__43", ancestors(c, false)?)
         }),
         Get("IEnumerable<XNode> NodesAfterSelf()", |c| {
-            nodes_of(types::XNODE, node(c, 0)?.nodes_after_self())
+            c.nodes_of("XNode+<NodesAfterSelf>d__21", node(c, 0)?.nodes_after_self())
         }),
         Get("IEnumerable<XNode> NodesBeforeSelf()", |c| {
-            nodes_of(types::XNODE, node(c, 0)?.nodes_before_self())
+            c.nodes_of("XNode+<NodesBeforeSelf>d__22", node(c, 0)?.nodes_before_self())
         }),
         Get("IEnumerable<XElement> ElementsAfterSelf()", |c| {
-            siblings(c, Node::nodes_after_self)
+            siblings(c, "XNode+<GetElementsAfterSelf>d__44", Node::nodes_after_self)
         }),
         Get("IEnumerable<XElement> ElementsAfterSelf(XName name)", |c| {
-            siblings(c, Node::nodes_after_self)
+            siblings(c, "XNode+<GetElementsAfterSelf>d__44", Node::nodes_after_self)
         }),
         Get("IEnumerable<XElement> ElementsBeforeSelf()", |c| {
-            siblings(c, Node::nodes_before_self)
+            siblings(c, "XNode+<GetElementsBeforeSelf>d__45", Node::nodes_before_self)
         }),
         Get("IEnumerable<XElement> ElementsBeforeSelf(XName name)", |c| {
-            siblings(c, Node::nodes_before_self)
+            siblings(c, "XNode+<GetElementsBeforeSelf>d__45", Node::nodes_before_self)
         }),
         Get("bool IsAfter(XNode node)", |c| {
             Ok(Value::Bool(order_of(c)?.is_gt()))
@@ -99,6 +140,10 @@ pub(super) const NODE: Decl = all(
         Get(
             "static XNode ReadFrom(System.Xml.XmlReader reader)",
             super::reader::read_from,
+        ),
+        Get(
+            "static XNodeEqualityComparer EqualityComparer",
+            |_| Ok(comparer()),
         ),
         Get("static int CompareDocumentOrder(XNode n1, XNode n2)", |c| {
             Ok(Value::Int(order_of(c)? as i32))
@@ -171,22 +216,31 @@ pub(super) const CONTAINER: Decl = all(
             opt_node(wanted.and_then(|wanted| of.child(&wanted)))
         }),
         Get("IEnumerable<XElement> Elements()", |c| {
-            elements_of(node(c, 0)?.elements())
+            c.elements_of("XContainer+<GetElements>d__39", node(c, 0)?.elements())
         }),
         Get("IEnumerable<XElement> Elements(XName name)", |c| {
-            elements_of(named(c, 1, node(c, 0)?.elements()))
+            c.elements_of(
+                "XContainer+<GetElements>d__39",
+                named(c, 1, node(c, 0)?.elements()),
+            )
         }),
         Get("IEnumerable<XElement> Descendants()", |c| {
-            elements_of(node(c, 0)?.descendants())
+            c.elements_of("XContainer+<GetDescendants>d__38", node(c, 0)?.descendants())
         }),
         Get("IEnumerable<XElement> Descendants(XName name)", |c| {
-            elements_of(named(c, 1, node(c, 0)?.descendants()))
+            c.elements_of(
+                "XContainer+<GetDescendants>d__38",
+                named(c, 1, node(c, 0)?.descendants()),
+            )
         }),
         Get("IEnumerable<XNode> DescendantNodes()", |c| {
-            nodes_of(types::XNODE, node(c, 0)?.descendant_nodes())
+            c.nodes_of(
+                "XContainer+<GetDescendantNodes>d__37",
+                node(c, 0)?.descendant_nodes(),
+            )
         }),
         Get("IEnumerable<XNode> Nodes()", |c| {
-            nodes_of(types::XNODE, node(c, 0)?.nodes())
+            c.nodes_of("XContainer+<Nodes>d__18", node(c, 0)?.nodes())
         }),
         Get("void RemoveNodes()", |c| {
             node(c, 0)?.remove_nodes();
@@ -396,7 +450,7 @@ fn flat(c: &mut Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Result<Vec<Node>,
 
 fn flat_elements(c: &mut Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Eval {
     let all = flat(c, pick)?;
-    elements_of(named(c, 1, all))
+    c.elements_of("Extensions+<GetElements>d__18", named(c, 1, all))
 }
 
 fn with_self(node: &Node, rest: Vec<Node>) -> Vec<Node> {
@@ -414,7 +468,7 @@ fn flat_attributes(c: &mut Call<'_, '_>) -> Eval {
         let wanted = name(c, 1)?;
         all.retain(|attribute| *attribute.name() == wanted);
     }
-    attributes_of(all)
+    c.attributes_of("Extensions+<GetAttributes>d__15", all)
 }
 
 fn remove_each(c: &mut Call<'_, '_>) -> Eval {
@@ -426,6 +480,21 @@ fn remove_each(c: &mut Call<'_, '_>) -> Eval {
         }
     }
     Ok(Value::Null)
+}
+
+/// `InDocumentOrder`: the nodes of one tree, sorted.
+fn in_document_order(c: &mut Call<'_, '_>) -> Eval {
+    let items = c.sequence(0, "source")?;
+    let sorted =
+        crate::lib::collections::merge_sort(c.vm, items, &mut |_, a, b| match (as_node(a), as_node(b)) {
+            (Some(a), Some(b)) => super::place_of(&a, &b),
+            _ => Ok(std::cmp::Ordering::Equal),
+        })?;
+    let nodes = sorted.iter().filter_map(as_node).collect();
+    c.nodes_of(
+        "Extensions+<InDocumentOrder>d__21`1[System.Xml.Linq.XNode]",
+        nodes,
+    )
 }
 
 pub(super) const EXTENSIONS: Decl = all(
@@ -467,14 +536,14 @@ pub(super) const EXTENSIONS: Decl = all(
             "static IEnumerable<XNode> Nodes<T>(this IEnumerable<T> source) where T : XContainer",
             |c| {
                 let all = flat(c, Node::nodes)?;
-                nodes_of(types::XNODE, all)
+                c.nodes_of("Extensions+<Nodes>d__12", all)
             },
         ),
         Get(
             "static IEnumerable<XNode> DescendantNodes<T>(this IEnumerable<T> source) where T : XContainer",
             |c| {
                 let all = flat(c, Node::descendant_nodes)?;
-                nodes_of(types::XNODE, all)
+                c.nodes_of("Extensions+<Nodes>d__12", all)
             },
         ),
         Get(
@@ -484,6 +553,10 @@ pub(super) const EXTENSIONS: Decl = all(
         Get(
             "static IEnumerable<XAttribute> Attributes(this IEnumerable<XElement> source, XName name)",
             flat_attributes,
+        ),
+        Get(
+            "static IEnumerable<T> InDocumentOrder<T>(this IEnumerable<T> source) where T : XNode",
+            in_document_order,
         ),
         Get(
             "static void Remove(this IEnumerable<XAttribute> source)",

@@ -6,8 +6,8 @@ use gateway_dotnet::xml::xpath::{Environment, Item, Value as Found, XPath};
 
 use super::super::Entry::{Get, Set};
 use super::{
-    Call, Data, Decl, Error, Eval, Thrown, Type, Value, all, attribute_value, elements_of, node, node_value,
-    opt_node, opt_string, string,
+    Call, Data, Decl, Error, Eval, Thrown, Type, Value, all, attribute_value, node, node_value, opt_node,
+    opt_string, string,
 };
 use crate::types::registry;
 
@@ -21,6 +21,9 @@ impl Environment for Manager {
         found.map(|(_, namespace)| namespace.clone())
     }
 }
+
+/// The original's iterator behind `XPathSelectElements`.
+const XPATH_ITERATOR: &str = "XContainer+<GetElements>d__39";
 
 /// The manager given as argument `i`, or an empty one.
 pub(super) fn manager(c: &Call<'_, '_>, i: usize) -> Manager {
@@ -49,7 +52,10 @@ fn evaluate(c: &mut Call<'_, '_>, from: &Item) -> Result<Found, Thrown> {
     let path = c.str_or_empty(1);
     let names = manager(c, 2);
     c.vm.charge(path.len().saturating_mul(16))?;
-    Ok(XPath::compile(&path.to_lossy())?.evaluate(from, &names)?)
+    let mut spent = 0;
+    let found = XPath::compile(&path.to_lossy())?.evaluate_counted(from, &names, &mut spent);
+    c.vm.spend(spent)?;
+    Ok(found?)
 }
 
 fn unexpected(what: &str) -> Thrown {
@@ -375,11 +381,17 @@ pub(crate) const TYPES: &[Decl] = &[
             ),
             Get(
                 "static IEnumerable<XElement> XPathSelectElements(XNode node, string expression)",
-                |c| elements_of(select_elements(c)?),
+                |c| {
+                    let found = select_elements(c)?;
+                    c.elements_of(XPATH_ITERATOR, found)
+                },
             ),
             Get(
                 "static IEnumerable<XElement> XPathSelectElements(XNode node, string expression, System.Xml.IXmlNamespaceResolver resolver)",
-                |c| elements_of(select_elements(c)?),
+                |c| {
+                    let found = select_elements(c)?;
+                    c.elements_of(XPATH_ITERATOR, found)
+                },
             ),
             Get(
                 "static object XPathEvaluate(XNode node, string expression)",
