@@ -20,6 +20,7 @@ pub(crate) struct Options {
 const PAGES: &[(&str, &[&str])] = &[
     ("gateway-config", &["--lib", "page"]),
     ("gateway-policy", &["page"]),
+    ("gateway-expr", &["--test", "documentation"]),
     ("gateway-agent", &["--test", "documentation"]),
 ];
 

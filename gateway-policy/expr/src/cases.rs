@@ -333,7 +333,7 @@ fn contoso(context: &mut Context) {
         last_name: text("One"),
         email: text("u1@example.com"),
         note: text(""),
-        registration_ticks: 637_766_966_450_000_000,
+        registration_ticks: 637_766_894_450_000_000,
         groups: vec![
             developers(),
             Group {

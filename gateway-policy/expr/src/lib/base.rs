@@ -73,7 +73,14 @@ pub(crate) fn compare_to(c: &mut Call<'_, '_>) -> Eval {
         )
         .into());
     }
-    Ok(Value::Int(equality::compare(a, b)? as i32))
+    // The small integers and characters give their difference, the rest the sign.
+    Ok(Value::Int(match (a, b) {
+        (Value::SByte(a), Value::SByte(b)) => i32::from(*a) - i32::from(*b),
+        (Value::Byte(a), Value::Byte(b)) => i32::from(*a) - i32::from(*b),
+        (Value::Short(a), Value::Short(b)) => i32::from(*a) - i32::from(*b),
+        (Value::UShort(a), Value::UShort(b)) => i32::from(*a) - i32::from(*b),
+        _ => equality::compare(a, b)? as i32,
+    }))
 }
 
 /// `ToString(format)` and `ToString(format, provider)`.

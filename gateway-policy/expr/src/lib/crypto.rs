@@ -88,7 +88,12 @@ fn managed(kind: HashKind) -> Eval {
 
 fn keyed(c: &mut Call<'_, '_>, kind: HashKind) -> Eval {
     let key = if c.args.is_empty() {
-        random_bytes(c, 64)
+        // A block of the hash.
+        let block = match kind {
+            HashKind::Sha384 | HashKind::Sha512 => 128,
+            _ => 64,
+        };
+        random_bytes(c, block)
     } else {
         c.bytes(0, "key")?
     };
@@ -522,7 +527,21 @@ pub(super) fn native_text(o: &Object) -> Option<Str> {
     {
         return o.native::<Str>().cloned();
     }
-    None
+    padding_text(o).map(|text| Str::new(&text))
+}
+
+/// `ToString()` of RSA paddings: for OAEP the mode with the hash.
+fn padding_text(o: &Object) -> Option<String> {
+    if let Some(padding) = o.native::<SignaturePadding>() {
+        return Some(match padding {
+            SignaturePadding::Pkcs1 => "Pkcs1".to_owned(),
+            SignaturePadding::Pss => "Pss".to_owned(),
+        });
+    }
+    o.native::<EncryptionPadding>().map(|padding| match padding {
+        EncryptionPadding::Pkcs1 => "Pkcs1".to_owned(),
+        EncryptionPadding::Oaep(hash) => format!("Oaep{}", hash.name()),
+    })
 }
 
 /// `Equals` of hash names and certificates.

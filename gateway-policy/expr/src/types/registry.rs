@@ -207,14 +207,14 @@ impl Registry {
 
     fn set_members(&mut self, n: usize, decl: &Decl, mut members: Vec<Member>) {
         for m in &mut members {
-            m.allowed = match decl.verdict {
-                Verdict::All => !decl
-                    .members
-                    .iter()
-                    .any(|e| matches!(e, Entry::Denied(t, _) if *t == m.text)),
-                Verdict::None => false,
-                Verdict::Only(names) => names.contains(&&*m.name),
-            };
+            let mut entries = decl.members.iter();
+            let denied = entries.any(|e| matches!(e, Entry::Denied(t, _) if *t == m.text));
+            m.allowed = !denied
+                && match decl.verdict {
+                    Verdict::All => true,
+                    Verdict::None => false,
+                    Verdict::Only(names) => names.contains(&&*m.name),
+                };
         }
         for (i, m) in members.iter().enumerate() {
             self.defs[n].by_name.entry(m.name.clone()).or_default().push(i);

@@ -498,7 +498,7 @@ fn in_document_order(c: &mut Call<'_, '_>) -> Eval {
 }
 
 pub(super) const EXTENSIONS: Decl = all(
-    "static class System.Xml.Linq.Extensions",
+    "static System.Xml.Linq.Extensions",
     &[
         Get(
             "static IEnumerable<XElement> Elements<T>(this IEnumerable<T> source) where T : XContainer",
