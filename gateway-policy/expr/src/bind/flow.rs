@@ -10,8 +10,9 @@ use crate::{
     syntax::{
         Source,
         ast::{
-            Arg, Body, CaseLabel, Designation, Expr, ExprKind, ForeachTarget, Ident, InitTarget, InitValue,
-            Initializer, InterpPart, Literal, LocalDecl, LocalFn, PassBy, Pattern, Stmt, StmtKind,
+            Arg, Body, CaseLabel, Catch, Designation, Expr, ExprKind, ForeachTarget, Ident, InitTarget,
+            InitValue, Initializer, InterpPart, Literal, LocalDecl, LocalFn, Param, PassBy, Pattern, Stmt,
+            StmtKind,
         },
     },
 };
@@ -299,75 +300,20 @@ impl<'b> Flow<'b> {
                 step,
                 body,
             } => self.for_loop(init, cond.as_ref(), step, body),
-            StmtKind::Foreach { target, source, body } => {
-                self.expr(source);
-                let before = self.state.clone();
-                match target {
-                    ForeachTarget::Var(_, name) => self.declare_assigned(name),
-                    ForeachTarget::Deconstruct(e) => self.target(e),
-                }
-                let exits = self.looped(body).0;
-                self.state = before;
-                self.state.join(&exits);
-            }
+            StmtKind::Foreach { target, source, body } => self.foreach(target, source, body),
             StmtKind::Switch(value, sections) => self.switch(value, sections),
-            StmtKind::Break => {
-                if let Some(b) = self.breaks.last_mut() {
-                    b.join(&self.state);
-                }
-                self.state = self.state.unreachable();
-            }
-            StmtKind::Continue => {
-                if let Some(c) = self.continues.last_mut() {
-                    c.join(&self.state);
-                }
-                self.state = self.state.unreachable();
-            }
-            StmtKind::Return(value) => {
-                if let Some(e) = value {
-                    self.expr(e);
-                }
-                self.check_outs(s.span);
-                if let Some(returned) = &mut self.returned {
-                    returned.join(&self.state);
-                }
-                self.state = self.state.unreachable();
-            }
-            StmtKind::Throw(value) => {
-                if let Some(e) = value {
-                    self.expr(e);
-                }
-                self.state = self.state.unreachable();
+            StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Return(_)
+            | StmtKind::Throw(_)
+            | StmtKind::Goto(_) => {
+                self.jump(s);
             }
             StmtKind::Try {
                 body,
                 catches,
                 finally,
-            } => {
-                let before = self.state.clone();
-                self.stmt(body);
-                let mut after = self.state.clone();
-                for c in catches {
-                    self.state = before.clone();
-                    if let Some(name) = &c.name {
-                        self.declare_assigned(name);
-                    }
-                    if let Some(when) = &c.when {
-                        self.state = self.cond(when).0;
-                    }
-                    self.stmt(&c.body);
-                    after.join(&self.state);
-                }
-                self.state = after;
-                if let Some(finally) = finally {
-                    let end = std::mem::replace(&mut self.state, before);
-                    self.stmt(finally);
-                    // What `finally` assigns is assigned however the block was left.
-                    let finally_end = std::mem::replace(&mut self.state, end);
-                    self.state.set.extend(finally_end.set);
-                    self.state.dead |= finally_end.dead;
-                }
-            }
+            } => self.try_block(body, catches, finally.as_deref()),
             StmtKind::Using { decl, expr, body } => {
                 if let Some(decl) = decl {
                     self.declaration(decl);
@@ -382,12 +328,77 @@ impl<'b> Flow<'b> {
                 self.stmt(body);
             }
             StmtKind::Checked(_, body) => self.stmt(body),
-            StmtKind::Goto(_) => self.state = self.state.unreachable(),
             StmtKind::Labeled(_, inner) => {
                 // Reached by jumps whose states are not followed: nothing is complained about here.
                 self.state.dead = false;
                 self.stmt(inner);
             }
+        }
+    }
+
+    fn foreach(&mut self, target: &'b ForeachTarget, source: &'b Expr, body: &'b Stmt) {
+        self.expr(source);
+        let before = self.state.clone();
+        match target {
+            ForeachTarget::Var(_, name) => self.declare_assigned(name),
+            ForeachTarget::Deconstruct(e) => self.target(e),
+        }
+        let exits = self.looped(body).0;
+        self.state = before;
+        self.state.join(&exits);
+    }
+
+    /// A statement that leads elsewhere: what is behind it cannot be reached.
+    fn jump(&mut self, s: &'b Stmt) {
+        match &s.kind {
+            StmtKind::Break => {
+                if let Some(b) = self.breaks.last_mut() {
+                    b.join(&self.state);
+                }
+            }
+            StmtKind::Continue => {
+                if let Some(c) = self.continues.last_mut() {
+                    c.join(&self.state);
+                }
+            }
+            StmtKind::Return(value) => {
+                if let Some(e) = value {
+                    self.expr(e);
+                }
+                self.check_outs(s.span);
+                if let Some(returned) = &mut self.returned {
+                    returned.join(&self.state);
+                }
+            }
+            StmtKind::Throw(Some(e)) => self.expr(e),
+            _ => {}
+        }
+        self.state = self.state.unreachable();
+    }
+
+    fn try_block(&mut self, body: &'b Stmt, catches: &'b [Catch], finally: Option<&'b Stmt>) {
+        let before = self.state.clone();
+        self.stmt(body);
+        let mut after = self.state.clone();
+        for c in catches {
+            self.state = before.clone();
+            if let Some(name) = &c.name {
+                self.declare_assigned(name);
+            }
+            if let Some(when) = &c.when {
+                self.state = self.cond(when).0;
+            }
+            self.stmt(&c.body);
+            after.join(&self.state);
+        }
+        self.state = after;
+        if let Some(finally) = finally {
+            let end = std::mem::replace(&mut self.state, before);
+            self.stmt(finally);
+            // What `finally` assigns is assigned however the block was left.
+            let finally_end = std::mem::replace(&mut self.state, end);
+            self.state.set.extend(finally_end.set);
+            self.state.dead |= finally_end.dead;
         }
     }
 
@@ -619,6 +630,53 @@ impl<'b> Flow<'b> {
         }
     }
 
+    fn closure(&mut self, params: &'b [Param], body: &'b Body) {
+        self.nested(false, |f| {
+            let returned = f.returned.take();
+            params.iter().for_each(|p| f.declare_assigned(&p.name));
+            f.body(body);
+            f.returned = returned;
+        });
+    }
+
+    fn assignment(&mut self, l: &'b Expr, r: &'b Expr) {
+        if !matches!(
+            l.kind,
+            ExprKind::Name(..) | ExprKind::Tuple(_) | ExprKind::Declare(..)
+        ) {
+            self.expr(l);
+        }
+        self.expr(r);
+        if matches!(
+            l.kind,
+            ExprKind::Name(..) | ExprKind::Tuple(_) | ExprKind::Declare(..)
+        ) {
+            self.target(l);
+        }
+    }
+
+    fn creation(&mut self, e: &'b Expr) {
+        match &e.kind {
+            ExprKind::New(_, args, init) => {
+                self.args(args.as_deref().unwrap_or_default());
+                if let Some(init) = init {
+                    self.initializer(init);
+                }
+            }
+            ExprKind::NewArray(_, sizes, init) => {
+                sizes.iter().for_each(|s| self.expr(s));
+                if let Some(init) = init {
+                    self.expr(init);
+                }
+            }
+            ExprKind::NewImplicitArray(_, init) => self.expr(init),
+            ExprKind::ArrayInit(items) => items.iter().for_each(|i| self.expr(i)),
+            ExprKind::NewAnonymous(members) => members.iter().for_each(|(_, m)| self.expr(m)),
+            ExprKind::Tuple(parts) => parts.iter().for_each(|(_, p)| self.expr(p)),
+            _ => {}
+        }
+    }
+
     fn expr(&mut self, e: &'b Expr) {
         match &e.kind {
             ExprKind::Name(name, _) => self.use_name(name),
@@ -670,21 +728,7 @@ impl<'b> Flow<'b> {
                 self.expr(l);
                 self.expr(r);
             }
-            ExprKind::Assign("=", l, r) => {
-                if !matches!(
-                    l.kind,
-                    ExprKind::Name(..) | ExprKind::Tuple(_) | ExprKind::Declare(..)
-                ) {
-                    self.expr(l);
-                }
-                self.expr(r);
-                if matches!(
-                    l.kind,
-                    ExprKind::Name(..) | ExprKind::Tuple(_) | ExprKind::Declare(..)
-                ) {
-                    self.target(l);
-                }
-            }
+            ExprKind::Assign("=", l, r) => self.assignment(l, r),
             ExprKind::Assign(_, l, r) => {
                 self.expr(l);
                 self.expr(r);
@@ -697,34 +741,16 @@ impl<'b> Flow<'b> {
                 self.expr(b);
                 self.state.join(&after);
             }
-            ExprKind::New(_, args, init) => {
-                self.args(args.as_deref().unwrap_or_default());
-                if let Some(init) = init {
-                    self.initializer(init);
-                }
+            ExprKind::New(..)
+            | ExprKind::NewArray(..)
+            | ExprKind::NewImplicitArray(..)
+            | ExprKind::ArrayInit(_)
+            | ExprKind::NewAnonymous(_)
+            | ExprKind::Tuple(_) => self.creation(e),
+            ExprKind::Lambda(params, body) => self.closure(params, body),
+            ExprKind::AnonymousMethod(params, body) => {
+                self.closure(params.as_deref().unwrap_or_default(), body)
             }
-            ExprKind::NewArray(_, sizes, init) => {
-                sizes.iter().for_each(|s| self.expr(s));
-                if let Some(init) = init {
-                    self.expr(init);
-                }
-            }
-            ExprKind::NewImplicitArray(_, init) => self.expr(init),
-            ExprKind::ArrayInit(items) => items.iter().for_each(|i| self.expr(i)),
-            ExprKind::NewAnonymous(members) => members.iter().for_each(|(_, m)| self.expr(m)),
-            ExprKind::Tuple(parts) => parts.iter().for_each(|(_, p)| self.expr(p)),
-            ExprKind::Lambda(params, body) => self.nested(false, |f| {
-                let returned = f.returned.take();
-                params.iter().for_each(|p| f.declare_assigned(&p.name));
-                f.body(body);
-                f.returned = returned;
-            }),
-            ExprKind::AnonymousMethod(params, body) => self.nested(false, |f| {
-                let returned = f.returned.take();
-                params.iter().flatten().for_each(|p| f.declare_assigned(&p.name));
-                f.body(body);
-                f.returned = returned;
-            }),
             ExprKind::Declare(_, d) => self.designation(d),
             ExprKind::Error
             | ExprKind::Literal(_)

@@ -354,7 +354,15 @@ impl<'a> Binder<'a> {
                 );
             }
         }
-        let help = closest(name, known.into_iter()).map(|n| format!("did you mean '{n}'?"));
+        let extensions = registry().extension_names().filter(|n| {
+            let mut all = registry().extensions(n);
+            all.any(|m| {
+                m.params
+                    .first()
+                    .is_some_and(|p| p.ty.is_open() || crate::types::is_subtype(ty, &p.ty))
+            })
+        });
+        let help = closest(name, known.into_iter().chain(extensions)).map(|n| format!("did you mean '{n}'?"));
         self.error("CS1061", message, span).help = help;
     }
 

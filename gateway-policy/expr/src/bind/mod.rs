@@ -3,6 +3,7 @@
 //! Names, conversions, overloads and generic arguments are resolved here, once, at load. What the C#
 //! compiler refuses is refused with its code; what the vendor's static check refuses with its own.
 
+mod advice;
 mod args;
 mod assign;
 mod builder;
@@ -61,6 +62,7 @@ pub(crate) fn compile(
     let parsed = syntax::parse(source);
     let mut diagnostics = parsed.errors;
     if diagnostics.iter().any(|d| d.code == "CS8078") {
+        advice::complete(source, &mut diagnostics);
         return Err(diagnostics);
     }
     let tree = parsed.tree;
@@ -72,6 +74,7 @@ pub(crate) fn compile(
     }
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
     diagnostics.dedup();
+    advice::complete(source, &mut diagnostics);
     if diagnostics.iter().any(|d| !d.warning) {
         return Err(diagnostics);
     }

@@ -267,7 +267,7 @@ pub(crate) fn closest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>)
         .filter(|c| !c.starts_with("<>"))
         .map(|c| (distance(name, c), c))
         .filter(|(d, _)| *d <= limit)
-        .min_by_key(|(d, _)| *d)
+        .min_by_key(|(d, name)| (*d, *name))
         .map(|(_, c)| c)
 }
 

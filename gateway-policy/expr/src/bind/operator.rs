@@ -150,6 +150,11 @@ impl<'a> Binder<'a> {
         if let Some(done) = self.builtin(op, &l, &r) {
             return self.apply_builtin(op, done, l, r, span);
         }
+        if let (true, Some(Const::Str(a)), Some(Const::Str(b))) =
+            (matches!(op, "==" | "!="), &l.konst, &r.konst)
+        {
+            return Operand::konst(Type::BOOL, Const::Bool((a == b) == (op == "==")));
+        }
         if matches!(op, "==" | "!=")
             && let Some(result) = self.equality(op, &l, &r, span)
         {

@@ -74,6 +74,18 @@ impl PartialOrd for TypeText {
     }
 }
 
+/// The candidate a complaint is about.
+struct Miss<'m> {
+    name: &'m str,
+    shown: &'m str,
+    candidate: &'m Candidate,
+    /// There is no other of the name.
+    only: bool,
+    /// Arguments that are not counted: the receiver of an extension method.
+    skip: usize,
+    span: Span,
+}
+
 /// The outcome of a resolution.
 pub(crate) enum Resolved {
     One(Applied),
@@ -420,6 +432,33 @@ impl<'a> Binder<'a> {
             Some(_) => format!("{}.{name}({shown_params})", candidate.owner),
             None => format!("{name}({shown_params})"),
         };
+        let miss = Miss {
+            name,
+            shown: &shown,
+            candidate,
+            only: candidates.len() == 1,
+            skip,
+            span,
+        };
+        match why {
+            Misfit::Argument(..) | Misfit::By(..) => self.report_bad_argument(&miss, why, args),
+            Misfit::Bound | Misfit::Inference | Misfit::TypeArguments(_) => {
+                self.report_type_arguments(&miss, why, args);
+            }
+            _ => self.report_bad_list(&miss, why, args),
+        }
+    }
+
+    /// An argument of the wrong type, or without the keyword it needs.
+    fn report_bad_argument(&mut self, miss: &Miss<'_>, why: &Misfit, args: &[Argument<'a>]) {
+        let Miss {
+            name,
+            shown,
+            candidate,
+            skip,
+            span,
+            ..
+        } = *miss;
         match why {
             Misfit::Argument(0, wanted) if candidate.extension => {
                 let from = self.type_of(&args[0].operand).unwrap_or(Type::Null);
@@ -450,6 +489,20 @@ impl<'a> Binder<'a> {
                 );
                 self.error("CS1620", message, args[*i].span);
             }
+            _ => {}
+        }
+    }
+
+    /// Type arguments that are wrong, or that nothing says.
+    fn report_type_arguments(&mut self, miss: &Miss<'_>, why: &Misfit, args: &[Argument<'a>]) {
+        let Miss {
+            name,
+            shown,
+            candidate,
+            span,
+            ..
+        } = *miss;
+        match why {
             Misfit::Bound => {
                 let bound = candidate
                     .member
@@ -476,6 +529,29 @@ impl<'a> Binder<'a> {
                 );
                 self.error("CS0411", message, span);
             }
+            Misfit::TypeArguments(n) => {
+                let message = if *n == 0 {
+                    format!("The non-generic method '{shown}' cannot be used with type arguments")
+                } else {
+                    format!("Using the generic method '{shown}' requires {n} type arguments")
+                };
+                self.error(if *n == 0 { "CS0308" } else { "CS0305" }, message, span);
+            }
+            _ => {}
+        }
+    }
+
+    /// A list of arguments that cannot be laid over the parameters.
+    fn report_bad_list(&mut self, miss: &Miss<'_>, why: &Misfit, args: &[Argument<'a>]) {
+        let Miss {
+            name,
+            shown,
+            candidate,
+            only,
+            skip,
+            span,
+        } = *miss;
+        match why {
             Misfit::NotTrailing(i) | Misfit::Taken(i) => {
                 let arg = args[*i].name.map(|n| n.name.to_string()).unwrap_or_default();
                 let (code, message) = if matches!(why, Misfit::Taken(_)) {
@@ -501,20 +577,12 @@ impl<'a> Binder<'a> {
                     format!("The best overload for '{name}' does not have a parameter named '{arg}'");
                 self.error("CS1739", message, args[*i].span);
             }
-            Misfit::Missing(i) if candidates.len() == 1 => {
+            Misfit::Missing(i) if only => {
                 let message = format!(
                     "There is no argument given that corresponds to the required formal parameter '{}' of '{shown}'",
                     candidate.params[*i].name
                 );
                 self.error("CS7036", message, span);
-            }
-            Misfit::TypeArguments(n) => {
-                let message = if *n == 0 {
-                    format!("The non-generic method '{shown}' cannot be used with type arguments")
-                } else {
-                    format!("Using the generic method '{shown}' requires {n} type arguments")
-                };
-                self.error(if *n == 0 { "CS0308" } else { "CS0305" }, message, span);
             }
             Misfit::Missing(_) | Misfit::Count => {
                 let given = args.len() - skip;
@@ -527,6 +595,7 @@ impl<'a> Binder<'a> {
                     self.error("CS1501", message, span);
                 }
             }
+            _ => {}
         }
     }
 

@@ -352,6 +352,7 @@ impl<'a> Binder<'a> {
                 continue;
             };
             self.vars[id].inferring = inferred;
+            let mark = self.diagnostics.len();
             let value = match &declared {
                 Some(ty) => self.initial_value(ty, init),
                 None => self.inferred_value(init, v.name.span),
@@ -363,6 +364,11 @@ impl<'a> Binder<'a> {
             if decl.constant {
                 match value.konst {
                     Some(c) => self.vars[id].konst = Some(c),
+                    None if self.has_errors_since(mark) => {}
+                    None if !constant_type(&value.ty) => {
+                        let message = format!("The type '{}' cannot be declared const", value.ty);
+                        self.error("CS0283", message, decl.ty.span);
+                    }
                     None if !value.ty.is_error() => {
                         let message = format!(
                             "The expression being assigned to '{}' must be constant",
@@ -824,4 +830,9 @@ impl<'a> Binder<'a> {
             GotoTarget::Case(e) => self.goto_case(e, span),
         }
     }
+}
+
+/// Whether constants of a type exist: numbers, booleans, enums, and references, if only null.
+fn constant_type(ty: &Type) -> bool {
+    ty.num().is_some() || ty.is_bool() || ty.is_enum() || ty.is_reference()
 }

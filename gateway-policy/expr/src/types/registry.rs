@@ -133,6 +133,11 @@ impl Registry {
         self.by_full.get(full).copied()
     }
 
+    /// Names of extension methods, for suggestions.
+    pub(crate) fn extension_names(&self) -> impl Iterator<Item = &str> {
+        self.extensions.keys().map(|n| &**n)
+    }
+
     pub(crate) fn extensions(&self, name: &str) -> impl Iterator<Item = &Member> {
         self.extensions
             .get(name)

@@ -16,7 +16,7 @@ use crate::{
     lib::Entry,
     syntax::{
         ast::{ExprKind, Literal, Param, TypeKind as SynKind, TypeSyn},
-        parser::Parser,
+        parser::{Parse, Parser},
         token::Tok,
     },
 };
@@ -147,210 +147,187 @@ pub(super) fn member(reg: &Registry, n: usize, entry: &Entry) -> Member {
     member
 }
 
+/// A member line while it is read.
+struct Line<'r> {
+    reg: &'r Registry,
+    n: usize,
+    text: &'static str,
+    parser: Parser<'static>,
+    get: crate::lib::Native,
+    set: Option<crate::lib::Native>,
+}
+
 fn read(reg: &Registry, n: usize, entry: &Entry) -> Member {
     let (text, get, set) = entry.parts();
-    let mut p = parser(text);
-    let bad = || -> ! { panic!("library member {text:?} of {}", reg.defs[n].full) };
+    let mut line = Line {
+        reg,
+        n,
+        text,
+        parser: parser(text),
+        get,
+        set,
+    };
     let mut is_static = false;
     let mut kind = MemberKind::Property;
-    while let Tok::Keyword(word) = p.peek().clone() {
+    while let Tok::Keyword(word) = line.parser.peek().clone() {
         match word {
             "static" | "const" => is_static = true,
             "implicit" => kind = MemberKind::Implicit,
             "explicit" => kind = MemberKind::Explicit,
             _ => break,
         }
-        p.advance();
+        line.parser.advance();
     }
-    let class = &reg.defs[n].params;
-    if p.is_word("ctor") {
-        p.advance();
-        let scope = Scope {
-            reg,
-            class,
-            method: &[],
-            text,
-        };
-        let params = scope.params(p.parameters().unwrap_or_else(|_| bad()));
-        let args: Vec<Type> = (0..class.len()).map(|i| Type::TypeParam(i as u16)).collect();
-        let id = DefId(n as u16);
+    if line.parser.is_word("ctor") {
+        return line.constructor();
+    }
+    if kind != MemberKind::Property {
+        return line.conversion(kind);
+    }
+    let ret = line.syntax(Parser::parse_type);
+    if line.parser.is_kw("operator") {
+        return line.operator(&ret);
+    }
+    if line.parser.eat_kw("this") {
+        return line.indexer(&ret, is_static);
+    }
+    line.named(&ret, is_static)
+}
+
+impl<'r> Line<'r> {
+    fn bad(&self) -> ! {
+        panic!("library member {:?} of {}", self.text, self.reg.defs[self.n].full)
+    }
+
+    /// Something of the line; a table that does not parse is a mistake of this crate.
+    fn syntax<T>(&mut self, read: impl FnOnce(&mut Parser<'static>) -> Parse<T>) -> T {
+        match read(&mut self.parser) {
+            Ok(found) if self.parser.errors.is_empty() => found,
+            _ => self.bad(),
+        }
+    }
+
+    fn scope<'s>(&'s self, method: &'s [Box<str>]) -> Scope<'s> {
+        Scope {
+            reg: self.reg,
+            class: &self.reg.defs[self.n].params,
+            method,
+            text: self.text,
+        }
+    }
+
+    fn parameters(&mut self) -> Vec<ParamDef> {
+        let list = self.syntax(Parser::parameters);
+        self.scope(&[]).params(list)
+    }
+
+    fn member(&self, name: &str, kind: MemberKind, params: Vec<ParamDef>, ret: Type) -> Member {
+        Member {
+            owner: DefId(self.n as u16),
+            name: name.into(),
+            kind,
+            is_static: true,
+            extension: false,
+            tparams: Vec::new(),
+            bound: None,
+            params,
+            ret,
+            get: self.get,
+            set: self.set,
+            constant: None,
+            allowed: true,
+            text: self.text,
+        }
+    }
+
+    fn constructor(mut self) -> Member {
+        self.parser.advance();
+        let params = self.parameters();
+        let id = DefId(self.n as u16);
+        let count = self.reg.defs[self.n].params.len();
+        let args: Vec<Type> = (0..count).map(|i| Type::TypeParam(i as u16)).collect();
         let ret = if args.is_empty() {
             Type::Def(id)
         } else {
             Type::generic(id, args)
         };
-        return build(
-            n,
-            ".ctor".into(),
-            MemberKind::Constructor,
-            true,
-            vec![],
-            params,
-            ret,
-            text,
-            get,
-            set,
-        );
+        self.member(".ctor", MemberKind::Constructor, params, ret)
     }
-    if kind != MemberKind::Property {
-        p.advance(); // `operator`
-        let scope = Scope {
-            reg,
-            class,
-            method: &[],
-            text,
-        };
-        let ret = scope.resolve(&p.parse_type().unwrap_or_else(|_| bad()));
-        let params = scope.params(p.parameters().unwrap_or_else(|_| bad()));
-        return build(
-            n,
-            "op_Conversion".into(),
-            kind,
-            true,
-            vec![],
-            params,
-            ret,
-            text,
-            get,
-            set,
-        );
-    }
-    let ret_syn = p.parse_type().unwrap_or_else(|_| bad());
-    if p.is_kw("operator") {
-        p.advance();
-        let Tok::Op(op) = *p.peek() else { bad() };
-        p.advance();
-        let scope = Scope {
-            reg,
-            class,
-            method: &[],
-            text,
-        };
-        let params = scope.params(p.parameters().unwrap_or_else(|_| bad()));
-        return build(
-            n,
-            op.into(),
-            MemberKind::Operator,
-            true,
-            vec![],
-            params,
-            scope.resolve(&ret_syn),
-            text,
-            get,
-            set,
-        );
-    }
-    if p.eat_kw("this") {
-        let scope = Scope {
-            reg,
-            class,
-            method: &[],
-            text,
-        };
-        let inner = text.find('[').zip(text.rfind(']')).unwrap_or_else(|| bad());
-        let list: &'static str = Box::leak(format!("({})", &text[inner.0 + 1..inner.1]).into_boxed_str());
-        let params = scope.params(parser(list).parameters().unwrap_or_else(|_| bad()));
-        let ret = scope.resolve(&ret_syn);
-        return build(
-            n,
-            "Item".into(),
-            MemberKind::Indexer,
-            is_static,
-            vec![],
-            params,
-            ret,
-            text,
-            get,
-            set,
-        );
-    }
-    let name = p.ident().unwrap_or_else(|_| bad()).name;
-    let tparams: Vec<Box<str>> = p
-        .type_parameters()
-        .unwrap_or_else(|_| bad())
-        .into_iter()
-        .map(|i| i.name)
-        .collect();
-    let scope = Scope {
-        reg,
-        class,
-        method: &tparams,
-        text,
-    };
-    let ret = scope.resolve(&ret_syn);
-    if !p.is_op("(") {
-        return build(
-            n,
-            name,
-            MemberKind::Property,
-            is_static,
-            vec![],
-            vec![],
-            ret,
-            text,
-            get,
-            set,
-        );
-    }
-    let syn = p.parameters().unwrap_or_else(|_| bad());
-    let extension = syn.first().is_some_and(|p| p.this);
-    let params = scope.params(syn);
-    // `where T : Bound`, of the first type parameter only: no table needs more.
-    let bound = p.is_word("where").then(|| {
-        p.advance();
-        if p.ident().is_err() || !p.eat_op(":") {
-            bad();
-        }
-        scope.resolve(&p.parse_type().unwrap_or_else(|_| bad()))
-    });
-    let mut m = build(
-        n,
-        name,
-        MemberKind::Method,
-        is_static,
-        tparams,
-        params,
-        ret,
-        text,
-        get,
-        set,
-    );
-    m.extension = extension;
-    m.bound = bound;
-    m
-}
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a constructor for a plain record, used only above"
-)]
-fn build(
-    n: usize,
-    name: Box<str>,
-    kind: MemberKind,
-    is_static: bool,
-    tparams: Vec<Box<str>>,
-    params: Vec<ParamDef>,
-    ret: Type,
-    text: &'static str,
-    get: crate::lib::Native,
-    set: Option<crate::lib::Native>,
-) -> Member {
-    Member {
-        owner: DefId(n as u16),
-        name,
-        kind,
-        is_static,
-        extension: false,
-        tparams,
-        bound: None,
-        params,
-        ret,
-        get,
-        set,
-        constant: None,
-        allowed: true,
-        text,
+    fn conversion(mut self, kind: MemberKind) -> Member {
+        self.parser.advance(); // `operator`
+        let ret = self.syntax(Parser::parse_type);
+        let ret = self.scope(&[]).resolve(&ret);
+        let params = self.parameters();
+        self.member("op_Conversion", kind, params, ret)
+    }
+
+    fn operator(mut self, ret: &TypeSyn) -> Member {
+        self.parser.advance();
+        let Tok::Op(op) = *self.parser.peek() else {
+            self.bad()
+        };
+        self.parser.advance();
+        let params = self.parameters();
+        let ret = self.scope(&[]).resolve(ret);
+        self.member(op, MemberKind::Operator, params, ret)
+    }
+
+    fn indexer(self, ret: &TypeSyn, is_static: bool) -> Member {
+        let Some((open, close)) = self.text.find('[').zip(self.text.rfind(']')) else {
+            self.bad()
+        };
+        let list: &'static str = Box::leak(format!("({})", &self.text[open + 1..close]).into_boxed_str());
+        let Ok(list) = parser(list).parameters() else {
+            self.bad()
+        };
+        let scope = self.scope(&[]);
+        let (params, ret) = (scope.params(list), scope.resolve(ret));
+        Member {
+            is_static,
+            ..self.member("Item", MemberKind::Indexer, params, ret)
+        }
+    }
+
+    /// A method, or a property when no parameters follow its name.
+    fn named(mut self, ret: &TypeSyn, is_static: bool) -> Member {
+        let name = self.syntax(Parser::ident).name;
+        let tparams: Vec<Box<str>> = self
+            .syntax(Parser::type_parameters)
+            .into_iter()
+            .map(|i| i.name)
+            .collect();
+        let ret = self.scope(&tparams).resolve(ret);
+        if !self.parser.is_op("(") {
+            return Member {
+                is_static,
+                ..self.member(&name, MemberKind::Property, Vec::new(), ret)
+            };
+        }
+        let list = self.syntax(Parser::parameters);
+        let extension = list.first().is_some_and(|p| p.this);
+        let params = self.scope(&tparams).params(list);
+        let bound = self.bound(&tparams);
+        Member {
+            is_static,
+            extension,
+            bound,
+            tparams,
+            ..self.member(&name, MemberKind::Method, params, ret)
+        }
+    }
+
+    /// `where T : Bound`, of the first type parameter only: no table needs more.
+    fn bound(&mut self, tparams: &[Box<str>]) -> Option<Type> {
+        if !self.parser.eat_word("where") {
+            return None;
+        }
+        self.syntax(Parser::ident);
+        if !self.parser.eat_op(":") {
+            self.bad();
+        }
+        let syn = self.syntax(Parser::parse_type);
+        Some(self.scope(tparams).resolve(&syn))
     }
 }
 
