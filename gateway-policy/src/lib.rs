@@ -28,6 +28,7 @@ pub mod simulate;
 mod test_support;
 pub mod trace;
 pub mod url;
+mod xslt;
 
 pub use check::{CheckOptions, DocumentReport, check_document};
 pub use diagnostic::{Diagnostic, Severity};

@@ -51,6 +51,11 @@ impl Compiler<'_> {
         self.error_count() == before
     }
 
+    /// Checks a child that its parent's table does not list against its own. False: it cannot be built.
+    pub(crate) fn fits(&mut self, node: crate::compile::Node<'_>) -> bool {
+        self.shape(node.element, node.def)
+    }
+
     pub(super) fn error_count(&self) -> usize {
         self.errors
     }

@@ -69,6 +69,21 @@ impl Compiler<'_> {
         Some(self.substituted(node.element, &builder.finish()))
     }
 
+    /// The element itself as written, with its places.
+    pub(crate) fn markup(&mut self, element: &Element) -> Option<Text> {
+        let rest = self.file.text.get(element.inner.end..)?;
+        // From `<` to the end of its end tag, or of its own tag when it is empty.
+        let end = element.inner.end + rest.find('>').map_or(0, |i| i + 1);
+        let whole = element.at..if element.inner.is_empty() {
+            end.max(element.inner.end)
+        } else {
+            end
+        };
+        let mut builder = TextBuilder::at(whole.start);
+        builder.push_verbatim(self.file.text.get(whole.clone())?, whole.start);
+        Some(self.substituted(element, &builder.finish()))
+    }
+
     /// While `run` works, `{{…}}` that are not named values stay as they are (Liquid output, JSON).
     pub(crate) fn keeping_braces<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
         self.braces_are_content = true;

@@ -68,6 +68,7 @@ mod validate_status_code;
 mod validation;
 pub(crate) mod wait;
 mod xml_to_json;
+mod xsl_transform;
 
 pub use llm::meter::TokenMeter;
 pub(crate) use llm::semantic_cache::SemanticEntry;
@@ -210,6 +211,7 @@ pub static POLICIES: &[&PolicyDef] = &[
     &validate_headers::DEF,
     &validate_status_code::DEF,
     &wait::DEF,
+    &xsl_transform::DEF,
     &proxy::DEF,
     &cross_domain::DEF,
     &llm::content_safety::DEF,
@@ -236,5 +238,4 @@ pub static NOT_BUILT: &[&str] = &[
     "graphql-data-source",
     "validate-graphql-request",
     "validate-odata-request",
-    "xsl-transform",
 ];
