@@ -685,6 +685,26 @@ const ENCODING: &[super::Entry] = &[
     Get("string WebName", |c| string(encoding_name(c))),
     Get("string BodyName", |c| string(encoding_name(c))),
     Get("string HeaderName", |c| string(encoding_name(c))),
+    Get("string EncodingName", |c| {
+        string(match this_encoding(c) {
+            Encoding::Utf8 => "Unicode (UTF-8)",
+            Encoding::Ascii => "US-ASCII",
+            Encoding::Latin1 => "Western European (ISO)",
+            Encoding::Utf16 => "Unicode",
+            Encoding::Utf16Big => "Unicode (Big-Endian)",
+            Encoding::Utf32 => "Unicode (UTF-32)",
+        })
+    }),
+    Get("int CodePage", |c| {
+        Ok(Value::Int(match this_encoding(c) {
+            Encoding::Utf8 => 65001,
+            Encoding::Ascii => 20127,
+            Encoding::Latin1 => 28591,
+            Encoding::Utf16 => 1200,
+            Encoding::Utf16Big => 1201,
+            Encoding::Utf32 => 12000,
+        }))
+    }),
 ];
 
 pub(super) const TYPES: &[Decl] = &[

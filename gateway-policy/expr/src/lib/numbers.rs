@@ -34,6 +34,18 @@ fn styles(c: &Call<'_, '_>, i: usize, default: NumberStyles) -> NumberStyles {
     }
 }
 
+/// Styles of a number that is not an integer, which cannot be hexadecimal.
+fn real_styles(c: &Call<'_, '_>, default: NumberStyles) -> Result<NumberStyles, Thrown> {
+    /// `NumberStyles.AllowHexSpecifier`
+    const HEX: i32 = 0x200;
+    let styles = styles(c, 1, default);
+    if styles.0 & HEX != 0 {
+        let message = "The number style AllowHexSpecifier is not supported on floating point data types.";
+        return Err(Error::new(gateway_dotnet::ExceptionKind::ArgumentException, message).into());
+    }
+    Ok(styles)
+}
+
 pub(crate) fn wrap_integer(kind: IntType, v: i128) -> Value {
     match kind {
         IntType::SByte => Value::SByte(v as i8),
@@ -90,7 +102,7 @@ macro_rules! integer {
 
 fn parse_real(c: &mut Call<'_, '_>, single: bool) -> Eval {
     let text = input(c, 0)?;
-    let styles = styles(c, 1, NumberStyles::FLOAT_THOUSANDS);
+    let styles = real_styles(c, NumberStyles::FLOAT_THOUSANDS)?;
     real(&text, styles, single)
 }
 
@@ -103,7 +115,7 @@ fn real(text: &str, styles: NumberStyles, single: bool) -> Eval {
 }
 
 fn try_parse_real(c: &mut Call<'_, '_>, single: bool) -> Eval {
-    let styles = styles(c, 1, NumberStyles::FLOAT_THOUSANDS);
+    let styles = real_styles(c, NumberStyles::FLOAT_THOUSANDS)?;
     let parsed = c
         .opt_str(0)
         .and_then(|s| real(&s.to_lossy(), styles, single).ok());
@@ -159,12 +171,12 @@ fn parse_decimal(c: &mut Call<'_, '_>) -> Eval {
     let text = input(c, 0)?;
     Ok(Value::Decimal(number::parse_decimal(
         &text,
-        styles(c, 1, NumberStyles::NUMBER),
+        real_styles(c, NumberStyles::NUMBER)?,
     )?))
 }
 
 fn try_parse_decimal(c: &mut Call<'_, '_>) -> Eval {
-    let styles = styles(c, 1, NumberStyles::NUMBER);
+    let styles = real_styles(c, NumberStyles::NUMBER)?;
     let parsed = c
         .opt_str(0)
         .and_then(|s| number::parse_decimal(&s.to_lossy(), styles).ok());

@@ -75,21 +75,27 @@ fn new_date(c: &mut Call<'_, '_>) -> Eval {
 
 fn parse_date(c: &mut Call<'_, '_>) -> Eval {
     let text = c.text(0, "s")?;
-    let parsed = DateTime::parse(&text.to_lossy(), today(c))?;
-    let styles = c
-        .args
-        .iter()
-        .skip(1)
-        .find_map(|v| if let Value::Enum(_, s) = v { Some(*s) } else { None })
-        .unwrap_or(0);
-    date(adjust(parsed, styles))
+    let text = text.to_lossy();
+    let parsed = DateTime::parse(&text, today(c))?;
+    date(adjust(parsed, styles_of(c), &text))
+}
+
+/// The `DateTimeStyles` among the arguments; none of them without.
+fn styles_of(c: &Call<'_, '_>) -> i64 {
+    let style = |v: &Value| if let Value::Enum(_, s) = v { Some(*s) } else { None };
+    c.args.iter().skip(1).find_map(style).unwrap_or(0)
 }
 
 /// What `DateTimeStyles` does to a parsed date.
-fn adjust(d: DateTime, styles: i64) -> DateTime {
+fn adjust(d: DateTime, styles: i64, text: &str) -> DateTime {
     let unspecified = d.kind() == DateTimeKind::Unspecified;
     if styles & 128 != 0 && !unspecified {
-        return d.to_universal();
+        // An offset gives local time; only the letter stands for UTC itself.
+        return if text.trim_end().ends_with(['Z', 'z']) {
+            d.to_universal()
+        } else {
+            d
+        };
     }
     if unspecified && styles & 64 != 0 {
         return if styles & 16 != 0 {
@@ -118,15 +124,14 @@ fn try_parse_date(c: &mut Call<'_, '_>) -> Eval {
         .opt_str(0)
         .and_then(|s| DateTime::parse(&s.to_lossy(), today).ok());
     let last = c.args.len() - 1;
-    let styles = c
-        .args
-        .iter()
-        .skip(1)
-        .find_map(|v| if let Value::Enum(_, s) = v { Some(*s) } else { None })
-        .unwrap_or(0);
+    let styles = styles_of(c);
+    let text = c
+        .opt_str(0)
+        .map(|s| s.to_lossy().into_owned())
+        .unwrap_or_default();
     c.out(
         last,
-        Value::DateTime(parsed.map_or(MIN_DATE, |d| adjust(d, styles))),
+        Value::DateTime(parsed.map_or(MIN_DATE, |d| adjust(d, styles, &text))),
     );
     Ok(Value::Bool(parsed.is_some()))
 }
@@ -215,14 +220,77 @@ fn new_offset(c: &mut Call<'_, '_>) -> Eval {
 
 fn parse_offset(c: &mut Call<'_, '_>) -> Eval {
     let text = c.text(0, "input")?;
-    offset(DateTimeOffset::parse(&text.to_lossy(), today(c))?)
+    let styles = offset_styles(c)?;
+    let parsed = DateTimeOffset::parse(&text.to_lossy(), today(c))?;
+    offset(if styles & ADJUST_TO_UNIVERSAL != 0 {
+        parsed.to_universal()
+    } else {
+        parsed
+    })
+}
+
+/// `DateTimeStyles.AdjustToUniversal`
+const ADJUST_TO_UNIVERSAL: i64 = 16;
+/// `DateTimeStyles.NoCurrentDateDefault`
+const NO_CURRENT_DATE_DEFAULT: i64 = 8;
+
+/// The styles of a parsed offset, one of which makes no sense for it.
+fn offset_styles(c: &Call<'_, '_>) -> Result<i64, Thrown> {
+    let styles = styles_of(c);
+    if styles & NO_CURRENT_DATE_DEFAULT != 0 {
+        let message =
+            "The DateTimeStyles value 'NoCurrentDateDefault' is not allowed when parsing DateTimeOffset.";
+        return Err(gateway_dotnet::Error::argument("styles", message).into());
+    }
+    Ok(styles)
+}
+
+fn parse_offset_exact(c: &mut Call<'_, '_>) -> Eval {
+    let (text, format) = (c.text(0, "input")?, c.text(1, "format")?);
+    let styles = offset_styles(c)?;
+    let parsed = DateTimeOffset::parse_exact(&text.to_lossy(), &format.to_lossy(), today(c))?;
+    offset(if styles & ADJUST_TO_UNIVERSAL != 0 {
+        parsed.to_universal()
+    } else {
+        parsed
+    })
+}
+
+fn try_parse_offset_exact(c: &mut Call<'_, '_>) -> Eval {
+    let (today, styles) = (today(c), offset_styles(c)?);
+    let parsed = match (c.opt_str(0), c.opt_str(1)) {
+        (Some(text), Some(format)) => {
+            DateTimeOffset::parse_exact(&text.to_lossy(), &format.to_lossy(), today).ok()
+        }
+        _ => None,
+    };
+    let parsed = parsed.map(|p| {
+        if styles & ADJUST_TO_UNIVERSAL != 0 {
+            p.to_universal()
+        } else {
+            p
+        }
+    });
+    let last = c.args.len() - 1;
+    c.out(
+        last,
+        Value::Offset(parsed.unwrap_or_else(|| DateTimeOffset::from_datetime(MIN_DATE))),
+    );
+    Ok(Value::Bool(parsed.is_some()))
 }
 
 fn try_parse_offset(c: &mut Call<'_, '_>) -> Eval {
-    let today = today(c);
+    let (today, styles) = (today(c), offset_styles(c)?);
     let parsed = c
         .opt_str(0)
-        .and_then(|s| DateTimeOffset::parse(&s.to_lossy(), today).ok());
+        .and_then(|s| DateTimeOffset::parse(&s.to_lossy(), today).ok())
+        .map(|p| {
+            if styles & ADJUST_TO_UNIVERSAL != 0 {
+                p.to_universal()
+            } else {
+                p
+            }
+        });
     let last = c.args.len() - 1;
     c.out(
         last,
@@ -501,6 +569,18 @@ pub(super) const TYPES: &[Decl] = &[
             Get(
                 "static DateTimeOffset Parse(string input, IFormatProvider formatProvider, System.Globalization.DateTimeStyles styles)",
                 parse_offset,
+            ),
+            Get(
+                "static DateTimeOffset ParseExact(string input, string format, IFormatProvider formatProvider)",
+                parse_offset_exact,
+            ),
+            Get(
+                "static DateTimeOffset ParseExact(string input, string format, IFormatProvider formatProvider, System.Globalization.DateTimeStyles styles)",
+                parse_offset_exact,
+            ),
+            Get(
+                "static bool TryParseExact(string input, string format, IFormatProvider formatProvider, System.Globalization.DateTimeStyles styles, out DateTimeOffset result)",
+                try_parse_offset_exact,
             ),
             Get(
                 "static bool TryParse(string input, out DateTimeOffset result)",

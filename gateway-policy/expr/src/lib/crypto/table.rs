@@ -403,7 +403,10 @@ pub(crate) const TYPES: &[Decl] = &[
         "abstract class System.Security.Cryptography.RSA : AsymmetricAlgorithm",
         RSA,
     ),
-    all("class System.Security.Cryptography.RSAOpenSsl : RSA", &[]),
+    // What certificates give out is an RSACng to the original, which runs on Windows, and an RSAOpenSsl on Linux: real
+    // documents cast to the former.
+    all("class System.Security.Cryptography.RSACng : RSA", &[]),
+    all("class System.Security.Cryptography.RSAOpenSsl : RSACng", &[]),
     all(
         "interface System.Security.Cryptography.ICryptoTransform : IDisposable",
         &[

@@ -89,7 +89,10 @@ const STRING: &[Entry] = &[
     ),
     Get(
         "static string Format(string format, params object[] args)",
-        format_here,
+        |c| match c.arg(1) {
+            Value::Null => Err(gateway_dotnet::Error::null("args").into()),
+            _ => format_here(c),
+        },
     ),
     Get(
         "static string Format(IFormatProvider provider, string format, object arg0)",
