@@ -46,7 +46,10 @@ struct Algorithm {
 }
 
 impl Public {
-    fn material(encoded: Vec<u8>, algorithms: &[(&'static str, &'static dyn VerificationAlgorithm)]) -> Material {
+    fn material(
+        encoded: Vec<u8>,
+        algorithms: &[(&'static str, &'static dyn VerificationAlgorithm)],
+    ) -> Material {
         let algorithms = algorithms.iter().map(|(name, kind)| Algorithm {
             name,
             kind: *kind,

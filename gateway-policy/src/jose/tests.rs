@@ -142,6 +142,13 @@ fn malformed_tokens_are_told_apart() {
     ] {
         assert_eq!(Jws::read(token).unwrap_err(), message, "{token}");
     }
+    let null = token(r#" {"alg":"HS256","crit":null}"#, |_| Vec::new());
+    assert!(
+        Jws::read(&null).is_err(),
+        "an empty list of extensions is still a list"
+    );
+    let twice = token(r#"{"alg":"none","alg":"HS256"}"#, |_| Vec::new());
+    assert!(Jws::read(&twice).is_err(), "a header with two readings");
     let critical = token(r#"{"alg":"HS256","crit":["exp"]}"#, |_| Vec::new());
     assert_eq!(
         Jws::read(&critical).unwrap_err(),

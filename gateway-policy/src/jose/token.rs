@@ -1,12 +1,20 @@
 //! A token's parts and claims.
 
+use std::{borrow::Cow, fmt};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value as Json};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::Value as Json;
 
 use super::KeySet;
 
 /// Longest token read; header limits of the listener are below it.
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
+/// Claims that most tokens have at most; room for more is made.
+const CLAIMS: usize = 16;
 
 /// A compact JWS, read but not checked.
 #[derive(Debug)]
@@ -19,9 +27,52 @@ pub(crate) struct Jws<'t> {
     claims: Claims,
 }
 
-/// The payload.
+/// What of the header is looked at.
+#[derive(Deserialize)]
+struct Header<'h> {
+    #[serde(borrow)]
+    alg: Option<Cow<'h, str>>,
+    #[serde(borrow)]
+    kid: Option<Cow<'h, str>>,
+    #[serde(default)]
+    crit: Present,
+}
+
+/// Whether a member is there, whatever its value.
+#[derive(Default)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Present(true))
+    }
+}
+
+/// The payload: few claims, so a list beats a map.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claims(Map<String, Json>);
+pub(crate) struct Claims(Vec<(String, Json)>);
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Claims;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
+                let mut claims = Vec::with_capacity(CLAIMS);
+                while let Some(claim) = map.next_entry()? {
+                    claims.push(claim);
+                }
+                Ok(Claims(claims))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
 
 /// Why a signature does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,22 +106,23 @@ impl<'t> Jws<'t> {
                 .decode(part)
                 .map_err(|_| format!("The {what} of the token is not base64url."))
         };
-        let object = |part: &str, what: &str| -> Result<Map<String, Json>, String> {
-            serde_json::from_slice(&decode(part, what)?)
-                .map_err(|_| format!("The {what} of the token is not a JSON object."))
-        };
-        let header = object(header, "header")?;
+        let not_json = |what: &str| format!("The {what} of the token is not a JSON object.");
+        let header = decode(header, "header")?;
+        if header.trim_ascii_start().first() != Some(&b'{') {
+            return Err(not_json("header"));
+        }
+        let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| not_json("header"))?;
         // RFC 7515 §4.1.11: an extension that must be understood and is not.
-        if header.contains_key("crit") {
+        if header.crit.0 {
             return Err("The token requires an unknown extension.".into());
         }
-        let text = |name: &str| header.get(name).and_then(Json::as_str).map(str::to_owned);
+        let claims = decode(payload, "payload")?;
         Ok(Self {
             signed,
             signature: decode(signature, "signature")?,
-            algorithm: text("alg").ok_or("The token names no algorithm.")?,
-            key_id: text("kid"),
-            claims: Claims(object(payload, "payload")?),
+            algorithm: header.alg.ok_or("The token names no algorithm.")?.into_owned(),
+            key_id: header.kid.map(Cow::into_owned),
+            claims: serde_json::from_slice(&claims).map_err(|_| not_json("payload"))?,
         })
     }
 
@@ -118,13 +170,22 @@ impl<'t> Jws<'t> {
 }
 
 impl Claims {
+    /// The last claim of the name: what readers of duplicate members agree on.
+    fn get(&self, name: &str) -> Option<&Json> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value)
+    }
+
     /// A claim's values as text: strings as they are, numbers and booleans as JSON, arrays as several.
     pub(crate) fn values(&self, name: &str) -> Option<Vec<String>> {
         let text = |json: &Json| match json {
             Json::String(text) => text.clone(),
             other => other.to_string(),
         };
-        Some(match self.0.get(name)? {
+        Some(match self.get(name)? {
             Json::Array(items) => items.iter().map(text).collect(),
             one => vec![text(one)],
         })
@@ -132,11 +193,11 @@ impl Claims {
 
     /// A claim that is a number of seconds since 1970.
     pub(crate) fn instant(&self, name: &str) -> Option<f64> {
-        self.0.get(name)?.as_f64()
+        self.get(name)?.as_f64()
     }
 
     /// True when the claim is there, whatever it is.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.get(name).is_some()
     }
 }

@@ -152,7 +152,7 @@ fn documents(count: usize) -> Vec<String> {
 
 /// The shared corpus, where there is one.
 fn corpus() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
     let mut folders = vec![folder];
     let mut texts = Vec::new();
     while let Some(entries) = folders.pop().and_then(|f| std::fs::read_dir(f).ok()) {
