@@ -200,7 +200,7 @@ impl Node {
             region: Arc::clone(&gateway.region),
             service_id: Arc::clone(&gateway.service_name),
             service_name: Arc::clone(&gateway.service_name),
-            certificates: Vec::new(),
+            certificates: self.client_identities.load().shown(),
         };
         let mut routes = HashMap::new();
         for api in snapshot.apis() {

@@ -638,7 +638,7 @@ fn a_backend_sees_the_certificate_of_the_policy() {
     let address = wanting(&scratch);
     let overlay = scratch.write(
         "overlay.yaml",
-        "certificates:\n  - {id: one, certificatePath: one.pem, keyPath: one.key}\n  - {id: two, certificatePath: two.pem, keyPath: two.key}\n",
+        "certificates:\n  - {id: one, certificatePath: one.pem, keyPath: one.key}\n  - {id: two, certificatePath: two.pem, keyPath: two.key}\n  - {id: ca, certificatePath: ca.pem}\n",
     );
     let inbound = r#"<choose>
         <when condition="@(context.Request.MatchedParameters[&quot;id&quot;] == &quot;none&quot;)" />
@@ -656,6 +656,7 @@ fn a_backend_sees_the_certificate_of_the_policy() {
         &[
             ("config.overlay.path", overlay.to_str().unwrap()),
             ("certificates.local.ca.enabled", "true"),
+            ("admin.requests", "10"),
             (
                 "certificates.local.ca.path",
                 scratch.path("ca.pem").to_str().unwrap(),
@@ -670,7 +671,13 @@ fn a_backend_sees_the_certificate_of_the_policy() {
         ("unknown", 500, ""),
     ] {
         let answer = get(&agent, &format!("/api/{id}"), "");
-        assert_eq!(answer.status, status, "{id}: {}", answer.body);
+        assert_eq!(
+            answer.status,
+            status,
+            "{id}: {} {}",
+            answer.body,
+            agent.admin("GET", "/requests").1
+        );
         assert!(status != 200 || answer.body == body, "{id}: {}", answer.body);
     }
 }

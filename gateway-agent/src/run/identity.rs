@@ -4,6 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use gateway_config::{Problem, Settings, Snapshot, settings::IdentitySource};
 
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
 use super::{StartError, certificates::beside_overlay};
 use crate::{
     identity::{Certificate, Config, Proof, Source},
@@ -86,7 +88,7 @@ pub(super) fn certificates(
     files: &mut Looked,
     problems: &mut Vec<Problem>,
 ) -> Identities {
-    let mut all = Vec::new();
+    let (mut all, mut others) = (Vec::new(), Vec::new());
     for certificate in snapshot.certificates() {
         let mut read = |path: &Arc<str>| {
             let path = beside_overlay(settings, path);
@@ -100,7 +102,13 @@ pub(super) fn certificates(
             None => match read(&certificate.certificate_path) {
                 Ok(bytes) => match ClientIdentity::read(&bytes, "") {
                     Ok(identity) => Ok(identity),
-                    Err(_) => continue,
+                    Err(reason) => match CertificateDer::from_pem_slice(&bytes) {
+                        Ok(der) => {
+                            others.push((Arc::clone(&certificate.id), der.as_ref().into()));
+                            continue;
+                        }
+                        Err(_) => Err(reason),
+                    },
                 },
                 Err(error) => Err(error),
             },
@@ -117,7 +125,7 @@ pub(super) fn certificates(
             }
         }
     }
-    Identities::new(all)
+    Identities::new(all, others)
 }
 
 #[cfg(test)]

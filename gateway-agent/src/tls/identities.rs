@@ -15,19 +15,35 @@ const OWN_MAX: usize = 64;
 pub struct Identities {
     by_id: HashMap<String, Arc<ClientIdentity>>,
     by_thumbprint: HashMap<String, Arc<ClientIdentity>>,
+    /// `context.Deployment.Certificates`: entity name, and PFX or (without a key) DER.
+    shown: Vec<(Arc<str>, Arc<[u8]>)>,
 }
 
 impl Identities {
-    /// Of entity names and what their files hold.
-    pub fn new(all: impl IntoIterator<Item = (Arc<str>, ClientIdentity)>) -> Self {
-        let mut out = Self::default();
+    /// Of entity names and what their files hold: certificates with a key, and others as DER.
+    pub fn new(
+        all: impl IntoIterator<Item = (Arc<str>, ClientIdentity)>,
+        others: Vec<(Arc<str>, Arc<[u8]>)>,
+    ) -> Self {
+        let mut out = Self {
+            shown: others,
+            ..Self::default()
+        };
         for (id, identity) in all {
             let identity = Arc::new(identity);
+            // A key in a form that PFX does not take stays out of expressions; the certificate does not.
+            let shown = identity.to_pfx().unwrap_or_else(|_| identity.leaf().to_vec());
+            out.shown.push((Arc::clone(&id), shown.into()));
             out.by_thumbprint
                 .insert(identity.thumbprint(), Arc::clone(&identity));
             out.by_id.insert(id.to_ascii_lowercase(), identity);
         }
         out
+    }
+
+    /// What expressions see as `context.Deployment.Certificates`.
+    pub(crate) fn shown(&self) -> Vec<(Arc<str>, Arc<[u8]>)> {
+        self.shown.clone()
     }
 
     /// The certificate entity of this name.
@@ -104,7 +120,7 @@ mod tests {
             .chunks(2)
             .map(|c| String::from_utf8_lossy(c).to_lowercase())
             .collect();
-        let known = Identities::new([("Backend-Client".into(), one)]);
+        let known = Identities::new([("Backend-Client".into(), one)], Vec::new());
         let own = OwnIdentities::default();
         for (certificate, found) in [
             (ClientCertificate::Id("backend-CLIENT".into()), true),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use p12_keystore::Pkcs12Archive;
+use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12Archive, PrivateKey, PrivateKeyChain};
 use rustls::{
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -85,6 +85,25 @@ impl ClientIdentity {
         })
     }
 
+    /// Chain and key as PFX without password: what expressions read a certificate with a key from. It never leaves
+    /// the process, so one round of key derivation is as good as many, and is paid at each read.
+    ///
+    /// # Errors
+    /// The key is of a form that PFX does not take.
+    pub(crate) fn to_pfx(&self) -> Result<Vec<u8>, String> {
+        let text = |error: p12_keystore::error::Error| error.to_string();
+        let mut chain = Vec::new();
+        for certificate in &self.chain {
+            chain.push(p12_keystore::Certificate::from_der(certificate).map_err(text)?);
+        }
+        let key = PrivateKey::from_der(self.pkcs8()).map_err(text)?;
+        let mut store = KeyStore::new();
+        let chain = PrivateKeyChain::new(b"1".to_vec(), key, chain);
+        store.add_entry("certificate", KeyStoreEntry::PrivateKeyChain(chain));
+        let writer = store.writer("").encryption_iterations(1).mac_iterations(1);
+        writer.write().map_err(text)
+    }
+
     /// SHA-1 of the leaf, upper-case hex, as Azure shows it.
     pub fn thumbprint(&self) -> String {
         self.thumbprint.iter().map(|byte| format!("{byte:02X}")).collect()
@@ -130,9 +149,7 @@ impl std::hash::Hash for ClientIdentity {
 
 #[cfg(test)]
 mod tests {
-    use p12_keystore::{
-        Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain,
-    };
+    use p12_keystore::{Certificate, EncryptionAlgorithm};
 
     use super::*;
 
@@ -164,6 +181,11 @@ mod tests {
         assert_eq!(from_pem.thumbprint(), from_pfx.thumbprint());
         assert_eq!(from_pem.pkcs8(), from_pfx.pkcs8());
         assert!(from_pem.certified(&crate::tls::provider()).is_ok());
+        let again = ClientIdentity::read(&from_pem.to_pfx().unwrap(), "").unwrap();
+        assert_eq!(
+            (again.thumbprint(), again.pkcs8()),
+            (from_pem.thumbprint(), from_pem.pkcs8())
+        );
         assert!(ClientIdentity::read(&pfx, "wrong").is_err());
         assert_ne!(ClientIdentity::read(made().2.as_bytes(), "").unwrap(), from_pem);
     }

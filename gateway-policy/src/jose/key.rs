@@ -8,6 +8,7 @@ use aws_lc_rs::{
     signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use gateway_dotnet::crypto::Certificate;
 use serde_json::Value as Json;
 
 /// Most keys of one set: real ones hold a handful; trying each is bounded by it.
@@ -70,6 +71,13 @@ static RSA: &[(&str, &dyn VerificationAlgorithm)] = &[
     ("PS256", &signature::RSA_PSS_2048_8192_SHA256),
     ("PS384", &signature::RSA_PSS_2048_8192_SHA384),
     ("PS512", &signature::RSA_PSS_2048_8192_SHA512),
+];
+
+/// Curves: name, bytes of a coordinate, and what their keys check (RFC 7518 §3.4).
+static CURVES: &[(&str, usize, (&str, &dyn VerificationAlgorithm))] = &[
+    ("P-256", 32, ("ES256", &signature::ECDSA_P256_SHA256_FIXED)),
+    ("P-384", 48, ("ES384", &signature::ECDSA_P384_SHA384_FIXED)),
+    ("P-521", 66, ("ES512", &signature::ECDSA_P521_SHA512_FIXED)),
 ];
 
 impl std::fmt::Debug for Key {
@@ -147,6 +155,26 @@ impl Key {
         })
     }
 
+    /// The public key of a certificate, DER or PFX; `None` when it is neither RSA nor on a known curve.
+    pub fn certificate(id: Option<&str>, bytes: &[u8]) -> Option<Key> {
+        let certificate = Certificate::new(bytes, "").ok()?;
+        if let Some(key) = certificate.rsa_public_key() {
+            let (n, e) = key.components();
+            return Key::rsa(id, &URL_SAFE_NO_PAD.encode(n), &URL_SAFE_NO_PAD.encode(e));
+        }
+        // An uncompressed point: its length tells the curve.
+        let point = certificate.public_key();
+        let size = point.len().checked_sub(1)? / 2;
+        let algorithm = CURVES
+            .iter()
+            .find(|(_, s, _)| *s == size && point.len() == 2 * size + 1)?
+            .2;
+        Some(Key {
+            id: id.map(Arc::from),
+            material: (point.first() == Some(&4)).then(|| Public::material(point.to_vec(), &[algorithm]))?,
+        })
+    }
+
     fn from_jwk(jwk: &Json) -> Option<Key> {
         let text = |name: &str| jwk.get(name).and_then(Json::as_str);
         if text("use").is_some_and(|u| u != "sig") {
@@ -157,12 +185,8 @@ impl Key {
             "RSA" => Key::rsa(id, text("n")?, text("e")?),
             "oct" => Some(Key::secret(id, &decode(text("k")?)?)),
             "EC" => {
-                let (size, algorithm): (_, (_, &dyn VerificationAlgorithm)) = match text("crv")? {
-                    "P-256" => (32, ("ES256", &signature::ECDSA_P256_SHA256_FIXED)),
-                    "P-384" => (48, ("ES384", &signature::ECDSA_P384_SHA384_FIXED)),
-                    "P-521" => (66, ("ES512", &signature::ECDSA_P521_SHA512_FIXED)),
-                    _ => return None,
-                };
+                let crv = text("crv")?;
+                let (_, size, algorithm) = *CURVES.iter().find(|(name, ..)| *name == crv)?;
                 let (x, y) = (decode(text("x")?)?, decode(text("y")?)?);
                 if x.len() != size || y.len() != size {
                     return None;

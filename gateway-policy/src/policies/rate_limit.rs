@@ -301,9 +301,19 @@ impl Limit {
 }
 
 impl RateLimit {
+    /// The limit at a position of the cursor, and by how much it counts there: with several limits all are
+    /// looked at before the first one counts, so that a call that one of them refuses is counted by none.
+    fn step(&self, at: usize) -> Option<(&Limit, u64)> {
+        match (self.limits.len(), at) {
+            (1, _) => self.limits.get(at).map(|limit| (limit, 1)),
+            (n, at) if at < n => self.limits.get(at).map(|limit| (limit, 0)),
+            (n, at) => self.limits.get(at - n).map(|limit| (limit, 1)),
+        }
+    }
+
     /// Asks the next counter that is for this request; `cursor` is the position after it.
     fn ask(&self, run: &mut Run<'_>) -> Flow {
-        while let Some(limit) = self.limits.get(run.exchange.cursor) {
+        while let Some((limit, increment)) = self.step(run.exchange.cursor) {
             run.exchange.cursor += 1;
             if let Some(key) = limit.key(run) {
                 return Flow::Ask(Effect::Count(Box::new(Count {
@@ -311,7 +321,7 @@ impl RateLimit {
                     limit: limit.calls,
                     period: limit.period,
                     window: Window::Sliding,
-                    increment: 1,
+                    increment,
                 })));
             }
         }
@@ -328,13 +338,11 @@ impl Policy for RateLimit {
         let Outcome::Counted(counted) = outcome else {
             return Err(run.unexpected(outcome));
         };
-        let limit = run
-            .exchange
-            .cursor
-            .checked_sub(1)
-            .and_then(|i| self.limits.get(i));
-        self.reporting
-            .report(run, "rate-limit", limit.map_or(0, |l| l.calls), counted)?;
+        let asked = run.exchange.cursor.checked_sub(1).and_then(|at| self.step(at));
+        let (calls, looked) = asked.map_or((0, false), |(limit, by)| (limit.calls, by == 0));
+        if !looked || !counted.allowed {
+            self.reporting.report(run, "rate-limit", calls, counted)?;
+        }
         Ok(self.ask(run))
     }
 }
@@ -511,18 +519,30 @@ mod tests {
             <api id='echo-api' calls='50' renewal-period='60'><operation name='Get item' calls='5' renewal-period='10'/></api>\
             <api name='Other' calls='1' renewal-period='1'/></rate-limit>";
         let product = document("inbound", text);
-        check_documents(
-            [None, Some(&product), None, None],
-            |context| {
+        let all = |by: u8| {
+            format!(
+                "count rate-limit:product:gold:sub-1 100/60s +{by}; count rate-limit:product:gold/echo-api:sub-1 50/60s +{by}; \
+                 count rate-limit:product:gold/echo-api/get-item:sub-1 5/10s +{by}"
+            )
+        };
+        let passes = ["allowed 99", "allowed 49", "allowed 4"].repeat(2);
+        let refused = ["allowed 99", "allowed 49", "denied 7"];
+        for (answers, expected) in [
+            (&passes[..], format!("{}; {}; forward; 200", all(0), all(1))),
+            // What one refuses no other counts.
+            (
+                &refused,
+                format!("{}; 429 rate-limit/RateLimitExceeded retry-after: 7", all(0)),
+            ),
+        ] {
+            let gold = |context: &mut crate::Context| {
                 context.product = Some(Arc::new(Product {
                     id: "gold".into(),
                     ..Product::default()
                 }))
-            },
-            &["allowed 99", "allowed 49", "allowed 4"],
-            "count rate-limit:product:gold:sub-1 100/60s +1; count rate-limit:product:gold/echo-api:sub-1 50/60s +1; \
-             count rate-limit:product:gold/echo-api/get-item:sub-1 5/10s +1; forward; 200",
-        );
+            };
+            check_documents([None, Some(&product), None, None], gold, answers, &expected);
+        }
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! `validate-jwt`: requires a token with a valid signature, time, audience, issuer and claims.
 //!
 //! Source: "Validate JWT" policy page; `policies.md` §4. Keys come from the document and from OpenID discovery
-//! documents, which the agent fetches and caches. Encrypted tokens and certificates as keys are refused at
-//! load until they are there.
+//! documents, which the agent fetches and caches. Encrypted tokens are refused at load until they are there.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gateway_expr::Value;
@@ -35,14 +34,20 @@ static OPENID: ElementDef = ElementDef::new("openid-config", "Discovery document
         .default("true"),
         attr("host", "Host name to ask; not supported.").expression(),
     ]);
-static SIGNING_KEY: ElementDef = ElementDef::new("key", "A base64 secret, or an RSA key by `n` and `e`.")
-    .attributes(&[
-        attr("id", "`kid` of the tokens it is for."),
-        attr("certificate-id", "Id of a certificate; not supported."),
-        attr("n", "Modulus, base64url.").expression(),
-        attr("e", "Exponent, base64url.").expression(),
-    ])
-    .content(Content::Text);
+static SIGNING_KEY: ElementDef = ElementDef::new(
+    "key",
+    "A base64 secret, an RSA key by `n` and `e`, or the key of a certificate.",
+)
+.attributes(&[
+    attr("id", "`kid` of the tokens it is for."),
+    attr(
+        "certificate-id",
+        "Name of a certificate entity whose public key it is.",
+    ),
+    attr("n", "Modulus, base64url.").expression(),
+    attr("e", "Exponent, base64url.").expression(),
+])
+.content(Content::Text);
 static SIGNING_KEYS: ElementDef =
     ElementDef::new("issuer-signing-keys", "Keys that sign tokens.").children(&[Child::any(&SIGNING_KEY)]);
 static DECRYPTION_KEY: ElementDef = ElementDef::new("key", "A key; not supported.")
@@ -202,16 +207,46 @@ enum DocumentKey {
     Ready(Key),
     Secret(Option<Arc<str>>, Setting<Secret>),
     Rsa(Option<Arc<str>>, Setting<Arc<str>>, Setting<Arc<str>>),
+    /// Of a certificate entity, which may be renewed without a new document.
+    Certificate(CertificateKey),
+}
+
+/// The key of a certificate entity, made again only when the entity is another.
+#[derive(Debug)]
+struct CertificateKey {
+    id: Option<Arc<str>>,
+    certificate: Arc<str>,
+    made: Mutex<Option<(Arc<[u8]>, Key)>>,
+}
+
+impl CertificateKey {
+    fn key(&self, run: &Run<'_>) -> Option<Key> {
+        let certificates = &run.context.deployment.certificates;
+        let (_, bytes) = certificates
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(&self.certificate))?;
+        // Nothing can panic while it is held, so a poisoned one is whole.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, key)) = &*made
+            && Arc::ptr_eq(of, bytes)
+        {
+            return Some(key.clone());
+        }
+        let key = Key::certificate(self.id.as_deref(), bytes)?;
+        *made = Some((Arc::clone(bytes), key.clone()));
+        Some(key)
+    }
 }
 
 fn signing_key(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<DocumentKey> {
-    if node.has("certificate-id") {
-        let message = "`certificate-id` of `key` is not supported by this gateway yet";
-        let help = "give the public key by `n` and `e`, or use `<openid-config>`";
-        compiler.report(Finding::on(node.element, "unsupported-attribute", message).help(help));
-        return None;
-    }
     let id: Option<Arc<str>> = compiler.literal(node, "id");
+    if node.has("certificate-id") {
+        return Some(DocumentKey::Certificate(CertificateKey {
+            id,
+            certificate: compiler.literal(node, "certificate-id")?,
+            made: Mutex::default(),
+        }));
+    }
     let key = if node.has("n") || node.has("e") {
         let (n, e) = (compiler.attribute(node, "n"), compiler.attribute(node, "e"));
         DocumentKey::Rsa(id, n?, e?)
@@ -271,6 +306,14 @@ impl DocumentKey {
             DocumentKey::Rsa(id, n, e) => {
                 let n = n.get(run)?;
                 Key::rsa(id.as_deref(), &n, &e.get(run)?)
+            }
+            DocumentKey::Certificate(certificate) => {
+                return certificate.key(run).ok_or_else(|| {
+                    let name = &certificate.certificate;
+                    run.failure(format!(
+                        "There is no certificate `{name}` with a key that signs tokens."
+                    ))
+                });
             }
         };
         key.ok_or_else(|| run.failure("A signing key is not base64url."))

@@ -1,5 +1,7 @@
 //! Tokens signed here, every reason of the reference's table.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use base64::{
     Engine as _,
@@ -265,4 +267,49 @@ fn an_accepted_token_is_kept_as_a_jwt() {
         &[],
         "forward s: ann; 200 $jwt=Jwt",
     );
+}
+
+/// Signed by the key of a certificate entity, whichever form the gateway holds it in.
+#[test]
+fn a_certificate_is_a_key() {
+    let make = || {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let params = rcgen::CertificateParams::new(vec!["issuer".to_owned()]).unwrap();
+        let der: Arc<[u8]> = params.self_signed(&key).unwrap().der().as_ref().into();
+        (key, der)
+    };
+    let (key, der) = make();
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let signing = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pair = aws_lc_rs::signature::EcdsaKeyPair::from_pkcs8(signing, &key.serialize_der()).unwrap();
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#),
+        URL_SAFE_NO_PAD.encode(r#"{"exp":1900000000}"#)
+    );
+    let signature = pair.sign(&random, signed.as_bytes()).unwrap();
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let text = "<validate-jwt header-name='Authorization'><issuer-signing-keys><key certificate-id='Issuer'/></issuer-signing-keys></validate-jwt>\
+         <set-header name='Authorization' exists-action='delete'/>";
+    for (certificates, expected) in [
+        (vec![("other", make().1), ("issuer", der)], IN),
+        (
+            vec![("issuer", make().1)],
+            "401 validate-jwt/TokenSignatureInvalid",
+        ),
+        (vec![], "500 validate-jwt/PolicyFailure"),
+    ] {
+        let change = |context: &mut crate::Context| {
+            let deployment = Arc::make_mut(&mut context.deployment);
+            deployment.certificates = certificates
+                .iter()
+                .map(|(n, d)| ((*n).into(), Arc::clone(d)))
+                .collect();
+            context
+                .request
+                .headers
+                .insert("authorization", token.parse().unwrap());
+        };
+        check_with("inbound", text, change, &[], expected);
+    }
 }
