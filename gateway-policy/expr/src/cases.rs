@@ -171,7 +171,7 @@ fn headers(list: Option<&Json>, mut names: Names<'_>) -> Result<HeaderMap, Strin
                 let texts = values
                     .iter()
                     .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
-                names.add_foreign(*response, name, texts.collect());
+                names.add_foreign(*response, map.keys_len(), name, texts.collect());
                 continue;
             }
             (Err(_), None) => return Err(format!("headers: {name:?} is no header name")),

@@ -37,8 +37,17 @@ pub struct Evaluation {
 #[derive(Clone, Debug, Default)]
 pub struct HeaderNames {
     spelled: Vec<(HeaderName, Arc<str>)>,
-    /// Whether it is the response's; name; values.
-    foreign: Vec<(bool, Arc<str>, Vec<String>)>,
+    foreign: Vec<Foreign>,
+}
+
+/// A header that no HTTP message could hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Foreign {
+    response: bool,
+    /// How many names of the header map stand before it.
+    pub before: usize,
+    pub name: Arc<str>,
+    pub values: Vec<String>,
 }
 
 impl HeaderNames {
@@ -49,9 +58,15 @@ impl HeaderNames {
         }
     }
 
-    /// Adds a header whose name is no token of HTTP, as described contexts may have.
-    pub fn add_foreign(&mut self, response: bool, name: &str, values: Vec<String>) {
-        self.foreign.push((response, name.into(), values));
+    /// Adds a header whose name is no token of HTTP, as described contexts may have, behind the first
+    /// `before` names of the header map.
+    pub fn add_foreign(&mut self, response: bool, before: usize, name: &str, values: Vec<String>) {
+        self.foreign.push(Foreign {
+            response,
+            before,
+            name: name.into(),
+            values,
+        });
     }
 
     /// The name as it was written, or as the standards write it.
@@ -67,14 +82,13 @@ impl HeaderNames {
         let found = self
             .foreign
             .iter()
-            .find(|(r, n, _)| *r == response && n.eq_ignore_ascii_case(name));
-        found.map(|(_, _, values)| values.as_slice())
+            .find(|f| f.response == response && f.name.eq_ignore_ascii_case(name));
+        found.map(|f| f.values.as_slice())
     }
 
     /// All foreign headers of a message.
-    pub(crate) fn all_foreign(&self, response: bool) -> impl Iterator<Item = (&str, &[String])> {
-        let of = self.foreign.iter().filter(move |(r, ..)| *r == response);
-        of.map(|(_, name, values)| (&**name, values.as_slice()))
+    pub(crate) fn all_foreign(&self, response: bool) -> impl Iterator<Item = &Foreign> {
+        self.foreign.iter().filter(move |f| f.response == response)
     }
 }
 
@@ -180,7 +194,7 @@ mod tests {
     #[test]
     fn foreign_headers_belong_to_their_message() {
         let mut names = HeaderNames::default();
-        names.add_foreign(false, "x-{Name}", vec!["v".to_owned()]);
+        names.add_foreign(false, 0, "x-{Name}", vec!["v".to_owned()]);
         assert_eq!(names.foreign(false, "X-{name}"), Some(&["v".to_owned()][..]));
         assert_eq!(names.foreign(true, "x-{Name}"), None);
         assert_eq!(names.all_foreign(true).count(), 0);

@@ -10,7 +10,10 @@ use super::decode::{Piece, head};
 ///
 /// # Errors
 /// What makes it no response, or one with two readings.
-#[cfg_attr(not(feature = "fuzzing"), expect(unreachable_pub, reason = "seen from outside by fuzzing alone"))]
+#[cfg_attr(
+    not(feature = "fuzzing"),
+    expect(unreachable_pub, reason = "seen from outside by fuzzing alone")
+)]
 pub fn read_response(
     method: &Method,
     input: &[u8],

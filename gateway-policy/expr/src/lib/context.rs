@@ -327,10 +327,14 @@ pub(crate) fn context_items(vm: &mut Vm<'_>, part: Part) -> Vec<Value> {
             let values = header(map, n.as_str()).unwrap_or_default();
             pair(&ty, names.shown(n), string_list(&values))
         });
-        let foreign = names.all_foreign(part == Part::ResponseHeaders);
-        return known
-            .chain(foreign.map(|(n, values)| pair(&ty, n, string_list(values))))
-            .collect();
+        let mut all: Vec<Value> = known.collect();
+        for (i, f) in names.all_foreign(part == Part::ResponseHeaders).enumerate() {
+            all.insert(
+                (f.before + i).min(all.len()),
+                pair(&ty, &f.name, string_list(&f.values)),
+            );
+        }
+        return all;
     }
     if let Some(u) = url(vm, part) {
         let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
