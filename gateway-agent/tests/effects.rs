@@ -642,6 +642,9 @@ fn a_backend_sees_the_certificate_of_the_policy() {
     );
     let inbound = r#"<choose>
         <when condition="@(context.Request.MatchedParameters[&quot;id&quot;] == &quot;none&quot;)" />
+        <when condition="@(context.Request.MatchedParameters[&quot;id&quot;] == &quot;list&quot;)"><return-response><set-body>@(
+            string.Join(&quot;,&quot;, context.Deployment.Certificates.Select(c => c.Key + &quot; &quot; + c.Value.HasPrivateKey).OrderBy(n => n)))
+            </set-body></return-response></when>
         <otherwise><authentication-certificate certificate-id="@(context.Request.MatchedParameters[&quot;id&quot;])" /></otherwise>
         </choose>"#;
     let folder = folder(
@@ -669,6 +672,7 @@ fn a_backend_sees_the_certificate_of_the_policy() {
         ("one", 200, "one"),
         ("none", 500, ""),
         ("unknown", 500, ""),
+        ("list", 200, "ca False,one True,two True"),
     ] {
         let answer = get(&agent, &format!("/api/{id}"), "");
         assert_eq!(

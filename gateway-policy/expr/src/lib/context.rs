@@ -711,7 +711,9 @@ fn parts_list(name: &str, count: usize, make: fn(u16) -> Part) -> Eval {
 
 fn has_deployment(vm: &Vm<'_>) -> bool {
     let d = &vm.context.deployment;
-    !(d.gateway_id.is_empty() && d.service_id.is_empty() && d.service_name.is_empty())
+    let named = [&d.gateway_id, &d.instance_id, &d.service_id, &d.service_name];
+    // A node always has an instance; a node without a name for its gateway still is a deployment.
+    named.iter().any(|name| !name.is_empty()) || !d.certificates.is_empty()
 }
 
 mod table;
