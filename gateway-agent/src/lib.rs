@@ -8,6 +8,7 @@ mod breaker;
 mod cache;
 pub mod cli;
 pub mod counters;
+pub mod debug;
 pub mod drain;
 mod executor;
 pub mod external;

@@ -83,6 +83,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// TLS with clients.
     pub tls: tls::Server,
+    /// Records of single requests.
+    pub debug: crate::debug::Debug,
     /// Rate limits and quotas.
     pub counters: Counters,
     /// Cached values of this node.
@@ -167,6 +169,7 @@ impl Node {
             active: ArcSwapOption::empty(),
             drain: Drain::default(),
             permits: Permits::default(),
+            debug: crate::debug::Debug::default(),
             memory_cache: settings.memory_cache_bytes.map(cache::Memory::new),
             tokens: identity::Tokens::new(settings.identity.clone()),
             client_identities: ArcSwap::default(),

@@ -17,7 +17,7 @@ use gateway_policy::{CheckOptions, Options, check_document, document};
 use support::{Lcg, corpus, mutate};
 
 /// Documents that compiled when this was last raised. It only goes up.
-const COMPILED_MIN: usize = 363;
+const COMPILED_MIN: usize = 367;
 
 /// Documents of the corpus that no reader accepts, each with its reason.
 const UNREADABLE: &[(&str, &str)] = &[];

@@ -6,7 +6,10 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
 
 use super::{dump, page, state::State};
-use crate::telemetry::events::Threshold;
+use crate::{
+    debug::{REQUESTS_MAX, SECONDS_MAX},
+    telemetry::events::Threshold,
+};
 
 /// An answer before it becomes HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +129,32 @@ pub const ROUTES: &[Route] = &[
         "/connections",
         "the last closed connections, from the kernel's accounting",
         |state, _| Reply::json(&state.connections.all()),
+    ),
+    get("/debug/traces", "ids of the recorded requests", |state, _| {
+        Reply::json(&state.node.debug.ids())
+    }),
+    get(
+        "/debug/trace",
+        "?id=… the record of a request, as `simulate` emits it",
+        trace,
+    ),
+    post(
+        "/debug/credentials",
+        "?api=…&seconds=N a value for Apim-Debug-Authorization, at most an hour",
+        credentials,
+    ),
+    post(
+        "/debug/invalidate",
+        "make all debug credentials void",
+        |state, _| {
+            state.node.debug.invalidate();
+            Reply::text(StatusCode::OK, "no debug credentials are valid any more\n")
+        },
+    ),
+    post(
+        "/debug/next",
+        "?requests=N records the next requests",
+        record_next,
     ),
     post(
         "/logging",
@@ -297,6 +326,50 @@ fn logging(state: &State, query: Query<'_>) -> Reply {
             StatusCode::CONFLICT,
             "there is no log: telemetry.logs.std is none\n",
         )
+    }
+}
+
+fn trace(state: &State, query: Query<'_>) -> Reply {
+    match query.get("id").and_then(|id| state.node.debug.record(id)) {
+        Some(record) => Reply::new(StatusCode::OK, JSON, &*record),
+        None => Reply::text(
+            StatusCode::NOT_FOUND,
+            "there is no such record; /debug/traces lists them\n",
+        ),
+    }
+}
+
+fn credentials(state: &State, query: Query<'_>) -> Reply {
+    let seconds = query.get("seconds").map_or(Some(SECONDS_MAX), |s| s.parse().ok());
+    let (Some(api), Some(seconds)) = (query.get("api"), seconds.filter(|s| *s <= SECONDS_MAX)) else {
+        let help = format!("give ?api=NAME, and &seconds=N up to {SECONDS_MAX}\n");
+        return Reply::text(StatusCode::BAD_REQUEST, help);
+    };
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    match state.node.debug.credentials(api, now.as_secs() + seconds) {
+        Some(token) => Reply::json(&json!({ "token": token })),
+        None => Reply::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the system has no randomness\n",
+        ),
+    }
+}
+
+fn record_next(state: &State, query: Query<'_>) -> Reply {
+    match query.get("requests").and_then(|n| n.parse().ok()) {
+        Some(requests) if requests <= REQUESTS_MAX => {
+            state.node.debug.order(requests);
+            Reply::text(
+                StatusCode::OK,
+                format!("the next {requests} requests are recorded\n"),
+            )
+        }
+        _ => Reply::text(
+            StatusCode::BAD_REQUEST,
+            format!("give ?requests=N up to {REQUESTS_MAX}\n"),
+        ),
     }
 }
 

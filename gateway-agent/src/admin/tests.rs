@@ -58,6 +58,50 @@ fn check(state: &State, method: Method, target: &str, status: u16, contains: &st
 }
 
 #[test]
+fn records_of_requests_are_ordered_and_fetched() {
+    let state = state();
+    check(
+        &state,
+        Method::POST,
+        "/debug/credentials?api=echo&seconds=60",
+        200,
+        "aid=echo&exp=",
+    );
+    check(
+        &state,
+        Method::POST,
+        "/debug/credentials?api=echo&seconds=9999",
+        400,
+        "up to 3600",
+    );
+    check(
+        &state,
+        Method::POST,
+        "/debug/next?requests=5",
+        200,
+        "the next 5 requests",
+    );
+    check(&state, Method::POST, "/debug/next", 400, "give ?requests=N");
+    check(
+        &state,
+        Method::POST,
+        "/debug/invalidate",
+        200,
+        "no debug credentials",
+    );
+    check(
+        &state,
+        Method::GET,
+        "/debug/trace?id=x",
+        404,
+        "there is no such record",
+    );
+    state.node.debug.keep("x".to_owned(), &json!({ "trace": [] }));
+    check(&state, Method::GET, "/debug/trace?id=x", 200, "{\"trace\":[]}");
+    check(&state, Method::GET, "/debug/traces", 200, "\"x\"");
+}
+
+#[test]
 fn the_table_answers() {
     let state = state();
     check(&state, Method::GET, "/", 200, "<h1>gateway-agent</h1>");

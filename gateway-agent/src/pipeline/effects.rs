@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 
 use super::{Protocol, forward, ledger::Ledger, setup::Prepared};
 use crate::{
-    cache, external,
+    cache, debug, external,
     http::{
         body::{BodyError, ClientBody},
         conn::Conn,
@@ -45,6 +45,8 @@ pub(super) struct Exchange {
     pub(super) protocol: Protocol,
     /// The client takes trailers (gRPC needs the backend to know).
     pub(super) te_trailers: bool,
+    /// The client, or the operator, wants this request recorded.
+    pub(super) debug: Option<debug::Answer>,
 }
 
 impl Exchange {
@@ -71,6 +73,7 @@ impl Exchange {
             websocket: prepared.websocket,
             protocol,
             te_trailers,
+            debug: None,
         }
     }
 
@@ -108,6 +111,7 @@ impl Exchange {
             websocket: self.websocket,
             protocol: self.protocol,
             te_trailers: self.te_trailers,
+            debug: None,
         }
     }
 

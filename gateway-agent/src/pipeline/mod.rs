@@ -21,16 +21,21 @@ pub(crate) mod world;
 
 pub(crate) use forward::{call, escape};
 
-use std::rc::Rc;
+use std::{
+    rc::Rc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use gateway_policy::{
     Execution, Failure,
     effect::{Outcome, Step},
+    simulate::Recorder,
 };
 use http::{Request, Response, StatusCode};
 
 use self::{effects::Exchange, ledger::Ledger, race::Race, setup::Start};
 use crate::{
+    debug::Answer,
     http::{
         body::{ClientBody, ResponseBody, Traffic},
         check,
@@ -72,7 +77,7 @@ pub(crate) async fn serve(
     protocol: Protocol,
 ) -> Response<ResponseBody> {
     let mut ledger = Ledger::open(&worker, conn, traffic, protocol);
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     if parts.headers.len() > worker.node.settings.limits.headers {
         let response = answer::bare(ledger, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         return answer::and_close(response, protocol);
@@ -95,6 +100,13 @@ pub(crate) async fn serve(
     let prepared = setup::prepare(&worker, conn, &active, &parts, addressed);
     ledger.matched(active.route(prepared.operation.as_ref()), prepared.api.as_ref());
     let mut exchange = Exchange::new(worker, conn, active, body, &prepared, &parts, protocol);
+    let api = prepared.api.as_ref().map(|api| &*api.name);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    exchange.debug = exchange
+        .worker
+        .node
+        .debug
+        .asked(&mut parts.headers, api, now.as_secs());
     match prepared.start(parts, &exchange) {
         Start::Answer(mut context) => answer::finished(&mut context, exchange, ledger),
         Start::Execute(mut execution) => {
@@ -106,6 +118,12 @@ pub(crate) async fn serve(
 
 /// Runs the policies; every effect is performed before the next step.
 async fn execute(execution: &mut Execution, exchange: &mut Exchange, ledger: &mut Ledger) {
+    let wanted = exchange.debug.take();
+    let mut recorder = None;
+    if wanted == Some(Answer::Record) {
+        execution.context_mut().tracing = true;
+        recorder = Some(Box::<Recorder>::default());
+    }
     let mut outcome = Outcome::Start;
     let mut race = Race::default();
     loop {
@@ -114,9 +132,20 @@ async fn execute(execution: &mut Execution, exchange: &mut Exchange, ledger: &mu
             Step::Effect(effect) => {
                 // A `wait` is over: what it did not need any more is dropped.
                 race.cancel();
+                if let Some(recorder) = &mut recorder {
+                    recorder.asked(&effect, execution);
+                }
                 outcome = exchange.perform(effect, execution.context_mut(), ledger).await;
+                if let Some(recorder) = &mut recorder {
+                    recorder.answered(&outcome);
+                }
             }
             Step::Start(started) => {
+                if let Some(recorder) = &mut recorder {
+                    started
+                        .iter()
+                        .for_each(|(_, effect)| recorder.asked(effect, execution));
+                }
                 outcome = race
                     .next(started, exchange, execution.context_mut(), ledger)
                     .await;
@@ -124,6 +153,16 @@ async fn execute(execution: &mut Execution, exchange: &mut Exchange, ledger: &mu
         }
     }
     let notes = execution.drain_notes();
+    if let Some(answer) = &wanted {
+        let id = ledger::guid(&execution.context().request_id);
+        if let Some(recorder) = recorder {
+            let record = recorder.finish(execution, &notes);
+            exchange.worker.node.debug.keep(id.clone(), &record);
+        }
+        if let Some(response) = &mut execution.context_mut().response {
+            crate::debug::tell(answer, &id, &mut response.headers);
+        }
+    }
     if !notes.is_empty() {
         let id = ledger::guid(&execution.context().request_id);
         crate::telemetry::notes::write(notes, &id, &exchange.worker.node.metrics);

@@ -1,4 +1,4 @@
-//! `wait`, proxies, backend entities and token counts through the pipeline, in memory.
+//! `wait`, records of requests, proxies, backend entities and token counts through the pipeline, in memory.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -139,6 +139,47 @@ async fn a_streamed_answer_is_counted_on_its_way() {
         // Twelve of ten tokens are used up.
         let refused = world.talk(request.as_bytes(), Duration::from_secs(1)).await;
         contains(&refused, &["HTTP/1.1 429 ", "Token limit is exceeded."]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_credentials_is_recorded() {
+    on_worker(async {
+        let policy = "<policies><inbound><set-variable name='v' value='1'/></inbound>\
+            <backend><forward-request/></backend><outbound/><on-error/></policies>";
+        let (backend, _) = paced();
+        let world = World::new(Settings::default(), Some(snapshot(policy)), backend);
+        let debug = &world.worker.node.debug;
+        let far = u64::MAX / 2;
+        for (token, header) in [
+            (debug.credentials("echo", far).unwrap(), "apim-trace-id: "),
+            (debug.credentials("other", far).unwrap(), "apim-debug-authorization-wrongapi: "),
+            (debug.credentials("echo", 5).unwrap(), "apim-debug-authorization-expired: 5"),
+        ] {
+            let request = format!(
+                "GET /echo/items/7 HTTP/1.1\r\nHost: gw.test\r\nApim-Debug-Authorization: {token}\r\nConnection: close\r\n\r\n"
+            );
+            let output = world.talk(request.as_bytes(), Duration::from_secs(1)).await;
+            contains(&output, &["HTTP/1.1 200 OK", header]);
+        }
+        let ids = debug.ids();
+        let [id] = ids.as_slice() else { panic!("{ids:?}") };
+        let record: serde_json::Value = serde_json::from_str(&debug.record(id).unwrap()).unwrap();
+        for (pointer, expected) in [
+            ("/trace/0/policy", "set-variable"),
+            ("/variables/v", "1"),
+            ("/backendRequest/url", "http://backend.test/base/items/7"),
+            ("/calls/0/call", "forward"),
+        ] {
+            assert_eq!(record.pointer(pointer), Some(&expected.into()), "{pointer} of {record:#}");
+        }
+        debug.order(1);
+        let output = world
+            .talk(get("/echo/items/7").as_bytes(), Duration::from_secs(1))
+            .await;
+        contains(&output, &["apim-trace-id: "]);
+        assert_eq!(debug.ids().len(), 2);
     })
     .await;
 }

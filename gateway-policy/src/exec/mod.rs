@@ -246,6 +246,11 @@ impl Execution {
         std::mem::take(&mut self.exchange.notes)
     }
 
+    /// Values of secret named values that the documents of this exchange use, for masking.
+    pub fn secrets(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.program.scopes.iter().flatten().flat_map(|doc| &doc.secrets)
+    }
+
     /// Takes what counts the tokens of the answer: it is fed with the bytes of the response on their way to
     /// the client and asked for the counts when the last one is sent.
     pub fn take_meter(&mut self) -> Option<Box<TokenMeter>> {

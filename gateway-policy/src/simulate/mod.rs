@@ -5,6 +5,7 @@
 
 mod context;
 mod output;
+mod record;
 mod script;
 
 use std::{cell::Cell, sync::Arc};
@@ -22,6 +23,7 @@ use crate::{
     program::{Options, Program, ScopeDoc, Source},
     scope::Scope,
 };
+pub use record::Recorder;
 use script::Script;
 
 /// A document to simulate.

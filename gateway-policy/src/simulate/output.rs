@@ -13,7 +13,12 @@ use crate::{
 };
 
 pub(super) fn result(execution: &mut Execution, script: &Script) -> Json {
-    let notes: Vec<Json> = execution.drain_notes().iter().map(note).collect();
+    let notes = execution.drain_notes();
+    told(execution, &script.calls, &script.forwarded, &notes)
+}
+
+/// The whole story of an exchange.
+pub(super) fn told(execution: &Execution, calls: &[Json], forwarded: &Json, notes: &[Note]) -> Json {
     let context = execution.context();
     let variables: Map<String, Json> = context
         .variables
@@ -22,11 +27,11 @@ pub(super) fn result(execution: &mut Execution, script: &Script) -> Json {
         .collect();
     json!({
         "response": context.response.as_ref().map(response),
-        "backendRequest": script.forwarded,
+        "backendRequest": forwarded,
         "variables": variables,
-        "calls": script.calls,
+        "calls": calls,
         "trace": execution.trace().iter().map(record).collect::<Vec<_>>(),
-        "notes": notes,
+        "notes": notes.iter().map(note).collect::<Vec<_>>(),
         "lastError": context.last_error.as_deref().map(last_error),
     })
 }
