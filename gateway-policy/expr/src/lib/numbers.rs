@@ -670,6 +670,24 @@ const CHAR: &[super::Entry] = &[
     Get("static bool IsSurrogate(char c)", |c| {
         class(c, CharClass::Surrogate)
     }),
+    Get("static bool IsNumber(string s, int index)", |c| {
+        class(c, CharClass::Number)
+    }),
+    Get("static bool IsPunctuation(string s, int index)", |c| {
+        class(c, CharClass::Punctuation)
+    }),
+    Get("static bool IsSymbol(string s, int index)", |c| {
+        class(c, CharClass::Symbol)
+    }),
+    Get("static bool IsControl(string s, int index)", |c| {
+        class(c, CharClass::Control)
+    }),
+    Get("static bool IsSeparator(string s, int index)", |c| {
+        class(c, CharClass::Separator)
+    }),
+    Get("static bool IsSurrogate(string s, int index)", |c| {
+        class(c, CharClass::Surrogate)
+    }),
     Get("static bool IsHighSurrogate(char c)", |c| {
         Ok(Value::Bool((0xD800..0xDC00).contains(&c.char(0)?)))
     }),

@@ -785,6 +785,10 @@ const SPAN: &[super::Entry] = &[
         "static bool TryParse(string s, out TimeSpan result)",
         try_parse_span,
     ),
+    Get(
+        "static bool TryParse(string input, IFormatProvider formatProvider, out TimeSpan result)",
+        try_parse_span,
+    ),
     Get("static int Compare(TimeSpan t1, TimeSpan t2)", compare_static),
     Get("static bool Equals(TimeSpan t1, TimeSpan t2)", base::equals),
     Get("int Days", |c| int(c.span(0)?.days())),

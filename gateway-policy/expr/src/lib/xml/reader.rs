@@ -16,13 +16,27 @@ use super::{
 use crate::types::registry;
 
 /// `XmlReaderSettings`, as far as they change what is seen.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Settings {
     ignore_space: bool,
     ignore_comments: bool,
     ignore_instructions: bool,
     /// `DtdProcessing`: 0 prohibit, 1 ignore, 2 parse.
     dtd: i64,
+    /// `ConformanceLevel`; kept, and changes nothing.
+    conformance: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            ignore_space: false,
+            ignore_comments: false,
+            ignore_instructions: false,
+            dtd: 0,
+            conformance: 2,
+        }
+    }
 }
 
 /// A start, an end, or a leaf.
@@ -572,6 +586,18 @@ fn setting(c: &Call<'_, '_>, f: impl FnOnce(&Settings) -> bool) -> Eval {
     }))
 }
 
+/// A setting that is a value of the enum of this name.
+fn mode(c: &Call<'_, '_>, name: &str, f: impl FnOnce(&Settings) -> i64) -> Eval {
+    let value = match c.arg(0) {
+        Value::Object(o) => o.native::<RefCell<Settings>>().map_or(0, |s| f(&s.borrow())),
+        _ => 0,
+    };
+    Ok(match registry().by_full_name(name) {
+        Some(def) => Value::Enum(def, value),
+        None => Value::Null,
+    })
+}
+
 const ON: Value = Value::Bool(true);
 
 fn is_on(v: &Value) -> bool {
@@ -615,11 +641,22 @@ const SETTINGS: Decl = all(
                 settings(c, |s| s.ignore_instructions = on)
             },
         ),
-        Set("System.Xml.DtdProcessing DtdProcessing", done, |c| {
-            let mode = c.enumeration(1)?;
-            settings(c, |s| s.dtd = mode.into())
-        }),
-        Set("System.Xml.ConformanceLevel ConformanceLevel", done, done),
+        Set(
+            "System.Xml.DtdProcessing DtdProcessing",
+            |c| mode(c, "System.Xml.DtdProcessing", |s| s.dtd),
+            |c| {
+                let mode = c.enumeration(1)?;
+                settings(c, |s| s.dtd = mode.into())
+            },
+        ),
+        Set(
+            "System.Xml.ConformanceLevel ConformanceLevel",
+            |c| mode(c, "System.Xml.ConformanceLevel", |s| s.conformance),
+            |c| {
+                let mode = c.enumeration(1)?;
+                settings(c, |s| s.conformance = mode.into())
+            },
+        ),
         Set("bool CloseInput", |_| Ok(Value::Bool(false)), done),
         Set("bool CheckCharacters", |_| Ok(ON), done),
     ],
