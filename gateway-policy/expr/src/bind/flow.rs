@@ -442,6 +442,7 @@ impl<'b> Flow<'b> {
                 match label {
                     CaseLabel::Default => default = true,
                     CaseLabel::Case(pattern, guard) => {
+                        default |= guard.is_none() && matches!(pattern, Pattern::Var(..));
                         let mut matched = before.clone();
                         std::mem::swap(&mut self.state, &mut matched);
                         self.pattern(pattern);

@@ -45,6 +45,12 @@ impl<'a> Binder<'a> {
         self.collect_labels(&value.ty, sections, &mut labels);
         let default = labels.default;
         let decided = constant.is_some_and(|c| labels.constants.iter().any(|(k, _)| *k == c));
+        // `case var x:` without a condition takes whatever is left.
+        let decided = decided
+            || sections
+                .iter()
+                .flat_map(|s| &s.labels)
+                .any(|(label, _)| matches!(label, CaseLabel::Case(Pattern::Var(..), None)));
         self.switches.push(labels);
         let mut codes = Vec::new();
         let mut falls = Vec::new();
