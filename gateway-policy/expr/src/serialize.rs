@@ -208,14 +208,22 @@ pub(crate) fn to_token(vm: &mut Vm<'_>, v: &Value) -> Result<Token, Thrown> {
     })
 }
 
+/// `JsonSerializerSettings`, as far as they are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub how: Formatting,
+    /// `NullValueHandling.Ignore`: members that are null are left out.
+    pub skip_nulls: bool,
+}
+
 /// `JsonConvert.SerializeObject`.
-pub(crate) fn to_json(vm: &mut Vm<'_>, v: &Value, how: Formatting) -> Result<Str, Thrown> {
-    let mut writer = JsonWriter::new(how);
-    write(vm, v, &mut writer)?;
+pub(crate) fn to_json(vm: &mut Vm<'_>, v: &Value, settings: Settings) -> Result<Str, Thrown> {
+    let mut writer = JsonWriter::new(settings.how);
+    write(vm, v, &mut writer, settings)?;
     Ok(writer.finish())
 }
 
-fn write(vm: &mut Vm<'_>, v: &Value, w: &mut JsonWriter) -> Result<(), Thrown> {
+fn write(vm: &mut Vm<'_>, v: &Value, w: &mut JsonWriter, settings: Settings) -> Result<(), Thrown> {
     vm.check_stack()?;
     vm.step()?;
     match shape(vm, v)? {
@@ -231,16 +239,19 @@ fn write(vm: &mut Vm<'_>, v: &Value, w: &mut JsonWriter) -> Result<(), Thrown> {
         Shape::Members(members) => {
             w.open('{')?;
             for (name, value) in members {
+                if settings.skip_nulls && value.is_null() {
+                    continue;
+                }
                 vm.charge(name.len() + 8)?;
                 w.name(&name);
-                write(vm, &value, w)?;
+                write(vm, &value, w, settings)?;
             }
             w.close();
         }
         Shape::Items(items) => {
             w.open('[')?;
             for item in items {
-                write(vm, &item, w)?;
+                write(vm, &item, w, settings)?;
             }
             w.close();
         }

@@ -485,7 +485,7 @@ pub(crate) fn new_tuple(c: &mut Call<'_, '_>) -> Eval {
     ))
 }
 
-fn value_tuple(c: &mut Call<'_, '_>) -> Eval {
+pub(crate) fn value_tuple(c: &mut Call<'_, '_>) -> Eval {
     let ty = Type::Tuple(c.types.into(), crate::types::TupleNames::default());
     Ok(Value::object(ty, Data::Tuple(RefCell::new(c.args.to_vec()))))
 }

@@ -794,5 +794,5 @@ fn nothing(_: &mut Call<'_, '_>) -> Eval {
 mod more;
 mod table;
 
-pub(super) use more::{ARRAY, HASH_SET, ISET, LIST, TYPES as MORE};
+pub(super) use more::{ARRAY, HASH_SET, ISET, LIST, TUPLE, TYPES as MORE, VALUE_TUPLE};
 pub(super) use table::TYPES;

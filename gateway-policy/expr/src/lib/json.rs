@@ -19,7 +19,7 @@ use crate::{
     cast::{self, default_value},
     deserialize::{from_text, from_token},
     object::Data,
-    serialize::{scalar_of, to_token},
+    serialize::{Settings, scalar_of, to_token},
     types::{self, Num, Type},
     vm::{Eval, Thrown, Vm},
 };
@@ -742,13 +742,60 @@ fn to_object_typed(c: &mut Call<'_, '_>) -> Eval {
     from_token(c.vm, &t, &ty, today)
 }
 
+/// Settings of their own defaults.
+const PLAIN: Settings = Settings {
+    how: Formatting::None,
+    skip_nulls: false,
+};
+
+fn formatting_of(n: i64) -> Formatting {
+    if n == 1 {
+        Formatting::Indented
+    } else {
+        Formatting::None
+    }
+}
+
+/// Reads or changes the settings that are the receiver.
+fn settings(c: &Call<'_, '_>, change: impl FnOnce(&mut Settings)) -> Result<Settings, Thrown> {
+    match c.arg(0) {
+        Value::Object(o) => match o.native::<std::cell::Cell<Settings>>() {
+            Some(cell) => {
+                let mut now = cell.get();
+                change(&mut now);
+                cell.set(now);
+                Ok(now)
+            }
+            None => Err(Error::null_reference().into()),
+        },
+        _ => Err(Error::null_reference().into()),
+    }
+}
+
+fn enum_value(name: &str, n: i64) -> Value {
+    let def = types::registry().by_full_name(name).unwrap_or(types::OBJECT);
+    Value::Enum(def, n)
+}
+
 fn serialize(c: &mut Call<'_, '_>) -> Eval {
     let v = c.take(0);
-    let how = match c.args.get(1) {
-        Some(Value::Enum(_, 1)) => Formatting::Indented,
-        _ => Formatting::None,
-    };
-    let s = crate::serialize::to_json(c.vm, &v, how)?;
+    let mut settings = PLAIN;
+    for arg in c.args.iter().skip(1) {
+        match arg {
+            Value::Enum(_, n) => settings.how = formatting_of(*n),
+            Value::Object(o) => {
+                if let Some(given) = o.native::<std::cell::Cell<Settings>>() {
+                    let explicit = settings.how;
+                    settings = given.get();
+                    if c.args.len() > 2 {
+                        settings.how = explicit;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let s = crate::serialize::to_json(c.vm, &v, settings)?;
     c.vm.charge(s.len())?;
     text(s)
 }

@@ -182,6 +182,8 @@ pub(crate) fn generated(full: &str) -> &'static [&'static [Entry]] {
         "System.Convert" => convert::CONVERSIONS,
         "System.Linq.Enumerable" => enumerable::NUMERIC,
         "System.Array" => &[collections::ARRAY],
+        "System.Tuple" => &[collections::TUPLE],
+        "System.ValueTuple" => &[collections::VALUE_TUPLE],
         "System.Collections.Generic.List`1" => &[collections::LIST],
         "System.Collections.Generic.HashSet`1" => &[collections::HASH_SET],
         "System.Collections.Generic.ISet`1" => &[collections::ISET],

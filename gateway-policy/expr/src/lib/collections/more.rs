@@ -199,7 +199,66 @@ pub(crate) const ARRAY: &[Entry] = &[
     ),
 ];
 
+pub(crate) const TUPLE: &[Entry] = &[
+    Get(
+        "static Tuple<T1, T2, T3, T4, T5, T6> Create<T1, T2, T3, T4, T5, T6>(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5, T6 item6)",
+        base::new_tuple,
+    ),
+    Get(
+        "static Tuple<T1, T2, T3, T4, T5, T6, T7> Create<T1, T2, T3, T4, T5, T6, T7>(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5, T6 item6, T7 item7)",
+        base::new_tuple,
+    ),
+];
+
+pub(crate) const VALUE_TUPLE: &[Entry] = &[
+    Get(
+        "static (T1, T2, T3, T4) Create<T1, T2, T3, T4>(T1 item1, T2 item2, T3 item3, T4 item4)",
+        base::value_tuple,
+    ),
+    Get(
+        "static (T1, T2, T3, T4, T5) Create<T1, T2, T3, T4, T5>(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5)",
+        base::value_tuple,
+    ),
+];
+
 pub(crate) const TYPES: &[Decl] = &[
+    all(
+        "class System.Tuple<T1, T2, T3, T4, T5, T6>",
+        &[
+            Get(
+                "ctor(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5, T6 item6)",
+                base::new_tuple,
+            ),
+            Get("T1 Item1", |c| base::item(c, 0)),
+            Get("T2 Item2", |c| base::item(c, 1)),
+            Get("T3 Item3", |c| base::item(c, 2)),
+            Get("T4 Item4", |c| base::item(c, 3)),
+            Get("T5 Item5", |c| base::item(c, 4)),
+            Get("T6 Item6", |c| base::item(c, 5)),
+            Get("string ToString()", base::to_string),
+            Get("bool Equals(object obj)", base::equals),
+            Get("int GetHashCode()", base::hash_code),
+        ],
+    ),
+    all(
+        "class System.Tuple<T1, T2, T3, T4, T5, T6, T7>",
+        &[
+            Get(
+                "ctor(T1 item1, T2 item2, T3 item3, T4 item4, T5 item5, T6 item6, T7 item7)",
+                base::new_tuple,
+            ),
+            Get("T1 Item1", |c| base::item(c, 0)),
+            Get("T2 Item2", |c| base::item(c, 1)),
+            Get("T3 Item3", |c| base::item(c, 2)),
+            Get("T4 Item4", |c| base::item(c, 3)),
+            Get("T5 Item5", |c| base::item(c, 4)),
+            Get("T6 Item6", |c| base::item(c, 5)),
+            Get("T7 Item7", |c| base::item(c, 6)),
+            Get("string ToString()", base::to_string),
+            Get("bool Equals(object obj)", base::equals),
+            Get("int GetHashCode()", base::hash_code),
+        ],
+    ),
     none(
         "class System.Collections.ObjectModel.ReadOnlyCollection<T> : IList<T>, IReadOnlyList<T>",
         &[

@@ -506,7 +506,50 @@ pub(crate) const TYPES: &[Decl] = &[
         ],
     ),
     none("abstract class Newtonsoft.Json.JsonConverter", &[]),
-    none("class Newtonsoft.Json.JsonSerializerSettings", &[]),
+    none(
+        "class Newtonsoft.Json.JsonSerializerSettings",
+        &[
+            Get("ctor()", |_| {
+                let ty = types::registry()
+                    .type_named("Newtonsoft.Json.JsonSerializerSettings")
+                    .unwrap_or(Type::OBJECT);
+                Ok(Value::object(
+                    ty,
+                    Data::Native(Box::new(std::cell::Cell::new(PLAIN))),
+                ))
+            }),
+            Set(
+                "Newtonsoft.Json.NullValueHandling NullValueHandling",
+                |c| {
+                    let skip = settings(c, |_| {})?.skip_nulls;
+                    Ok(enum_value("Newtonsoft.Json.NullValueHandling", i64::from(skip)))
+                },
+                |c| {
+                    let n = c.enumeration(1)?;
+                    settings(c, |s| s.skip_nulls = n == 1)?;
+                    Ok(Value::Null)
+                },
+            ),
+            Set(
+                "Newtonsoft.Json.Formatting Formatting",
+                |c| {
+                    let how = settings(c, |_| {})?.how;
+                    let n = i64::from(matches!(how, Formatting::Indented));
+                    Ok(enum_value("Newtonsoft.Json.Formatting", n))
+                },
+                |c| {
+                    let n = c.enumeration(1)?;
+                    settings(c, |s| s.how = formatting_of(n.into()))?;
+                    Ok(Value::Null)
+                },
+            ),
+        ],
+    ),
+    values(
+        "enum Newtonsoft.Json.NullValueHandling",
+        Verdict::None,
+        &[("Include", 0), ("Ignore", 1)],
+    ),
     only(
         "static Newtonsoft.Json.JsonConvert",
         &["SerializeObject", "DeserializeObject"],
@@ -514,6 +557,14 @@ pub(crate) const TYPES: &[Decl] = &[
             Get("static string SerializeObject(object value)", serialize),
             Get(
                 "static string SerializeObject(object value, Newtonsoft.Json.Formatting formatting)",
+                serialize,
+            ),
+            Get(
+                "static string SerializeObject(object value, Newtonsoft.Json.JsonSerializerSettings settings)",
+                serialize,
+            ),
+            Get(
+                "static string SerializeObject(object value, Newtonsoft.Json.Formatting formatting, Newtonsoft.Json.JsonSerializerSettings settings)",
                 serialize,
             ),
             Get("static object DeserializeObject(string value)", deserialize),
