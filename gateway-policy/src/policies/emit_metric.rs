@@ -30,6 +30,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
             attr("name", "Name of the metric.").required(),
             attr("namespace", "Namespace of the metric.").default("API Management"),
             attr("value", "What is added.").expression().default("1"),
+            attr("default-dimensions", "Add all default dimensions.").default("false"),
         ])
         .children(&[Child::some(&DIMENSION)]),
     sections: Sections::ALL,
@@ -51,7 +52,9 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let namespace = compiler.literal(node, "namespace");
     let value = compiler.attribute(node, "value");
     let dimensions = dimensions(compiler, node);
+    let defaults = compiler.literal(node, "default-dimensions");
     compiler.policy(EmitMetric {
+        defaults: defaults?,
         name: name?,
         namespace: namespace?,
         value: value?,
@@ -149,6 +152,7 @@ pub(super) type Dimension = (Setting<Arc<str>>, Option<Setting<Arc<str>>>);
 
 #[derive(Debug)]
 struct EmitMetric {
+    defaults: bool,
     name: Arc<str>,
     namespace: Arc<str>,
     value: Setting<Number>,
@@ -158,7 +162,12 @@ struct EmitMetric {
 impl Policy for EmitMetric {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
         let value = self.value.get(run)?.0;
-        let dimensions = evaluate_dimensions(&self.dimensions, run)?;
+        let mut dimensions = evaluate_dimensions(&self.dimensions, run)?;
+        for name in DEFAULTS.iter().filter(|_| self.defaults) {
+            if dimensions.iter().all(|(n, _)| &**n != *name) {
+                dimensions.push(((*name).into(), default_dimension(name, run.context)));
+            }
+        }
         run.detail("name", || self.name.to_string());
         run.detail("value", || value.to_string());
         let (name, namespace) = (Arc::clone(&self.name), Arc::clone(&self.namespace));
@@ -191,6 +200,18 @@ mod tests {
         };
         assert_eq!(notes("inbound", text), [expected]);
         check("inbound", text, &[], "forward; 200");
+    }
+
+    #[test]
+    fn all_default_dimensions_may_be_asked_for() {
+        let text = "<emit-metric name='m' default-dimensions='true'><dimension name='API ID' value='own'/></emit-metric>";
+        let notes = notes("inbound", text);
+        let [Note::Metric { dimensions, .. }] = notes.as_slice() else {
+            panic!("{notes:?}");
+        };
+        assert_eq!(dimensions.len(), DEFAULTS.len());
+        assert_eq!(dimensions[0].1, "own");
+        assert_eq!(dimensions[1], ("Operation ID".into(), "get-item".to_owned()));
     }
 
     #[test]

@@ -43,6 +43,12 @@ static ATTRIBUTES: &[AttributeDef] = &[
     )
     .required()
     .expression(),
+    attr("prompt-type", "How prompts are counted; only `auto` is known.")
+        .default("auto")
+        .words(PromptType::WORDS),
+    attr("ignore-prompt", "Count what the model answers only.")
+        .expression()
+        .default("false"),
     attr(
         "retry-after-header-name",
         "Header of the refusal with the seconds to wait.",
@@ -112,6 +118,11 @@ keywords! {
     }
 }
 
+keywords! {
+    /// `prompt-type`
+    PromptType { Auto = "auto" }
+}
+
 type Tokens = Bounded<0, { i64::MAX }>;
 
 /// A header, a variable, either or none.
@@ -154,6 +165,8 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     // Streams are counted by an estimate whatever the attribute says.
     compiler.need_request_body();
     tokens::prepare();
+    let _: PromptType = compiler.literal(node, "prompt-type")?;
+    let ignore_prompt = compiler.attribute(node, "ignore-prompt")?;
     let retry_header = compiler.literal(node, "retry-after-header-name");
     let policy = TokenLimit {
         name,
@@ -162,6 +175,7 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         quota: compiler.attribute(node, "token-quota"),
         period: compiler.attribute(node, "token-quota-period"),
         estimate,
+        ignore_prompt,
         retry_header: retry_header?,
         retry_variable: compiler.literal(node, "retry-after-variable-name"),
         remaining: Sink::build(
@@ -195,6 +209,7 @@ struct TokenLimit {
     quota: Option<Setting<Tokens>>,
     period: Option<Setting<Period>>,
     estimate: Setting<bool>,
+    ignore_prompt: Setting<bool>,
     retry_header: HeaderName,
     retry_variable: Option<Arc<str>>,
     remaining: Sink,
@@ -261,7 +276,10 @@ impl TokenLimit {
 
     /// Tokens that are counted before the call.
     fn estimated(&self, run: &mut Run<'_>) -> Result<(Prompt, u64), Failure> {
-        let prompt = Prompt::of(&run.context.request.body);
+        let mut prompt = Prompt::of(&run.context.request.body);
+        if *self.ignore_prompt.get(run)? {
+            prompt.tokens = 0;
+        }
         let counts = prompt.stream || *self.estimate.get(run)?;
         let before = if counts { prompt.tokens } else { 0 };
         Ok((prompt, before))
@@ -349,9 +367,12 @@ impl Policy for TokenLimit {
             return Ok(Flow::Next);
         }
         let (prompt, before) = self.estimated(run)?;
-        let Some(usage) = Usage::of(run.context.response.as_ref(), &prompt) else {
+        let Some(mut usage) = Usage::of(run.context.response.as_ref(), &prompt) else {
             return Ok(Flow::Next);
         };
+        if *self.ignore_prompt.get(run)? {
+            usage.total = usage.completion;
+        }
         let round = run.exchange.finishing;
         if round == 0 {
             self.consumed.tell(run, usage.total);
@@ -430,6 +451,18 @@ mod tests {
             text,
             &["denied 30"],
             "count llm-token-limit:minute:k 100/60s +0; 429 llm-token-limit/RateLimitExceeded retry-after: 30 $left=0",
+        );
+    }
+
+    #[test]
+    fn the_prompt_may_be_left_out() {
+        check(
+            "inbound",
+            "<llm-token-limit counter-key='k' tokens-per-minute='100' estimate-prompt-tokens='false' ignore-prompt='true'/>",
+            &["allowed 100", ANSWER, "allowed 95"],
+            &format!(
+                "count llm-token-limit:minute:k 100/60s +0; forward; charge llm-token-limit:minute:k 100/60s +5; 200 {BODY}"
+            ),
         );
     }
 
