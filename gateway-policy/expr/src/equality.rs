@@ -8,7 +8,7 @@ use std::{
 
 use gateway_dotnet::{Error, ExceptionKind, Str, text::StringComparison};
 
-use crate::{Value, object::Data};
+use crate::{Value, nesting, object::Data};
 
 /// How keys are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,13 +68,14 @@ fn structurally_equal(a: &crate::object::Object, b: &crate::object::Object) -> b
     let all = |x: &[Value], y: &[Value]| {
         a.ty == b.ty && x.len() == y.len() && x.iter().zip(y).all(|(x, y)| object_equals(x, y))
     };
-    match (&a.data, &b.data) {
+    let parts = || match (&a.data, &b.data) {
         (Data::Tuple(x), Data::Tuple(y)) => all(&x.borrow(), &y.borrow()),
         (Data::Anon(x), Data::Anon(y)) => all(x, y),
         (Data::Pair(k, v), Data::Pair(l, w)) => object_equals(k, l) && object_equals(v, w),
         (Data::Native(_), Data::Native(_)) => crate::lib::native_equals(a, b),
         _ => false,
-    }
+    };
+    nesting::parts(parts).unwrap_or(false)
 }
 
 /// `ReferenceEquals`: boxed values are never the same object.
@@ -133,16 +134,22 @@ fn hash_value(value: &Value, state: &mut impl Hasher) {
         Value::Type(t) => t.hash(state),
         Value::Cell(c) => hash_value(&c.borrow(), state),
         Value::Object(o) => match &o.data {
-            Data::Tuple(items) => items.borrow().iter().for_each(|v| hash_value(v, state)),
-            Data::Anon(items) => items.iter().for_each(|v| hash_value(v, state)),
+            Data::Tuple(items) => hash_parts(&items.borrow(), state),
+            Data::Anon(items) => hash_parts(items, state),
             Data::Pair(k, v) => {
-                hash_value(k, state);
-                hash_value(v, state);
+                nesting::parts(|| {
+                    hash_value(k, state);
+                    hash_value(v, state);
+                });
             }
             Data::Native(_) => crate::lib::native_hash(o).hash(state),
             _ => (Rc::as_ptr(o) as usize).hash(state),
         },
     }
+}
+
+fn hash_parts(items: &[Value], state: &mut impl Hasher) {
+    nesting::parts(|| items.iter().for_each(|v| hash_value(v, state)));
 }
 
 /// `Comparer<T>.Default.Compare`.
@@ -176,13 +183,8 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Result<Ordering, Error> {
         },
         (Value::Object(x), Value::Object(y)) => match (&x.data, &y.data) {
             (Data::Tuple(x), Data::Tuple(y)) => {
-                for (a, b) in x.borrow().iter().zip(y.borrow().iter()) {
-                    match compare(a, b)? {
-                        Ordering::Equal => {}
-                        other => return Ok(other),
-                    }
-                }
-                Ordering::Equal
+                let parts = || compare_parts(&x.borrow(), &y.borrow());
+                nesting::parts(parts).unwrap_or(Ok(Ordering::Equal))?
             }
             (Data::Native(_), Data::Native(_)) => match crate::lib::native_compare(x, y) {
                 Some(order) => order,
@@ -192,6 +194,16 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Result<Ordering, Error> {
         },
         _ => return Err(not_comparable()),
     })
+}
+
+fn compare_parts(x: &[Value], y: &[Value]) -> Result<Ordering, Error> {
+    for (a, b) in x.iter().zip(y) {
+        match compare(a, b)? {
+            Ordering::Equal => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Ordering::Equal)
 }
 
 /// `NaN` sorts before everything.

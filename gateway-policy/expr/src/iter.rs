@@ -131,6 +131,7 @@ impl Iter for Chars {
 impl Vm<'_> {
     /// `value.GetEnumerator()`.
     pub(crate) fn iter(&mut self, value: &Value) -> Result<Box<dyn Iter>, Thrown> {
+        self.check_chain()?;
         match value {
             Value::Null => Err(Error::null_reference().into()),
             Value::Str(s) if s.as_ascii().is_some() => Ok(Box::new(Chars(s.clone(), 0))),

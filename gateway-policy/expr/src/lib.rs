@@ -22,6 +22,7 @@ mod iter;
 #[path = "lib/mod.rs"]
 mod lib_;
 mod look;
+mod nesting;
 mod object;
 mod ops;
 mod serialize;
@@ -172,8 +173,10 @@ impl Expression {
         world: &dyn World,
         limits: Limits,
     ) -> Result<Value, Exception> {
+        nesting::start();
         let mut vm = vm::Vm::new(context, world, limits);
         match vm.run(&self.program) {
+            _ if nesting::exceeded() => Err(exception(vm::Thrown::Budget("parts of nested values"))),
             Ok(value) => Ok(vm.detach(value)),
             Err(thrown) => Err(exception(thrown)),
         }

@@ -1,6 +1,12 @@
 //! Reference objects of the class library.
 
-use std::{any::Any, cell::RefCell, fmt, rc::Rc, sync::Arc};
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    fmt,
+    rc::Rc,
+    sync::Arc,
+};
 
 use gateway_dotnet::{Str, text::StringBuilder};
 
@@ -88,6 +94,48 @@ impl Object {
             Data::Native(any) => any.downcast_ref(),
             _ => None,
         }
+    }
+}
+
+/// Objects inside objects that are let go on the machine stack; the rest waits in a list. A chain is as long
+/// as the memory budget allows, far longer than a stack.
+const DROP_DEPTH: u32 = 64;
+
+thread_local! {
+    static DROPPING: Cell<u32> = const { Cell::new(0) };
+    static WAITING: RefCell<Vec<Data>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        if !self.data.holds_values() {
+            return;
+        }
+        let data = std::mem::replace(&mut self.data, Data::Plain);
+        let depth = DROPPING.get();
+        if depth >= DROP_DEPTH {
+            // At the end of a thread the list is gone: then the chain goes the short way.
+            let _ = WAITING.try_with(|waiting| waiting.borrow_mut().push(data));
+            return;
+        }
+        DROPPING.set(depth + 1);
+        drop(data);
+        if depth == 0 {
+            while let Ok(Some(next)) = WAITING.try_with(|waiting| waiting.borrow_mut().pop()) {
+                drop(next);
+            }
+        }
+        DROPPING.set(depth);
+    }
+}
+
+impl Data {
+    /// Whether letting it go may let other objects go.
+    fn holds_values(&self) -> bool {
+        !matches!(
+            self,
+            Data::Bytes(_) | Data::Builder(_) | Data::Response(..) | Data::Plain
+        )
     }
 }
 

@@ -63,6 +63,10 @@ pub(crate) fn enum_text(def: crate::types::DefId, value: i64) -> Str {
 }
 
 fn object_text(o: &Object) -> Str {
+    crate::nesting::parts(|| parts_text(o)).unwrap_or(Str::EMPTY)
+}
+
+fn parts_text(o: &Object) -> Str {
     match &o.data {
         Data::Builder(b) => b.borrow().to_str(),
         Data::Pair(k, v) => Str::new(&format!("[{}, {}]", lossy(k), lossy(v))),

@@ -149,6 +149,15 @@ impl<'v> Vm<'v> {
         Ok(())
     }
 
+    /// Fails when a chain of sequences is too long to be walked: what walks it takes more of the stack than
+    /// what sets it up, so two thirds of it must still be there.
+    pub(crate) fn check_chain(&self) -> Result<(), Thrown> {
+        if self.stack_start.abs_diff(stack_position()) > self.stack_limit / 3 {
+            return Err(Thrown::Budget("length of a chain of sequences"));
+        }
+        Ok(())
+    }
+
     fn new_cell(&mut self, value: Value) -> Rc<RefCell<Value>> {
         let cell = Rc::new(RefCell::new(value));
         self.cells.push(Rc::downgrade(&cell));
