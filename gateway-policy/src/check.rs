@@ -112,4 +112,25 @@ error[unknown-named-value]: there is no named value `m`
         };
         assert!(check_document("p.xml", text, &options).ok);
     }
+
+    #[test]
+    fn a_template_passes_with_a_warning() {
+        let text = "<policies><inbound><retry condition=\"true\" count=\"{count}\" interval=\"1\" /><set-status code=\"x\" /></inbound></policies>";
+        let mut options = CheckOptions::default();
+        options.options.templates = true;
+        let report = check_document("p.xml", text, &options);
+        let found: Vec<_> = report
+            .diagnostics
+            .iter()
+            .map(|d| (d.code, d.is_error()))
+            .collect();
+        assert_eq!(found, [("unfilled-placeholder", false), ("bad-value", true)]);
+        let report = check_document("p.xml", &text.replace("code=\"x\"", "code=\"200\""), &options);
+        assert!(report.ok);
+        options.options.templates = false;
+        assert!(
+            !check_document("p.xml", text, &options).ok,
+            "a node has nothing to put there"
+        );
+    }
 }

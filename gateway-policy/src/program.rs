@@ -41,6 +41,10 @@ pub struct Options {
     pub named_value_default: Option<Arc<str>>,
     /// Fragments that do not exist are taken as empty, with a warning; else they are errors.
     pub missing_fragments_empty: bool,
+    /// What a deployment step has not filled in yet (`{name}`, `${name}`, `#{name}#`, `$(name)`, `__name__`) is a warning
+    /// where a value does not fit. For checking lone documents, which are often templates: one that has any passes but
+    /// refuses requests.
+    pub templates: bool,
     /// Policies that the official self-hosted gateway does not run refuse their scope instead of being
     /// reported and skipped.
     pub refuse_unsupported: bool,

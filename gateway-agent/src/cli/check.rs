@@ -159,6 +159,7 @@ fn options(args: &CheckArgs) -> CheckOptions {
         options: Options {
             named_value_default: args.named_values_default.as_deref().map(Arc::from),
             missing_fragments_empty: args.missing_fragments == MissingFragments::Empty,
+            templates: true,
             ..Options::default()
         },
         scope: None,

@@ -59,8 +59,60 @@ impl<'e> Finding<'e> {
     }
 }
 
+/// The attribute value or the text that begins at `at`, or the text of the element that does.
+fn value_at(text: &str, at: usize) -> &str {
+    let rest = text.get(at..).unwrap_or_default();
+    let rest = match rest.strip_prefix('<') {
+        Some(element) => element.split_once('>').map_or("", |(_, inner)| inner),
+        None => rest,
+    };
+    rest.split(['"', '\'', '<', '\n']).next().unwrap_or_default()
+}
+
+/// The first text that only a deployment step can mean.
+fn placeholder(value: &str) -> Option<&str> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b' '))
+    };
+    for (open, close) in [("${", "}"), ("#{", "}"), ("$(", ")"), ("{", "}"), ("__", "__")] {
+        let mut from = 0;
+        while let Some(start) = value.get(from..).and_then(|v| v.find(open)).map(|i| from + i) {
+            let inner = start + open.len();
+            let length = value.get(inner..).and_then(|v| v.find(close))?;
+            if is_name(&value[inner..inner + length]) {
+                return Some(&value[start..inner + length + close.len()]);
+            }
+            from = inner;
+        }
+    }
+    // RETRY_COUNT: what a script replaces by name.
+    let whole = value.trim();
+    let is_token = whole.contains('_')
+        && whole.starts_with(|c: char| c.is_ascii_uppercase())
+        && whole
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    is_token.then_some(whole)
+}
+
 impl Compiler<'_> {
-    pub(crate) fn report(&mut self, finding: Finding<'_>) {
+    pub(crate) fn report(&mut self, mut finding: Finding<'_>) {
+        if self.options.templates
+            && finding.severity == Severity::Error
+            && matches!(finding.code, "bad-value" | "unexpected-text")
+            && let Some(name) = placeholder(value_at(self.file.text, finding.at))
+        {
+            // What stands there in the end is not known here, so neither is whether it fits.
+            self.incomplete = true;
+            finding.message = format!("`{name}` is not filled in: {}", finding.message);
+            finding.code = "unfilled-placeholder";
+            finding.help =
+                Some("a deployment step puts a value here; check the document it makes".to_owned());
+            finding.severity = Severity::Warning;
+        }
         let is_error = finding.severity == Severity::Error;
         self.errors += usize::from(is_error);
         // The first error is kept whatever came before it: without one the document would load.
@@ -80,5 +132,39 @@ impl Compiler<'_> {
             help: finding.help,
             snippet: Some(self.file.lines.line(line).to_owned()),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_of_deployment_steps_are_known() {
+        for (value, expected) in [
+            ("{retry_count}", Some("{retry_count}")),
+            ("https://{1}.azurewebsites.net/api", Some("{1}")),
+            ("https://${host}/x", Some("${host}")),
+            ("#{Octopus.Host}#", Some("#{Octopus.Host}")),
+            ("$(variable)", Some("$(variable)")),
+            ("__Token__", Some("__Token__")),
+            ("RETRY_COUNT", Some("RETRY_COUNT")),
+            ("GET", None),
+            ("{}", None),
+            ("{a:b}", None),
+            ("plain", None),
+            ("a__b", None),
+            ("", None),
+        ] {
+            assert_eq!(placeholder(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_value_concerned_is_found_from_its_place() {
+        let text = r#"<a x="{v}" y='1'><key>{k}</key></a>"#;
+        assert_eq!(value_at(text, 6), "{v}");
+        assert_eq!(value_at(text, 17), "{k}");
+        assert_eq!(value_at(text, 999), "");
     }
 }
