@@ -62,11 +62,13 @@ impl<'e> Finding<'e> {
 /// The attribute value or the text that begins at `at`, or the text of the element that does.
 fn value_at(text: &str, at: usize) -> &str {
     let rest = text.get(at..).unwrap_or_default();
-    let rest = match rest.strip_prefix('<') {
-        Some(element) => element.split_once('>').map_or("", |(_, inner)| inner),
-        None => rest,
-    };
-    rest.split(['"', '\'', '<', '\n']).next().unwrap_or_default()
+    match rest.strip_prefix('<') {
+        Some(element) => element
+            .split_once('>')
+            .and_then(|(_, inner)| inner.split('<').next())
+            .unwrap_or_default(),
+        None => rest.split(['"', '\'', '<', '\n']).next().unwrap_or_default(),
+    }
 }
 
 /// The first text that only a deployment step can mean.
@@ -102,7 +104,7 @@ impl Compiler<'_> {
     pub(crate) fn report(&mut self, mut finding: Finding<'_>) {
         if self.options.templates
             && finding.severity == Severity::Error
-            && matches!(finding.code, "bad-value" | "unexpected-text")
+            && matches!(finding.code, "bad-value" | "unexpected-text" | "missing-element")
             && let Some(name) = placeholder(value_at(self.file.text, finding.at))
         {
             // What stands there in the end is not known here, so neither is whether it fits.
