@@ -56,10 +56,17 @@ pub fn context_from_json(description: &Json) -> Result<Context, String> {
         Json::Object(map) => map,
         other => return Err(format!("context: expected an object, found {other}")),
     };
+    known(
+        "context",
+        description,
+        &["model", "request", "response", "variables"],
+    )?;
     let request = top.get("request").unwrap_or(&Json::Null);
-    let url = url(text_of(request, "url")?.unwrap_or("https://api.contoso.com/a/b?x=1&y=2&x=3"))?;
+    known("request", request, REQUEST)?;
+    let url = text_of(request, "url")?.unwrap_or("https://api.contoso.com/a/b?x=1&y=2&x=3");
+    let url = self::url(url).map_err(|e| format!("request.url: {e}"))?;
     let original = match text_of(request, "originalUrl")? {
-        Some(text) => self::url(text)?,
+        Some(text) => self::url(text).map_err(|e| format!("request.originalUrl: {e}"))?,
         None => url.clone(),
     };
     let method = text_of(request, "method")?.unwrap_or("GET");
@@ -112,6 +119,31 @@ pub fn context_from_json(description: &Json) -> Result<Context, String> {
         }
     }
     Ok(context)
+}
+
+/// Members of a described request.
+const REQUEST: &[&str] = &[
+    "method",
+    "url",
+    "originalUrl",
+    "headers",
+    "matchedParameters",
+    "body",
+];
+
+/// Members of a described response.
+const RESPONSE: &[&str] = &["status", "reason", "headers", "body"];
+
+/// A misspelt member would describe another exchange than was meant.
+fn known(place: &str, object: &Json, members: &[&str]) -> Result<(), String> {
+    let mut names = object.as_object().into_iter().flat_map(Map::keys);
+    match names.find(|name| !members.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "{place}: unknown member {name:?}, known are {}",
+            members.join(", ")
+        )),
+    }
 }
 
 fn text_of<'j>(object: &'j Json, name: &str) -> Result<Option<&'j str>, String> {
@@ -210,6 +242,7 @@ fn body(value: Option<&Json>, absent: Body) -> Result<Body, String> {
 }
 
 fn response(r: &Json, absent: Body, names: Names<'_>) -> Result<Response, String> {
+    known("response", r, RESPONSE)?;
     let status = r.get("status").and_then(Json::as_u64).unwrap_or(200);
     let status = u16::try_from(status)
         .ok()
@@ -271,7 +304,7 @@ fn typed(kind: &str, v: &Json, names: &mut HeaderNames) -> Result<Value, String>
 fn plain(kind: &str, v: &Json) -> Result<Value, String> {
     let ty = registry()
         .type_named(&format!("System.{kind}"))
-        .ok_or_else(|| format!("unknown type {kind:?}"))?;
+        .ok_or_else(|| format!("unknown type {kind:?}, known are JObject, JArray, JToken, Jwt, Bytes, Response, Int64, Double, DateTime and the like"))?;
     let (target, _) = crate::lib::json_target(&ty).ok_or_else(|| format!("type {kind:?} cannot be given"))?;
     let json = Str::new(&v.to_string());
     let token = gateway_dotnet::json::parse_token(&json).map_err(|e| e.message.into_owned())?;

@@ -134,3 +134,37 @@ fn traced_messages_are_handed_out_and_bounded() {
     assert_eq!(context.evaluation.messages.len(), gateway_expr::MESSAGES_MAX);
     assert_eq!(context.evaluation.messages[1], "m1");
 }
+
+/// A context that says something unknown is refused with the place and what is known.
+#[test]
+fn a_described_context_is_read_to_the_letter() {
+    let check = |text: &str, expected: &str| {
+        let description = serde_json::from_str(text).expect("JSON");
+        let said = gateway_expr::cases::context_from_json(&description)
+            .err()
+            .unwrap_or_default();
+        assert!(said.starts_with(expected), "{text}: {said}");
+    };
+    check(
+        r#"{"requests": {}}"#,
+        "context: unknown member \"requests\", known are model, request,",
+    );
+    check(
+        r#"{"request": {"header": {}}}"#,
+        "request: unknown member \"header\", known are method,",
+    );
+    check(
+        r#"{"response": {"code": 404}}"#,
+        "response: unknown member \"code\", known are status,",
+    );
+    check(
+        r#"{"request": {"url": "contoso.com"}}"#,
+        "request.url: \"contoso.com\" is no absolute URL",
+    );
+    check(
+        r#"{"variables": {"x": {"$type": "Foo", "value": 1}}}"#,
+        "variables.x: unknown type \"Foo\", known are",
+    );
+    check(r#"{"model": "fabrikam"}"#, "model: unknown model \"fabrikam\"");
+    check(r#"{"request": {}, "response": {}, "variables": {}}"#, "");
+}
