@@ -105,7 +105,10 @@ pub(crate) fn read(folder: &ApiFolder, kind: ApiKind, validated: bool) -> Specif
     }
     match (kind, file) {
         (ApiKind::WebSocket, _) => out.operations.push(other::on_handshake()),
-        (ApiKind::GraphQl, _) => out.operations.extend(other::graphql()),
+        (ApiKind::GraphQl, file) => {
+            out.operations.extend(other::graphql());
+            definition::graphql(file, validated, &mut out);
+        }
         (ApiKind::Grpc, Some(("proto", file))) => other::proto(file, &mut out),
         (ApiKind::Grpc, _) => out.operations.push(other::any_grpc(folder, &mut out.problems)),
         (_, None) => {
@@ -127,7 +130,10 @@ pub(crate) fn read(folder: &ApiFolder, kind: ApiKind, validated: bool) -> Specif
                 "WADL is not read; export the API as OpenAPI",
             );
         }
-        (_, Some(("graphql", _))) => out.operations.extend(other::graphql()),
+        (_, file @ Some(("graphql", _))) => {
+            out.operations.extend(other::graphql());
+            definition::graphql(file, validated, &mut out);
+        }
         (_, Some(("proto", file))) => other::proto(file, &mut out),
         (_, Some((_, file))) => match doc::read(&file.path, &file.bytes, &mut out.problems) {
             Ok(root) => {

@@ -23,6 +23,13 @@ pub enum Failure {
     KeyInvalid,
     /// A policy refused: status, message for the client, `LastError` fields.
     Refused(Box<Refusal>),
+    /// A GraphQL request is not allowed: answered with an `errors` block, as GraphQL clients expect.
+    GraphQl {
+        /// Policy element name.
+        source: &'static str,
+        /// At least one message.
+        errors: Vec<String>,
+    },
     /// An expression threw.
     Expression {
         /// Policy whose expression it was.
@@ -122,7 +129,7 @@ impl Failure {
             // Nobody is there to read it; it is what logs show.
             Failure::ClientConnection(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Failure::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Failure::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Failure::BadRequest(_) | Failure::GraphQl { .. } => StatusCode::BAD_REQUEST,
             Failure::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -143,6 +150,7 @@ impl Failure {
             Failure::KeyMissing => "SubscriptionKeyNotFound",
             Failure::KeyInvalid => "SubscriptionKeyInvalid",
             Failure::Refused(refusal) => refusal.reason,
+            Failure::GraphQl { .. } => "GraphQLError",
             Failure::Expression { .. } => "ExpressionValueEvaluationFailure",
             Failure::Policy { .. } => "PolicyFailure",
             Failure::PolicyNotLoaded { .. } => "PolicyNotLoaded",
@@ -164,7 +172,7 @@ impl Failure {
             Failure::KeyMissing | Failure::KeyInvalid => Some("authorization"),
             Failure::Refused(refusal) => Some(refusal.source),
             Failure::Expression { source, .. } => Some(source),
-            Failure::Policy { source, .. } => Some(source),
+            Failure::Policy { source, .. } | Failure::GraphQl { source, .. } => Some(source),
             Failure::BackendConnection(_)
             | Failure::BackendTimeout
             | Failure::BackendStatus(_)
@@ -185,6 +193,7 @@ impl Failure {
             Failure::Refused(refusal) => refusal.message.clone(),
             Failure::Expression { message, .. } => format!("Expression evaluation failed. {message}"),
             Failure::Policy { message, .. } => message.clone(),
+            Failure::GraphQl { errors, .. } => errors.join(" "),
             Failure::PolicyNotLoaded { scope } => {
                 format!("The policy document {scope} could not be loaded; its scope refuses requests.")
             }
@@ -228,6 +237,13 @@ impl Failure {
 
     /// The default JSON body, in the original's spacing.
     pub fn body(&self, statuses: BackendStatuses, request_id: &[u8; 16]) -> Bytes {
+        if let Failure::GraphQl { errors, .. } = self {
+            let list: Vec<_> = errors
+                .iter()
+                .map(|e| serde_json::json!({ "message": e }))
+                .collect();
+            return serde_json::json!({ "errors": list }).to_string().into();
+        }
         let message = serde_json::Value::from(self.public_message());
         let mut text = format!(
             "{{ \"statusCode\": {}, \"message\": {message}",

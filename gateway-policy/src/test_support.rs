@@ -488,7 +488,7 @@ fn tell_end(context: &Context, messages: bool) -> String {
             };
             let body: serde_json::Value = serde_json::from_slice(body).unwrap();
             write!(out, " '{}'", error.message).unwrap();
-            if body["message"] != error.message.as_str() {
+            if body.get("errors").is_none() && body["message"] != error.message.as_str() {
                 write!(out, " public '{}'", body["message"].as_str().unwrap()).unwrap();
             }
         }

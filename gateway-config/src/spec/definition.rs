@@ -5,12 +5,17 @@
 use std::sync::Arc;
 
 use gateway_policy::schema::{
-    ApiSchemas, Dialect, JsonSchemas, OperationDefinition, SCHEMA_BYTES_MAX, openapi as definitions,
+    ApiSchemas, Dialect, GraphQlSchema, JsonSchemas, OperationDefinition, SCHEMA_BYTES_MAX,
+    openapi as definitions,
 };
 use serde_json::Value;
 
 use super::Specification;
-use crate::{artifacts::File, doc::Node, problem::Problem};
+use crate::{
+    artifacts::File,
+    doc::{Node, text_of},
+    problem::Problem,
+};
 
 /// Keeps the document of an API. One that is too large is left out, so that validating fails at run time as it does
 /// in the original, and says so now.
@@ -31,6 +36,44 @@ pub(super) fn openapi(root: &Node, file: &File, out: &mut Specification) {
         json: Some(JsonSchemas::new(document, dialect)),
         ..ApiSchemas::default()
     }));
+}
+
+/// Keeps the schema of a GraphQL API. One that cannot be read is reported; requests that should be validated against
+/// it are refused.
+pub(super) fn graphql(file: Option<(&str, &File)>, validated: bool, out: &mut Specification) {
+    let Some((_, file)) = file.filter(|(extension, _)| validated && *extension == "graphql") else {
+        return;
+    };
+    let text = text_of(&file.path, &file.bytes).map_err(|problem| problem.message);
+    let schema = match text {
+        Ok(text) if text.len() > SCHEMA_BYTES_MAX => {
+            Err(format!("it has more than {SCHEMA_BYTES_MAX} bytes"))
+        }
+        Ok(text) => GraphQlSchema::new(text),
+        Err(why) => Err(why),
+    };
+    match schema {
+        Ok(schema) => {
+            let api = Arc::new(ApiSchemas {
+                graphql: Some(schema),
+                ..ApiSchemas::default()
+            });
+            let definition = Arc::new(OperationDefinition {
+                api,
+                ..OperationDefinition::default()
+            });
+            for operation in &mut out.operations {
+                operation.definition = Some(Arc::clone(&definition));
+            }
+        }
+        Err(why) => {
+            let message = format!(
+                "the schema cannot be used, so validate-graphql-request refuses every request: {why}"
+            );
+            out.problems
+                .push(Problem::scope("bad-schema", &file.path, message));
+        }
+    }
 }
 
 /// What the document says about the operation at `[section, path, method]`.
@@ -70,6 +113,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{artifacts::ApiFolder, snapshot::ApiKind, spec::read};
+
+    #[test]
+    fn graphql_schemas_are_kept_or_reported() {
+        for (text, validated, kept, code) in [
+            ("type Query { a: String }", true, true, None),
+            ("type Query { a: String }", false, false, None),
+            ("type Query { a: None }", true, false, Some("bad-schema")),
+        ] {
+            let mut folder = ApiFolder::default();
+            let file = File {
+                path: "specification.graphql".into(),
+                bytes: text.as_bytes().into(),
+            };
+            folder.specifications.insert("graphql".into(), file);
+            let spec = read(&folder, ApiKind::GraphQl, validated);
+            assert_eq!(
+                spec.operations.iter().all(|o| o.definition.is_some()),
+                kept,
+                "{text}"
+            );
+            assert_eq!(spec.problems.first().map(|p| p.code), code, "{text}");
+        }
+    }
 
     #[test]
     fn prose_goes_and_members_of_its_names_stay() {

@@ -61,6 +61,7 @@ mod trace;
 mod validate_azure_ad_token;
 mod validate_client_certificate;
 mod validate_content;
+mod validate_graphql_request;
 mod validate_headers;
 pub(crate) mod validate_jwt;
 mod validate_parameters;
@@ -209,6 +210,7 @@ pub static POLICIES: &[&PolicyDef] = &[
     &validate_content::DEF,
     &validate_parameters::DEF,
     &validate_headers::DEF,
+    &validate_graphql_request::DEF,
     &validate_status_code::DEF,
     &wait::DEF,
     &xsl_transform::DEF,
@@ -236,6 +238,5 @@ pub static NOT_BUILT: &[&str] = &[
     "authentication-token-store",
     "cache-value",
     "graphql-data-source",
-    "validate-graphql-request",
     "validate-odata-request",
 ];

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::document::JsonSchemas;
+use super::{document::JsonSchemas, graphql::GraphQlSchema};
 
 /// Most bytes of one definition or schema ("The maximum size of the API schema … is 4 MB").
 pub const SCHEMA_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -38,6 +38,8 @@ pub enum NamedSchema {
 pub struct ApiSchemas {
     /// The OpenAPI document.
     pub json: Option<JsonSchemas>,
+    /// The schema of a GraphQL API.
+    pub graphql: Option<GraphQlSchema>,
     /// Why there are none, when there should be some.
     pub refused: Option<Arc<str>>,
 }

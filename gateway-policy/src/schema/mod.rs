@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod definition;
 mod document;
 mod format;
+pub(crate) mod graphql;
 pub(crate) mod json;
 pub mod openapi;
 pub(crate) mod parameter;
@@ -13,3 +14,4 @@ pub use definition::{
     Place, SCHEMA_BYTES_MAX, Statuses, Style,
 };
 pub use document::{Dialect, JsonSchemas};
+pub use graphql::GraphQlSchema;

@@ -239,7 +239,7 @@ mod tests {
         let dialect = Dialect::of(&document);
         let api = Arc::new(ApiSchemas {
             json: Some(JsonSchemas::new(document, dialect)),
-            refused: None,
+            ..ApiSchemas::default()
         });
         operation(&api, Some("/paths/~1a"), "/paths/~1a/post")
     }
