@@ -218,7 +218,7 @@ const NOT_HERE: &[(&[&str], &str)] = &[
         "rules of a zone as objects; the conversions that use them are supported",
     ),
     (
-        &["System.Tuple`6", "System.Tuple`7", "System.Tuple`8"],
+        &["System.Tuple`8"],
         "nobody writes them in policies; value tuples have no such limit",
     ),
 ];

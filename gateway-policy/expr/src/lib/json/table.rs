@@ -1,7 +1,7 @@
 //! The tables of LINQ to JSON and `JsonConvert`: signatures as C# writes them, and the functions beside this file.
 
 use super::*;
-use crate::lib::Entry;
+use crate::lib::Entry::{self, Denied};
 
 macro_rules! jtoken_members {
     ($($to:literal => $target:expr;)* | $($from:literal,)*) => {
@@ -559,11 +559,11 @@ pub(crate) const TYPES: &[Decl] = &[
                 "static string SerializeObject(object value, Newtonsoft.Json.Formatting formatting)",
                 serialize,
             ),
-            Get(
+            Denied(
                 "static string SerializeObject(object value, Newtonsoft.Json.JsonSerializerSettings settings)",
                 serialize,
             ),
-            Get(
+            Denied(
                 "static string SerializeObject(object value, Newtonsoft.Json.Formatting formatting, Newtonsoft.Json.JsonSerializerSettings settings)",
                 serialize,
             ),
