@@ -645,6 +645,11 @@ impl Parser<'_> {
                 let body = self.block_as_body()?;
                 Ok(self.make(start, ExprKind::AnonymousMethod(params, body)))
             }
+            "stackalloc" => {
+                let term = self.no_term()?;
+                self.advance();
+                Ok(term)
+            }
             _ => self.no_term(),
         }
     }

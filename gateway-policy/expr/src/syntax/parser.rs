@@ -14,6 +14,10 @@ pub(crate) const MAX_NESTING: usize = 96;
 /// Most operands of one chain such as `a + b + c` or `a.b().c()`, for the same reason.
 pub(crate) const MAX_CHAIN: usize = 400;
 
+/// Most syntax errors of one expression. Recovery takes missing marks as there, so a bound on errors is
+/// what bounds its work and memory on hostile input.
+const MAX_ERRORS: usize = 100;
+
 /// A syntax error has been recorded; unwinds to the caller that can go on.
 #[derive(Debug)]
 pub(crate) struct Syntax;
@@ -200,6 +204,10 @@ impl<'a> Parser<'a> {
             _ => self.span(),
         };
         self.errors.push(Diagnostic::error(code, message, span));
+        if self.errors.len() >= MAX_ERRORS {
+            // Nothing is learnt from more: the rest is not looked at.
+            self.at = self.tokens.len().saturating_sub(1);
+        }
     }
 
     pub(crate) fn ident(&mut self) -> Parse<Ident> {
