@@ -53,9 +53,12 @@ static CONTENT: ElementDef =
             "type",
             "The content type; absent: every type that the API documents.",
         ),
-        attr("validate-as", "How the body is read.")
-            .required()
-            .words(As::WORDS),
+        attr(
+            "validate-as",
+            "How the body is read. XML schemas are not read yet: with `xml` and `soap` no body conforms.",
+        )
+        .required()
+        .words(As::WORDS),
         attr("action", "What is done about bodies that do not conform.")
             .required()
             .expression()
@@ -221,6 +224,15 @@ impl Rule {
             validate_as: validate_as?,
             action: action?,
         };
+        if rule.validate_as != As::Json {
+            let message = "XML schemas are not read by this gateway yet, so no body conforms";
+            let help = "with `action=\"prevent\"` every such body is refused";
+            compiler.report(
+                Finding::on(node.element, "unsupported-validation", message)
+                    .warning()
+                    .help(help),
+            );
+        }
         if rule.schema_ref.is_some() && rule.schema_id.is_none() {
             let message = "`schema-ref` points into the schema named by `schema-id`, which is missing";
             let help = "name the schema, or remove `schema-ref`";
