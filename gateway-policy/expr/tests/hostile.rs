@@ -52,6 +52,10 @@ fn hostile_expressions_are_cut_off() {
     };
     let table: Vec<(String, End)> = vec![
         ("@{while(true){}}".into(), End::Budget),
+        (
+            "Regex.Replace(new string('a',70),\"\",new string('b',1000000))".into(),
+            End::Budget,
+        ),
         ("@{for(;;);}".into(), End::Budget),
         ("@{a: goto a;}".into(), End::Budget),
         ("@{int F(int n)=>F(n+1); return F(0);}".into(), End::Budget),

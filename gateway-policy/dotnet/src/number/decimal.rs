@@ -414,6 +414,14 @@ impl Decimal {
         Decimal::raw(mantissa, places, self.negative)
     }
 
+    /// `GetHashCode()`: equal numbers of different scale are alike.
+    pub fn hash_code(self) -> i32 {
+        if self.is_zero() {
+            return 0;
+        }
+        self.trimmed().bits().iter().fold(0, |hash, part| hash ^ part)
+    }
+
     /// `Decimal.GetBits`: low, middle, high, flags.
     pub fn bits(self) -> [i32; 4] {
         let flags = (u32::from(self.scale) << 16) | (u32::from(self.negative) << 31);

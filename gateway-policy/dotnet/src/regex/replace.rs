@@ -58,8 +58,15 @@ impl Regex {
             return Ok(text.clone());
         }
         let mut parts = Vec::with_capacity(matches.len());
+        // Counted as they come: all the parts of a giant result would not fit into memory either.
+        let mut total = 0;
         for one in &matches {
-            parts.push(evaluator(one)?);
+            let part = evaluator(one)?;
+            total += part.len();
+            if total > MAX_RESULT {
+                return Err(Error::budget("length of a replacement").into());
+            }
+            parts.push(part);
         }
         if self.is_rtl() {
             matches.reverse();

@@ -43,6 +43,19 @@ pub(crate) fn hash_code(c: &mut Call<'_, '_>) -> Eval {
         Value::UInt(v) => *v as i32,
         Value::Long(v) => (*v as i32) ^ ((*v >> 32) as i32),
         Value::ULong(v) => (*v as i32) ^ ((*v >> 32) as i32),
+        Value::Float(v) => number_hash(u64::from(v.to_bits()), 32),
+        Value::Double(v) => number_hash(v.to_bits(), 64),
+        Value::Decimal(d) => d.hash_code(),
+        Value::TimeSpan(t) => (t.ticks() as i32) ^ ((t.ticks() >> 32) as i32),
+        Value::Offset(o) => (o.utc_ticks() as i32) ^ ((o.utc_ticks() >> 32) as i32),
+        Value::Enum(_, v) => {
+            (*v as i32)
+                ^ if i32::try_from(*v).is_ok() {
+                    0
+                } else {
+                    (*v >> 32) as i32
+                }
+        }
         Value::DateTime(d) => d.hash_code(),
         Value::Guid(g) => g
             .to_bytes()
@@ -57,6 +70,20 @@ pub(crate) fn hash_code(c: &mut Call<'_, '_>) -> Eval {
         }
     };
     Ok(Value::Int(value))
+}
+
+/// `GetHashCode` of a floating number of `width` bits: every zero and every NaN are alike.
+fn number_hash(bits: u64, width: u32) -> i32 {
+    let (magnitude, infinity) = match width {
+        32 => (0x7FFF_FFFF, 0x7F80_0000),
+        _ => (0x7FFF_FFFF_FFFF_FFFF, 0x7FF0_0000_0000_0000),
+    };
+    let folded = if bits.wrapping_sub(1) & magnitude >= infinity {
+        bits & infinity
+    } else {
+        bits
+    };
+    (folded as i32) ^ ((folded >> 32) as i32)
 }
 
 pub(crate) fn compare_to(c: &mut Call<'_, '_>) -> Eval {
