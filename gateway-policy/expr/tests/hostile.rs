@@ -10,6 +10,12 @@ use serde_json::json;
 /// Generous: debug builds on a busy machine. A release build takes a tenth of it.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// What evaluations below may charge.
+const CHARGED: u64 = 32 << 20;
+/// What the process may really hold meanwhile, program and diagnostics included: charges are estimates, made before the
+/// memory is taken, and a growing vector holds its old and its new place for a moment.
+const HELD: u64 = 4 * CHARGED;
+
 /// How an expression must end.
 enum End {
     /// A budget exception.
@@ -23,19 +29,27 @@ enum End {
 fn check(source: &str, end: &End) {
     let shown: String = source.chars().take(80).collect();
     let start = Instant::now();
-    let outcome = match gateway_expr::compile(source) {
-        Err(diagnostics) => Err(diagnostics.first().map_or("", |d| d.code)),
-        Ok((expression, _)) => {
-            let mut context = cases::context_from_json(&json!({})).expect("an empty context");
-            let limits = Limits {
-                steps: 300_000,
-                memory: 32 << 20,
-                ..Limits::default()
-            };
-            Ok(expression.evaluate_within(&mut context, &cases::FixedWorld::default(), limits))
-        }
-    };
+    let mut outcome = Err("");
+    let memory = allocation_counter::measure(|| {
+        outcome = match gateway_expr::compile(source) {
+            Err(diagnostics) => Err(diagnostics.first().map_or("", |d| d.code)),
+            Ok((expression, _)) => {
+                let mut context = cases::context_from_json(&json!({})).expect("an empty context");
+                let limits = Limits {
+                    steps: 300_000,
+                    memory: CHARGED as usize,
+                    ..Limits::default()
+                };
+                Ok(expression.evaluate_within(&mut context, &cases::FixedWorld::default(), limits))
+            }
+        };
+    });
     assert!(start.elapsed() < LIMIT, "{shown}: took {:?}", start.elapsed());
+    assert!(
+        memory.bytes_max < HELD,
+        "{shown}: held {} bytes",
+        memory.bytes_max
+    );
     match (end, &outcome) {
         (End::Any, _) => {}
         (End::Budget, Ok(Err(e))) => assert!(e.type_name.starts_with("Budget"), "{shown}: {e:?}"),
