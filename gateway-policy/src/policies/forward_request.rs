@@ -10,7 +10,7 @@ use super::{
     def::{ElementDef, attr},
 };
 use crate::{
-    compile::{Compiler, Node},
+    compile::{Compiler, Finding, Node},
     effect::{BackendHttpVersion, Effect, Forward, Outcome},
     exec::Run,
     failure::Failure,
@@ -27,7 +27,11 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
         .expression()
         .default("300"),
         attr("timeout-ms", "The same in milliseconds; excludes `timeout`.").expression(),
-        attr("continue-timeout", "Time to wait for `100 Continue`, in seconds.").expression(),
+        attr(
+            "continue-timeout",
+            "Time to wait for `100 Continue`, in seconds; checked, and without effect (a load warning says so).",
+        )
+        .expression(),
         attr("http-version", "Protocol towards the backend.")
             .default("1")
             .words(HttpVersion::WORDS),
@@ -68,6 +72,15 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let buffer_response = compiler.literal(node, "buffer-response");
     let fail_on_error = compiler.literal(node, "fail-on-error-status-code");
     let _: Option<Setting<Seconds>> = compiler.attribute(node, "continue-timeout");
+    if node.has("continue-timeout") {
+        let message = "`continue-timeout` of `forward-request` has no effect";
+        let help = "this gateway sends bodies without waiting for `100 Continue`; `timeout` bounds the call";
+        compiler.report(
+            Finding::on(node.element, "no-effect", message)
+                .warning()
+                .help(help),
+        );
+    }
     compiler.policy(ForwardRequest {
         timeout: timeout?,
         timeout_ms,
@@ -196,5 +209,6 @@ mod tests {
             "<forward-request buffer-response='@(true)'/>",
             "expression-not-allowed: `buffer-response` of `forward-request` does not take an expression",
         );
+        check_load("backend", "<forward-request continue-timeout='5'/>", "loads");
     }
 }

@@ -64,6 +64,16 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
         .expression(),
         attr("require-scheme", "Scheme of the `Authorization` header.").expression(),
         attr(
+            "allow-protected-forwarded-tokens",
+            "Take protected forwarded tokens; only `false` is supported.",
+        )
+        .default("false"),
+        attr(
+            "allow-proof-of-possession-tokens",
+            "Take proof-of-possession tokens; only `false` is supported.",
+        )
+        .default("false"),
+        attr(
             "output-token-variable-name",
             "Variable for the token, as a `Jwt`.",
         ),
@@ -102,6 +112,16 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     if let Some(keys) = node.child("decryption-keys") {
         let message = "`decryption-keys` is not supported by this gateway yet";
         compiler.report(Finding::on(keys.element, "unsupported-attribute", message).help("remove it"));
+    }
+    for name in [
+        "allow-protected-forwarded-tokens",
+        "allow-proof-of-possession-tokens",
+    ] {
+        if compiler.literal::<bool>(node, name) == Some(true) {
+            let message = format!("`{name}` of `validate-azure-ad-token` can only be `false`");
+            let help = "this gateway takes bearer tokens only; remove the attribute";
+            compiler.report(Finding::on(node.element, "unsupported-attribute", message).help(help));
+        }
     }
     let tenant = compiler.attribute(node, "tenant-id");
     let endpoint = compiler.attribute(node, "authentication-endpoint");
@@ -239,7 +259,7 @@ mod tests {
     use aws_lc_rs::hmac;
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-    use crate::test_support::{check_load, check_with};
+    use crate::test_support::{check, check_load, check_with};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     const ASKED: &str = "openid https://login.microsoftonline.com/t1/v2.0/.well-known/openid-configuration";
@@ -328,6 +348,26 @@ mod tests {
             &out("TokenAudienceNotAllowed"),
         );
         call("", clients, "401 validate-azure-ad-token/TokenNotPresent");
+    }
+
+    #[test]
+    fn other_kinds_of_tokens_can_only_be_declined() {
+        for name in [
+            "allow-protected-forwarded-tokens",
+            "allow-proof-of-possession-tokens",
+        ] {
+            check_load(
+                "inbound",
+                &format!("<validate-azure-ad-token tenant-id='t1' {name}='true'/>"),
+                &format!("unsupported-attribute: `{name}` of `validate-azure-ad-token` can only be `false`"),
+            );
+            check(
+                "inbound",
+                &format!("<validate-azure-ad-token tenant-id='t1' {name}='false'/>"),
+                &[],
+                "401 validate-azure-ad-token/TokenNotPresent",
+            );
+        }
     }
 
     #[test]
