@@ -10,6 +10,8 @@ pub const LAYOUT_MAGIC: &[u8; 15] = b"gateway-layout:";
 pub const GLOBAL_EDGE: &str = "GATEWAY_EDGE";
 /// Global of the object: bit set of the `ACCOUNT_*` flags (`u32`).
 pub const GLOBAL_ACCOUNT: &str = "GATEWAY_ACCOUNT";
+/// Global of the object: the [`crate::IdKey`] of the node's QUIC connection IDs.
+pub const GLOBAL_QUIC: &str = "GATEWAY_QUIC";
 
 /// `edge_drop` drops what no stack would accept instead of only counting it.
 pub const EDGE_DROP_MALFORMED: u32 = 1;

@@ -12,11 +12,13 @@ pub mod counter;
 pub mod deny;
 #[cfg(feature = "user")]
 mod pod;
+pub mod quic;
 pub mod steer;
 
 pub use conn::{ConnMark, ConnRecord};
 pub use counter::{COUNTERS, Counter, CounterValue};
 pub use deny::{DenyEntry, Octets4, Octets16};
+pub use quic::IdKey;
 pub use steer::{GroupKey, SteerKey, SteerPrefix, SteerRange, SteerSet, Working};
 
 /// Version of every layout in this crate. Raise it with any change of a size, an offset or a meaning.

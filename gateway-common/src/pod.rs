@@ -5,7 +5,7 @@
 )]
 
 use crate::{
-    ConnMark, ConnRecord, CounterValue, DenyEntry, GroupKey, Octets4, Octets16, SteerKey, SteerPrefix,
+    ConnMark, ConnRecord, CounterValue, DenyEntry, GroupKey, IdKey, Octets4, Octets16, SteerKey, SteerPrefix,
     SteerRange, SteerSet, Working,
 };
 
@@ -16,4 +16,4 @@ macro_rules! pod {
     )+};
 }
 
-pod! { ConnMark ConnRecord CounterValue DenyEntry GroupKey Octets4 Octets16 SteerKey SteerPrefix SteerRange SteerSet Working }
+pod! { ConnMark ConnRecord CounterValue DenyEntry GroupKey IdKey Octets4 Octets16 SteerKey SteerPrefix SteerRange SteerSet Working }

@@ -11,6 +11,7 @@ pub mod fixtures;
 pub mod packet;
 pub mod parse;
 pub mod pick;
+pub mod quic;
 pub mod steer;
 
 pub use packet::Packet;

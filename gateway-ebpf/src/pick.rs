@@ -1,6 +1,7 @@
 //! `pick_worker`: from a hash to the worker of the working generation.
 
 use gateway_common::Working;
+use gateway_common::quic::Owner;
 use gateway_common::steer::{MAX_GROUPS, MAX_WORKERS, slot};
 
 /// Slots tried for a socket that names the group: a worker that died leaves an empty slot behind.
@@ -18,6 +19,12 @@ pub fn worker_slot(group: u32, working: Working, hash: u32) -> Option<u32> {
     }
     let worker = ((u64::from(hash) * u64::from(workers)) >> 32) as u32;
     Some(slot(group, working.generation(), worker))
+}
+
+/// Slot of the worker that a QUIC connection ID names; `None` when the group is out of range.
+#[inline(always)]
+pub fn owner_slot(group: u32, owner: Owner) -> Option<u32> {
+    (group < MAX_GROUPS).then(|| slot(group, u32::from(owner.generation), u32::from(owner.worker)))
 }
 
 /// Slot of the `probe`-th socket to try when any member of the group will do.

@@ -6,7 +6,7 @@ use aya::maps::{MapData, PerCpuArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfLoader};
 use gateway_common::CounterValue;
-use gateway_common::config::{EDGE_DROP_MALFORMED, GLOBAL_ACCOUNT, GLOBAL_EDGE};
+use gateway_common::config::{EDGE_DROP_MALFORMED, GLOBAL_ACCOUNT, GLOBAL_EDGE, GLOBAL_QUIC};
 use ipnet::IpNet;
 use socket2::SockRef;
 
@@ -56,6 +56,7 @@ impl Kernel {
         let mut ebpf = EbpfLoader::new()
             .override_global(GLOBAL_EDGE, &edge, true)
             .override_global(GLOBAL_ACCOUNT, &account.flags, true)
+            .override_global(GLOBAL_QUIC, &options.quic_key, true)
             .map_max_entries("CONNS", options.ring_bytes)
             .load(bytes)
             .map_err(hook::load_error)?;
@@ -92,6 +93,39 @@ impl Kernel {
     /// # Errors
     /// When neither `vip_lookup` nor `pick_worker` is there, or the sockets are not of one bound, listening group.
     pub fn register_workers(&mut self, sockets: &[BorrowedFd<'_>]) -> Result<Group, WorkersError> {
+        let choice = self.workers_possible()?;
+        let group = self.groups.register(sockets)?;
+        if choice {
+            self.attach_choice(sockets);
+        }
+        Ok(group)
+    }
+
+    /// Registers the sockets of an agent process that is still running, in worker order, so that its QUIC connections go on
+    /// finding it. It keeps the new ones too, until [`Kernel::take_over`]. Call it before the address's own sockets are
+    /// registered: from then on this process's programs choose.
+    ///
+    /// # Errors
+    /// As [`Kernel::register_workers`].
+    pub fn register_predecessor(
+        &mut self,
+        generation: u32,
+        sockets: &[BorrowedFd<'_>],
+    ) -> Result<Group, WorkersError> {
+        self.workers_possible()?;
+        self.groups.register_predecessor(generation, sockets)
+    }
+
+    /// From now on new connections are this process's.
+    ///
+    /// # Errors
+    /// The kernel's answer; groups before the one that failed are taken over.
+    pub fn take_over(&mut self) -> Result<(), WorkersError> {
+        self.groups.take_over()
+    }
+
+    /// Whether `pick_worker` is there; an error when no program could use a socket.
+    fn workers_possible(&self) -> Result<bool, WorkersError> {
         let choice = self
             .ebpf
             .program("pick_worker")
@@ -99,11 +133,7 @@ impl Kernel {
         if !self.is_attached(HookName::VipLookup) && !choice {
             return Err(WorkersError::Unavailable(self.why(HookName::VipLookup)));
         }
-        let group = self.groups.register(sockets)?;
-        if choice {
-            self.attach_choice(sockets);
-        }
-        Ok(group)
+        Ok(choice)
     }
 
     /// Makes `list` the gateway's destinations: what is not in it is no longer steered. New entries go in before old ones

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use gateway_common::IdKey;
+
 /// Bytes of the connection ring unless asked otherwise: some 9,500 records, a second of a busy node.
 pub const DEFAULT_RING_BYTES: u32 = 1 << 20;
 
@@ -29,6 +31,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Generation of this process: sockets of other generations stay in their slots.
     pub generation: u32,
+    /// Key of the check in QUIC connection IDs; the same in every generation that shares sockets.
+    pub quic_key: IdKey,
 }
 
 impl Default for Options {
@@ -44,6 +48,7 @@ impl Default for Options {
             netns: None,
             ring_bytes: DEFAULT_RING_BYTES,
             generation: 0,
+            quic_key: IdKey([0; 2]),
         }
     }
 }

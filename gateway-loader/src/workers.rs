@@ -23,6 +23,8 @@ pub(crate) struct Groups {
     pub(crate) working: Array<MapData, u64>,
     known: Vec<GroupKey>,
     generation: u32,
+    /// Own words of groups that a predecessor still serves.
+    waiting: Vec<(u32, Working)>,
 }
 
 impl Groups {
@@ -38,16 +40,50 @@ impl Groups {
             working,
             known: Vec::new(),
             generation,
+            waiting: Vec::new(),
         }
     }
 
     /// Puts the sockets into their slots and then moves the working word: no moment without an owner. Registering an address
-    /// again replaces its sockets.
+    /// again replaces its sockets. The word of a group that a predecessor serves is moved by [`Groups::take_over`].
     pub(crate) fn register(&mut self, sockets: &[BorrowedFd<'_>]) -> Result<Group, WorkersError> {
+        let group = self.fill(self.generation, sockets)?;
+        let working = Working::new(self.generation, sockets.len() as u32);
+        match self.waiting.iter_mut().find(|(waiting, _)| *waiting == group) {
+            Some((_, word)) => *word = working,
+            None => self.set_working(group, working)?,
+        }
+        Ok(Group(group))
+    }
+
+    /// Puts the sockets of a process that still runs into the slots of its generation, and leaves the group to it.
+    pub(crate) fn register_predecessor(
+        &mut self,
+        generation: u32,
+        sockets: &[BorrowedFd<'_>],
+    ) -> Result<Group, WorkersError> {
+        let group = self.fill(generation, sockets)?;
+        let working = Working::new(generation, sockets.len() as u32);
+        self.set_working(group, working)?;
+        // Replaced when the own sockets are registered; until then the predecessor's word is right.
+        self.waiting.push((group, working));
+        Ok(Group(group))
+    }
+
+    /// Moves the words of all groups that a predecessor served.
+    pub(crate) fn take_over(&mut self) -> Result<(), WorkersError> {
+        while let Some((group, working)) = self.waiting.last().copied() {
+            self.set_working(group, working)?;
+            self.waiting.pop();
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, generation: u32, sockets: &[BorrowedFd<'_>]) -> Result<u32, WorkersError> {
         let key = common_key(sockets)?;
         let group = self.group_of(&key)?;
         for (worker, socket) in sockets.iter().enumerate() {
-            let at = slot(group, self.generation, worker as u32);
+            let at = slot(group, generation, worker as u32);
             self.sockets
                 .set(at, socket, 0)
                 .map_err(|error| WorkersError::Refused {
@@ -55,21 +91,26 @@ impl Groups {
                     message: map_reason(&error),
                 })?;
         }
-        let refused = |error| WorkersError::Kernel(map_reason(&error));
-        self.keys.insert(key, group, 0).map_err(refused)?;
-        let working = Working::new(self.generation, sockets.len() as u32);
-        self.working.set(group, working.0, 0).map_err(refused)?;
+        self.keys
+            .insert(key, group, 0)
+            .map_err(|error| WorkersError::Kernel(map_reason(&error)))?;
         for worker in sockets.len() as u32..MAX_WORKERS {
             // Left over from a larger registration; an empty slot is an error that means nothing.
             if self
                 .sockets
-                .clear_index(&slot(group, self.generation, worker))
+                .clear_index(&slot(group, generation, worker))
                 .is_err()
             {
                 break;
             }
         }
-        Ok(Group(group))
+        Ok(group)
+    }
+
+    fn set_working(&mut self, group: u32, working: Working) -> Result<(), WorkersError> {
+        self.working
+            .set(group, working.0, 0)
+            .map_err(|error| WorkersError::Kernel(map_reason(&error)))
     }
 
     /// Registered groups.

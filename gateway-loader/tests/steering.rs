@@ -403,3 +403,155 @@ fn costs() {
     kernel.steer(&many.collect::<Vec<_>>()).unwrap();
     check(&kernel, "one prefix of 10,000", [10, 17, 99, 1], 8500, 1);
 }
+
+/// One UDP socket per worker, all on one port of the host's loopback.
+#[cfg(test)]
+fn quic_sockets(lab: &Lab, port: &mut u16, count: usize) -> Vec<UdpSocket> {
+    lab.node
+        .enter(|| {
+            let mut bind = || {
+                let socket = socket2::Socket::new(
+                    socket2::Domain::IPV4,
+                    socket2::Type::DGRAM,
+                    Some(socket2::Protocol::UDP),
+                )
+                .unwrap();
+                socket.set_reuse_port(true).unwrap();
+                socket
+                    .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, *port)).into())
+                    .unwrap();
+                *port = socket.local_addr().unwrap().as_socket().unwrap().port();
+                let socket = UdpSocket::from(socket);
+                socket.set_read_timeout(Some(DEADLINE)).unwrap();
+                socket
+            };
+            (0..count).map(|_| bind()).collect()
+        })
+        .unwrap()
+}
+
+/// A long header packet whose destination connection ID is `id`.
+#[cfg(test)]
+fn initial(id: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0xc0, 0, 0, 0, 1, id.len() as u8];
+    packet.extend_from_slice(id);
+    packet.resize(1_200, 0);
+    packet
+}
+
+/// A short header packet, no longer than such a packet can be.
+#[cfg(test)]
+fn short(id: &[u8]) -> Vec<u8> {
+    [&[0x40], id, &[0; 4]].concat()
+}
+
+#[test]
+fn quic_packets_find_their_worker_and_generation() {
+    use gateway_loader::common::{IdKey, quic};
+    skip_unless_kernel!();
+    let lab = Lab::new(Mode::Namespaces).unwrap();
+    let key = IdKey([0x1111, 0x2222]);
+    let options = Options {
+        generation: 6,
+        quic_key: key,
+        ..Options::default()
+    };
+    let mut kernel = load(&lab.node, &options);
+    let mut port = 0;
+    let old = quic_sockets(&lab, &mut port, 2);
+    let new = quic_sockets(&lab, &mut port, 3);
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    kernel.register_predecessor(5, &descriptors(&old)).unwrap();
+    kernel.register_workers(&descriptors(&new)).unwrap();
+    let owned = |generation, worker, seed| {
+        let owner = quic::Owner {
+            node: 1,
+            generation,
+            worker,
+        };
+        quic::encode(owner, [seed; 10], key)
+    };
+    // Sends from a fresh port, as a client does whose address has changed, and reads where it must arrive.
+    let mut sent = 0u64;
+    let mut arrives = |packet: Vec<u8>, at: &UdpSocket, what: &str| {
+        let client = lab
+            .node
+            .enter(|| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
+            .unwrap()
+            .unwrap();
+        client.send_to(&packet, to).unwrap();
+        sent += 1;
+        let mut buffer = [0; 2_048];
+        let (length, from) = at
+            .recv_from(&mut buffer)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(
+            (&buffer[..length], from),
+            (&packet[..], client.local_addr().unwrap()),
+            "{what}"
+        );
+    };
+    for seed in 0..20 {
+        for (worker, socket) in (0..).zip(&old) {
+            arrives(
+                short(&owned(5, worker, seed)),
+                socket,
+                "old generation, short header",
+            );
+            arrives(
+                initial(&owned(5, worker, seed)),
+                socket,
+                "old generation, long header",
+            );
+        }
+        for (worker, socket) in (0..).zip(&new) {
+            arrives(
+                short(&owned(6, worker, seed)),
+                socket,
+                "new generation, short header",
+            );
+        }
+    }
+    let workers = |sockets: &[UdpSocket], seed: u8| -> usize {
+        let id: Vec<u8> = (0..8).map(|at| seed.wrapping_mul(31).wrapping_add(at)).collect();
+        let found = |packet: &[u8]| {
+            let client = lab
+                .node
+                .enter(|| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
+                .unwrap()
+                .unwrap();
+            client.send_to(packet, to).unwrap();
+            gateway_tests::wait::until("the packet", DEADLINE, || {
+                sockets.iter().position(|socket| {
+                    socket.set_nonblocking(true).unwrap();
+                    socket.recv_from(&mut [0; 2_048]).is_ok()
+                })
+            })
+            .unwrap()
+        };
+        let first = found(&initial(&id));
+        // The same connection from another address: the same worker.
+        assert_eq!(found(&initial(&id)), first, "seed {seed}");
+        first
+    };
+    let of_old: Vec<usize> = (0..30).map(|seed| workers(&old, seed)).collect();
+    kernel.take_over().unwrap();
+    let of_new: Vec<usize> = (0..30).map(|seed| workers(&new, seed)).collect();
+    assert!((0..2).all(|worker| of_old.contains(&worker)), "{of_old:?}");
+    assert!((0..3).all(|worker| of_new.contains(&worker)), "{of_new:?}");
+    assert_eq!(counted(&kernel, Counter::PickQuicKnown), sent);
+    assert_eq!(counted(&kernel, Counter::PickQuicNew), 120);
+    // The old process ends: its packets are answered by somebody, and counted.
+    drop(old);
+    let client = lab
+        .node
+        .enter(|| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
+        .unwrap()
+        .unwrap();
+    client.send_to(&short(&owned(5, 0, 1)), to).unwrap();
+    gateway_tests::wait::until("the counter", DEADLINE, || {
+        (counted(&kernel, Counter::PickQuicGone) == 1).then_some(())
+    })
+    .unwrap();
+    assert_eq!(counted(&kernel, Counter::PickFallback), 0);
+}

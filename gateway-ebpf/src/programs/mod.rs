@@ -8,8 +8,8 @@ mod steer;
 
 use core::ptr::read_volatile;
 
-use gateway_common::LAYOUT_VERSION;
 use gateway_common::config::LAYOUT_MAGIC;
+use gateway_common::{IdKey, LAYOUT_VERSION};
 
 /// Read by the loader out of the file, before it loads anything.
 #[used]
@@ -32,9 +32,13 @@ static GATEWAY_EDGE: u32 = 0;
 #[unsafe(no_mangle)]
 static GATEWAY_ACCOUNT: u32 = 0;
 
+/// Key of the check in QUIC connection IDs.
+#[unsafe(no_mangle)]
+static GATEWAY_QUIC: IdKey = IdKey([0; 2]);
+
 /// A global that the loader may have replaced: a volatile read keeps the compiler from folding the initial value.
 #[inline(always)]
-fn global(value: &'static u32) -> u32 {
+fn global<T: Copy>(value: &'static T) -> T {
     // SAFETY: a reference to a static is valid and aligned.
     unsafe { read_volatile(value) }
 }
