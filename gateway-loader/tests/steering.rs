@@ -262,7 +262,7 @@ fn datagrams_are_spread_over_workers_and_keep_their_flow() {
         }
     }
     gateway_tests::wait::until("all datagrams", DEADLINE, || {
-        (counted(&kernel, Counter::PickWorker) == 2 * FLOWS as u64).then_some(())
+        (counted(&kernel, Counter::PickQuicStray) == 2 * FLOWS as u64).then_some(())
     })
     .unwrap();
     let seen = workers.each_ref().map(|worker| {
