@@ -6,7 +6,9 @@
 
 pub(crate) mod api;
 pub(crate) mod backend;
+pub(crate) mod diagnostic;
 pub(crate) mod fields;
+pub(crate) mod logger;
 pub(crate) mod named_value;
 pub(crate) mod product;
 pub(crate) mod subscription;
@@ -56,6 +58,8 @@ pub(crate) struct ApiFolder {
     pub(crate) policy: Option<File>,
     /// Operation policies by folder name.
     pub(crate) operations: BTreeMap<String, File>,
+    /// Diagnostics by id.
+    pub(crate) diagnostics: BTreeMap<String, Entity>,
 }
 
 /// A product folder.
@@ -250,9 +254,18 @@ impl<'p> Reader<'p> {
                     self.unknown(&["apis", folder, specification], &file.path);
                 }
             }
-            // Logging of one API, release notes, payload schemas and tags: nothing of it changes what is served.
-            ["diagnostics", _, "diagnosticInformation.json"]
-            | ["releases", _, "apiReleaseInformation.json"]
+            [
+                "diagnostics",
+                id,
+                "diagnosticInformation.json" | "apiDiagnosticInformation.json",
+            ] => {
+                let entity = self.entity(id, file);
+                self.api_folder(folder, name, revision)
+                    .diagnostics
+                    .insert((*id).to_owned(), entity);
+            }
+            // Release notes, payload schemas and tags: nothing of it changes what is served.
+            ["releases", _, "apiReleaseInformation.json"]
             | ["schemas", _, "apiSchemaInformation.json"]
             | ["tags", _, "apiTagInformation.json"] => {}
             _ => {

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod settings;
 pub mod snapshot;
 mod spec;
+pub mod telemetry;
 
 pub use access::Access;
 pub use artifacts::unread;

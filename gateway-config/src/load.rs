@@ -14,6 +14,7 @@ mod operations;
 mod policies;
 mod schemas;
 mod secrets;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod unenforced;
@@ -114,6 +115,14 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let mut apis = apis::build(&artifacts, &overlay, &gateway, previous, &mut problems);
     identities::check_links(&products, &subscriptions, &artifacts, &mut problems);
 
+    let telemetry = telemetry::read(
+        &artifacts,
+        &named_values,
+        &apis,
+        input.settings,
+        &lookup,
+        &mut problems,
+    );
     let mut documents =
         policies::Compiler::new(&artifacts, &named_values, input.settings, previous, &mut problems);
     let programs = policies::compose(&mut documents, &artifacts, &apis, &products);
@@ -161,6 +170,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
         access,
         programs,
         schemas,
+        telemetry,
         listeners: if overlay.listeners.is_empty() {
             default_listeners(input.settings)
         } else {

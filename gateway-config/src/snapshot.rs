@@ -16,6 +16,7 @@ use crate::{
     network::{Hostname, KernelOptions, Listener},
     overlay::CertificateFile,
     routing::{Route, RouteTable},
+    telemetry::{Diagnostics, Logger, Telemetry},
 };
 
 /// Files of an artifact folder by relative path with `/`, already read.
@@ -342,6 +343,8 @@ pub struct Snapshot {
     pub(crate) programs: Programs,
     /// Schemas of the service, by id.
     pub(crate) schemas: Option<Arc<NamedSchemas>>,
+    /// Loggers and diagnostics.
+    pub(crate) telemetry: Telemetry,
     /// Content hash by entity, for the diff.
     pub(crate) digests: BTreeMap<Arc<str>, [u8; 32]>,
     /// What the next load may take over.
@@ -416,6 +419,22 @@ impl Snapshot {
             return self.backends.get(id.to_ascii_lowercase().as_str());
         }
         self.backends.get(id)
+    }
+
+    /// The diagnostics in effect for requests of `api`; those of the service for requests that match none.
+    pub fn diagnostics(&self, api: Option<&ApiEntry>) -> &Arc<Diagnostics> {
+        api.and_then(|api| self.telemetry.apis.get(api.index))
+            .unwrap_or(&self.telemetry.service)
+    }
+
+    /// The logger named `id` (case ignored).
+    pub fn logger(&self, id: &str) -> Option<&Arc<Logger>> {
+        self.telemetry.loggers.get(id.to_ascii_lowercase().as_str())
+    }
+
+    /// All loggers.
+    pub fn loggers(&self) -> impl Iterator<Item = &Arc<Logger>> {
+        self.telemetry.loggers.values()
     }
 
     /// Where to listen.

@@ -93,6 +93,8 @@ fn check(name: &str, gateway: Option<&str>, expected: &[(&str, usize)], apis: us
 fn a_large_extract_of_a_demo_service() {
     let expected = [
         ("bad-credential", 2),
+        // Two loggers whose credentials are secret named values.
+        ("no-credential", 2),
         ("no-keys", 1),
         ("no-value", 17),
         ("unknown-operation", 1),

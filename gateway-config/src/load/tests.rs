@@ -3,6 +3,7 @@
 mod damage;
 mod links;
 mod reuse;
+mod telemetry;
 
 use std::collections::BTreeMap;
 

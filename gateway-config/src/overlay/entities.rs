@@ -17,6 +17,8 @@ pub(crate) struct EntityOverride {
     pub(crate) properties: Option<Node>,
     /// `apis`: operations to change or add.
     pub(crate) operations: Vec<EntityOverride>,
+    /// `apis`: diagnostics to change or add.
+    pub(crate) diagnostics: Vec<EntityOverride>,
     /// Text that replaces the policy document.
     pub(crate) policy: Option<String>,
 }
@@ -88,6 +90,12 @@ fn read_one(
             operations.extend(read_one(reader, "operations", keys::OPERATION, own, child));
         }
     }
+    let mut diagnostics = Vec::new();
+    if kind == "apis" {
+        for child in reader.list(m.get("diagnostics"), "diagnostics") {
+            diagnostics.extend(read_one(reader, "diagnostics", keys::PLAIN, &[], child));
+        }
+    }
     if matches!(kind, "policies" | "policyFragments") {
         policy = policy_text(node);
     }
@@ -105,19 +113,13 @@ fn read_one(
         place: item.place,
         properties,
         operations,
+        diagnostics,
         policy,
     })
 }
 
 /// Kinds that are not used, and policy text, where `{#` can mean something else.
-const UNCHECKED_KINDS: [&str; 6] = [
-    "loggers",
-    "diagnostics",
-    "tags",
-    "workspaces",
-    "policies",
-    "policyFragments",
-];
+const UNCHECKED_KINDS: [&str; 4] = ["tags", "workspaces", "policies", "policyFragments"];
 
 /// Values that a pipeline should have replaced.
 fn placeholders(reader: &mut Reader<'_>, node: &Node) {
@@ -179,12 +181,12 @@ pub(super) fn apply(overlay: &Overlay, artifacts: &mut Artifacts, problems: &mut
         false,
     );
     merger.entities("groups", list("groups"), &mut artifacts.groups, true);
-    merger.entities("loggers", list("loggers"), &mut artifacts.loggers, false);
+    merger.entities("loggers", list("loggers"), &mut artifacts.loggers, true);
     merger.entities(
         "diagnostics",
         list("diagnostics"),
         &mut artifacts.diagnostics,
-        false,
+        true,
     );
     for over in list("policies") {
         if let Some(text) = &over.policy {
@@ -258,6 +260,7 @@ fn apply_api(merger: &mut Merger<'_>, over: &EntityOverride, artifacts: &mut Art
     if let Some(text) = &over.policy {
         api.policy = Some(merger.document(text));
     }
+    merger.entities("diagnostics", &over.diagnostics, &mut api.diagnostics, true);
     for operation in &over.operations {
         if let Some(text) = &operation.policy {
             api.operations

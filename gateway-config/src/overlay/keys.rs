@@ -227,10 +227,10 @@ pub(crate) const API: &[Key] = &[
         "overrides and custom methods that OpenAPI cannot express",
     ),
     list("policies", POLICY, "replaces the API's policy document"),
-    leaf(
+    list(
         "diagnostics",
-        "[]",
-        "accepted for APIOps files; not used by a gateway",
+        DIAGNOSTIC_EXAMPLE,
+        "diagnostics of this API; one that is not in the folder is created and replaces the service's",
     ),
     leaf(
         "releases",
@@ -447,8 +447,16 @@ pub(crate) const TOP: &[Key] = &[
         POLICY,
         "the global policy; `value` replaces the document",
     ),
-    leaf("loggers", "[]", "accepted for APIOps files; not used yet"),
-    leaf("diagnostics", "[]", "accepted for APIOps files; not used yet"),
+    list(
+        "loggers",
+        LOGGER_EXAMPLE,
+        "where telemetry goes; one that is not in the folder is created",
+    ),
+    list(
+        "diagnostics",
+        DIAGNOSTIC_EXAMPLE,
+        "what is told about requests (`applicationinsights`, `local`); one that is not in the folder is created",
+    ),
     leaf("tags", "[]", "accepted for APIOps files; not used by a gateway"),
     leaf(
         "workspaces",
@@ -518,6 +526,24 @@ const GROUP_EXAMPLE: &[Key] = &[
         "properties",
         "{displayName: Developers}",
         "as in groupInformation.json",
+    ),
+];
+
+const LOGGER_EXAMPLE: &[Key] = &[
+    leaf("name", "insights", "entity name"),
+    leaf(
+        "properties",
+        "{loggerType: applicationInsights, credentials: {connectionString: {env: INSIGHTS_CONNECTION}}}",
+        "as in loggerInformation.json; a credential is text, {env: NAME} or {file: PATH}",
+    ),
+];
+
+const DIAGNOSTIC_EXAMPLE: &[Key] = &[
+    leaf("name", "local", "applicationinsights, local or azuremonitor"),
+    leaf(
+        "properties",
+        "{alwaysLog: allErrors, sampling: {samplingType: fixed, percentage: 10}}",
+        "as in diagnosticInformation.json",
     ),
 ];
 

@@ -256,6 +256,10 @@ fn placeholders_that_nobody_replaced_stop_the_load() {
             "subscriptions:\n- name: a\n  properties: {primaryKey: '{#k#}'}\n",
             3,
         ),
+        (
+            "loggers:\n- {name: l, properties: {credentials: {connectionString: '{#x#}'}}}\n",
+            2,
+        ),
     ] {
         let (_, problems) = parse(text);
         let found: Vec<(&str, u32)> = problems.iter().map(|p| (p.code, p.line)).collect();
@@ -263,7 +267,7 @@ fn placeholders_that_nobody_replaced_stop_the_load() {
         assert_eq!(problems[0].severity, Severity::Fatal);
     }
     assert_eq!(
-        parse("loggers: [{name: l, properties: {credentials: '{#x#}'}}]\n").1,
+        parse("tags: [{name: l, properties: {displayName: '{#x#}'}}]\n").1,
         []
     );
 }
