@@ -123,6 +123,15 @@ pub(crate) enum Op {
         policy: Box<policies::limit_concurrency::LimitConcurrency>,
     },
     Leave,
+    /// `cache-value` starts: what makes its value follows, up to its `CacheFill`.
+    CacheValue {
+        policy: Box<policies::cache_value_block::CacheValue>,
+        end: usize,
+    },
+    /// `cache-value` keeps what was made.
+    CacheFill {
+        start: usize,
+    },
     /// `wait`: branches that start at these positions wait for the world at the same time.
     Wait {
         wanted: Setting<policies::wait::For>,

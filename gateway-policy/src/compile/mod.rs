@@ -309,18 +309,10 @@ impl<'a> Compiler<'a> {
     fn not_built(&mut self, element: &Element) {
         let name = element.name.as_str();
         if let Some(known) = policies::NOT_ON_SELF_HOSTED.iter().find(|n| **n == name) {
-            let message = format!("`{name}` does not run on a self-hosted gateway");
-            let finding = Finding::on(element, "not-on-self-hosted", message);
-            if self.options.refuse_unsupported {
-                return self.report(finding.help("remove it; the settings refuse what would be skipped"));
+            if self.not_on_self_hosted(element) {
+                let site = self.site(element, known);
+                self.emit(Op::Skip, site);
             }
-            self.report(
-                finding
-                    .warning()
-                    .help("it is skipped, as the original does; remove it"),
-            );
-            let site = self.site(element, known);
-            self.emit(Op::Skip, site);
         } else if policies::NOT_BUILT.contains(&name) {
             let message = format!("`{name}` is not supported by this gateway yet");
             let help = "its scope refuses requests until the policy is removed or a newer version runs";
@@ -335,6 +327,19 @@ impl<'a> Compiler<'a> {
             let message = format!("there is no policy `<{name}>`");
             self.report(Finding::on(element, "unknown-element", message).help(help));
         }
+    }
+
+    /// Reports what only managed gateways run; true: it is skipped.
+    pub(crate) fn not_on_self_hosted(&mut self, element: &Element) -> bool {
+        let message = format!("`{}` does not run on a self-hosted gateway", element.name);
+        let finding = Finding::on(element, "not-on-self-hosted", message);
+        if self.options.refuse_unsupported {
+            self.report(finding.help("remove it; the settings refuse what would be skipped"));
+            return false;
+        }
+        let help = "it is skipped, as the original does; remove it";
+        self.report(finding.warning().help(help));
+        true
     }
 
     /// Inserts a fragment's statements where it is included. Its mistakes are reported in its own file.
@@ -444,7 +449,11 @@ impl<'a> Compiler<'a> {
     /// Warns that a cache policy does nothing where there is no cache.
     pub(crate) fn warn_without_cache(&mut self, element: &Element) {
         if !self.options.has_cache {
-            let message = format!("`{}` does nothing: there is no cache", element.name);
+            let effect = match element.name.as_str() {
+                "cache-value" => "keeps nothing",
+                _ => "does nothing",
+            };
+            let message = format!("`{}` {effect}: there is no cache", element.name);
             let help =
                 "lookups miss and stores are lost, as on a self-hosted gateway without an external cache";
             self.report(

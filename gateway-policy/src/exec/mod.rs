@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod expression_tests;
+mod fill;
 mod race;
 #[cfg(test)]
 mod race_tests;
@@ -79,6 +80,8 @@ enum Frame {
     Race,
     /// A `limit-concurrency` around what runs; dropping it gives the place back.
     Permit { _permit: Permit },
+    /// A `cache-value` around what runs.
+    Fill(Box<fill::Fill>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -424,6 +427,8 @@ impl Execution {
                 self.at.pc += 1;
                 Ok(After::Go)
             }
+            Op::CacheValue { policy, .. } => self.begin_fill(instruction, policy, doc, world),
+            Op::CacheFill { start } => self.end_fill(*start, doc, world),
             Op::Wait { wanted, starts, end } => {
                 self.log(instruction);
                 let wanted = *self.with_run(instruction, doc, world, |run| wanted.get(run))?;
@@ -468,11 +473,17 @@ impl Execution {
         outcome: Outcome,
         world: &dyn World,
     ) -> Result<After, Failure> {
-        let Op::Policy(policy) = &instruction.op else {
-            return Ok(After::Go);
-        };
-        let flow = self.with_run(instruction, doc, world, |run| policy.resume(run, outcome))?;
-        self.flow(flow, instruction, doc, world)
+        match &instruction.op {
+            Op::Policy(policy) => {
+                let flow = self.with_run(instruction, doc, world, |run| policy.resume(run, outcome))?;
+                self.flow(flow, instruction, doc, world)
+            }
+            Op::CacheValue { policy, end } => {
+                self.resume_fill(instruction, policy, *end, outcome, doc, world)
+            }
+            Op::CacheFill { start } => self.resume_end_fill(*start, doc, world),
+            _ => Ok(After::Go),
+        }
     }
 
     fn flow(
@@ -566,7 +577,7 @@ impl Execution {
             match frame {
                 Frame::Race => {}
                 Frame::Base(back) => self.at = back,
-                Frame::Permit { .. } => {}
+                Frame::Permit { .. } | Frame::Fill(_) => {}
                 // Unless what failed is the loop's own condition.
                 Frame::Retry(mut round)
                     if origin

@@ -1,9 +1,10 @@
 //! Signed tokens: reading a compact JWS, keys from JWKS documents, checking a signature.
 //!
 //! Sources: RFC 7515 (JWS), RFC 7517 (JWK), RFC 7518 (algorithms), RFC 7519 (JWT). The key decides which
-//! algorithms it may check, never the token: an RSA key cannot become an HMAC secret. Encrypted tokens are
-//! not read.
+//! algorithms it may check, never the token: an RSA key cannot become an HMAC secret. Encrypted tokens
+//! (JWE) are opened before they are read.
 
+pub(crate) mod jwe;
 mod key;
 mod token;
 

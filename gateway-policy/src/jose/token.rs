@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::KeySet;
 
 /// Longest token read; header limits of the listener are below it.
-const TOKEN_BYTES_MAX: usize = 64 * 1024;
+pub(super) const TOKEN_BYTES_MAX: usize = 64 * 1024;
 /// Claims that most tokens have at most; room for more is made.
 const CLAIMS: usize = 16;
 
@@ -40,7 +40,7 @@ struct Header<'h> {
 
 /// Whether a member is there, whatever its value.
 #[derive(Default)]
-struct Present(bool);
+pub(super) struct Present(pub(super) bool);
 
 impl<'de> Deserialize<'de> for Present {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -99,7 +99,7 @@ impl<'t> Jws<'t> {
             .split_once('.')
             .ok_or("The token has fewer than three parts.")?;
         if payload.contains('.') {
-            return Err("Encrypted tokens are not supported.".into());
+            return Err("The token is encrypted, and there are no keys that decrypt it.".into());
         }
         let decode = |part: &str, what: &str| {
             URL_SAFE_NO_PAD

@@ -12,17 +12,18 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     Flow, Policy, PolicyDef,
-    def::{AttributeDef, Child, Content, ElementDef, attr},
+    def::{AttributeDef, Child, Content as Inside, ElementDef, attr},
     set_backend_service::DAPR_PORT,
+    set_body::SetBody,
 };
 use crate::{
-    compile::{Compiler, Finding, Node},
+    compile::{Compiler, Node},
     context::Url,
     effect::{Effect, Outcome, OutgoingRequest},
     exec::Run,
     failure::Failure,
     scope::{Scopes, Sections},
-    setting::{Bounded, Setting, optional},
+    setting::{Bounded, Setting, keywords, optional},
 };
 
 const IGNORE_ERROR: AttributeDef = attr("ignore-error", "Go on when the call fails.").default("false");
@@ -30,7 +31,11 @@ const RESPONSE_VARIABLE: AttributeDef = attr("response-variable-name", "Variable
 const TIMEOUT: AttributeDef = attr("timeout", "Time for the call in seconds, 1 to 240.")
     .expression()
     .default("5");
-const TEMPLATE: AttributeDef = attr("template", "`Liquid` is not supported yet.");
+const TEMPLATE: AttributeDef = attr(
+    "template",
+    "`Liquid`: the content is a Liquid template that sees the message of its section, like that of `set-body`.",
+)
+.words(Template::WORDS);
 const CONTENT_TYPE: AttributeDef =
     attr("content-type", "Media type of the message.").default("application/json");
 
@@ -47,7 +52,7 @@ pub(crate) static PUBLISH: PolicyDef = PolicyDef {
             TEMPLATE,
             CONTENT_TYPE,
         ])
-        .content(Content::Text),
+        .content(Inside::Text),
     sections: Sections::I,
     tolerated: Sections::ALL,
     scopes: Scopes::ALL,
@@ -58,10 +63,10 @@ pub(crate) static PUBLISH: PolicyDef = PolicyDef {
 
 static ITEM: ElementDef = ElementDef::new("item", "A property of the call.")
     .attributes(&[attr("key", "Its name.").required()])
-    .content(Content::Text);
+    .content(Inside::Text);
 static METADATA: ElementDef =
     ElementDef::new("metadata", "Properties of the call.").children(&[Child::any(&ITEM)]);
-static DATA: ElementDef = ElementDef::new("data", "What is sent.").content(Content::Text);
+static DATA: ElementDef = ElementDef::new("data", "What is sent.").content(Inside::Text);
 
 pub(crate) static BINDING: PolicyDef = PolicyDef {
     element: ElementDef::new("invoke-dapr-binding", "Invokes a Dapr output binding.")
@@ -88,6 +93,38 @@ pub(crate) static BINDING: PolicyDef = PolicyDef {
     build: build_binding,
 };
 
+keywords! {
+    /// `template`: the page's word and the schema's.
+    Template { Liquid = "Liquid", Lower = "liquid" }
+}
+
+/// What is sent: text, an expression, or a Liquid template.
+#[derive(Debug)]
+enum Content {
+    Text(Setting<Arc<str>>),
+    Liquid(SetBody),
+}
+
+impl Content {
+    fn build(compiler: &mut Compiler<'_>, call: Node<'_>, node: Node<'_>) -> Option<Self> {
+        if call.has("template") {
+            let _: Template = compiler.literal(call, "template")?;
+            return SetBody::template(compiler, node).map(Content::Liquid);
+        }
+        compiler.text(node).map(Content::Text)
+    }
+
+    fn bytes(&self, run: &mut Run<'_>) -> Result<Bytes, Failure> {
+        match self {
+            Content::Text(text) => Ok(Bytes::copy_from_slice(text.get(run)?.as_bytes())),
+            Content::Liquid(template) => template.evaluate(run).map_err(|failure| match failure {
+                Failure::Policy { message, .. } => run.failure(message),
+                other => other,
+            }),
+        }
+    }
+}
+
 /// What both calls have.
 #[derive(Debug)]
 struct Call {
@@ -100,12 +137,6 @@ struct Call {
 
 impl Call {
     fn build(compiler: &mut Compiler<'_>, node: Node<'_>, source: &'static str) -> Option<Self> {
-        if node.has("template") {
-            let message = format!("`template` of `{source}` is not supported by this gateway yet");
-            compiler.report(
-                Finding::on(node.element, "unsupported-attribute", message).help("use an expression"),
-            );
-        }
         let ignore_error = compiler.literal(node, "ignore-error");
         let variable = compiler.literal(node, "response-variable-name");
         let timeout = compiler.attribute(node, "timeout");
@@ -170,7 +201,7 @@ impl Call {
 fn build_publish(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let pubsub = compiler.attribute(node, "pubsub-name");
     let topic = compiler.attribute(node, "topic");
-    let message = compiler.text(node);
+    let message = Content::build(compiler, node, node);
     let call = Call::build(compiler, node, "publish-to-dapr");
     compiler.policy(Publish {
         pubsub,
@@ -185,7 +216,7 @@ fn build_publish(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
 struct Publish {
     pubsub: Option<Setting<Arc<str>>>,
     topic: Setting<Arc<str>>,
-    message: Setting<Arc<str>>,
+    message: Content,
     call: Call,
 }
 
@@ -196,7 +227,7 @@ impl Policy for Publish {
             Some(pubsub) => format!("/v1.0/publish/{}/{}", *pubsub, *topic),
             None => format!("/v1.0/publish/{}", *topic),
         };
-        let message = Bytes::copy_from_slice(self.message.get(run)?.as_bytes());
+        let message = self.message.bytes(run)?;
         self.call.ask(run, path, message)
     }
 
@@ -217,7 +248,7 @@ fn build_binding(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         let key = compiler.literal(item, "key");
         metadata.push(key.zip(compiler.text(item)));
     }
-    let data = node.child("data").map(|d| compiler.text(d));
+    let data = node.child("data").map(|d| Content::build(compiler, node, d));
     let call = Call::build(compiler, node, "invoke-dapr-binding");
     compiler.policy(Binding {
         name: name?,
@@ -237,7 +268,7 @@ struct Binding {
     name: Setting<Arc<str>>,
     operation: Arc<str>,
     metadata: Vec<Item>,
-    data: Option<Setting<Arc<str>>>,
+    data: Option<Content>,
     call: Call,
 }
 
@@ -252,9 +283,11 @@ impl Policy for Binding {
         if !metadata.is_empty() {
             body["metadata"] = Json::Object(metadata);
         }
-        if let Some(data) = optional(self.data.as_ref(), run)? {
+        if let Some(data) = &self.data {
             // Data that is JSON is sent as JSON, any other as text.
-            let text = data.trim();
+            let data = data.bytes(run)?;
+            let text = String::from_utf8_lossy(&data);
+            let text = text.trim();
             body["data"] = serde_json::from_str(text).unwrap_or_else(|_| text.into());
         }
         self.call.ask(run, path, body.to_string().into())
@@ -267,7 +300,7 @@ impl Policy for Binding {
 
 #[cfg(test)]
 mod tests {
-    use crate::test_support::{check, check_load};
+    use crate::test_support::{check, check_load, check_with};
 
     #[test]
     fn messages_go_to_the_sidecar() {
@@ -303,6 +336,53 @@ mod tests {
             &["200", "200"],
             "forward; send POST http://localhost:3500/v1.0/bindings/queue content-type: application/json \
              '{\"operation\":\"create\",\"metadata\":{\"p\":\"high\"},\"data\":{\"id\":1}}'; 200",
+        );
+    }
+
+    #[test]
+    fn templates_see_the_message() {
+        let asked = "send POST http://localhost:3500/v1.0/publish/t content-type: application/json";
+        let json = |context: &mut crate::Context| {
+            context
+                .request
+                .headers
+                .insert("content-type", "application/json".parse().unwrap());
+            context.request.body = crate::context::Body::Buffered(r#"{"id":7}"#.into());
+        };
+        let delete = "<set-header name='Content-Type' exists-action='delete'/>";
+        for (template, content, expected) in [
+            ("Liquid", r#"{"order":{{body.id}}}"#, r#"{"order":7}"#),
+            ("liquid", "{{context.Request.Method}}", "GET"),
+        ] {
+            check_with(
+                "inbound",
+                &format!(
+                    "<publish-to-dapr topic='t' template='{template}'>{content}</publish-to-dapr>{delete}"
+                ),
+                json,
+                &["204"],
+                &format!("{asked} '{expected}'; forward '{{\"id\":7}}'; 200"),
+            );
+        }
+        check_with(
+            "inbound",
+            &format!(
+                "<invoke-dapr-binding name='q' template='Liquid'><data>{{\"n\":{{{{body.id}}}}}}</data></invoke-dapr-binding>{delete}"
+            ),
+            json,
+            &["204"],
+            "send POST http://localhost:3500/v1.0/bindings/q content-type: application/json \
+             '{\"operation\":\"create\",\"data\":{\"n\":7}}'; forward '{\"id\":7}'; 200",
+        );
+        check_load(
+            "inbound",
+            "<publish-to-dapr topic='t' template='Liquid'>{{ body.id | }}{% if %}</publish-to-dapr>",
+            "bad-template: a condition is missing",
+        );
+        check_load(
+            "inbound",
+            "<publish-to-dapr topic='t' template='razor'/>",
+            "bad-value: `template` of `publish-to-dapr` must be one of `Liquid`, `liquid`",
         );
     }
 

@@ -21,7 +21,9 @@ pub fn render() -> String {
     }
     let _ = write!(
         out,
-        "\n## Not on a self-hosted gateway\n\nReported when they are loaded, then skipped with a record, as the original does; a setting refuses them instead.\n\n"
+        "\n## Not on a self-hosted gateway\n\nReported when they are loaded, then skipped with a record, as the original does; a setting refuses them instead.\n\
+         `authentication-token`, `authentication-token-store` and `graphql-data-source` have no page: only the vendor's \
+         schemas\nknow them, and what they need is the managed service's.\n\n"
     );
     list(&mut out, NOT_ON_SELF_HOSTED);
     let _ = write!(

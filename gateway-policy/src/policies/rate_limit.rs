@@ -88,6 +88,15 @@ pub(crate) static BY_KEY: PolicyDef = PolicyDef {
         attr("increment-count", "By how much a call counts.")
             .expression()
             .default("1"),
+        attr(
+            "increment-after-response",
+            "Count at the end even if condition and count are literals.",
+        )
+        .default("false"),
+        attr(
+            "flexible-retry-window",
+            "Known from the schema only; without effect here, where the seconds to wait are exact.",
+        ),
         RETRY_HEADER,
         RETRY_VARIABLE,
         REMAINING_HEADER,
@@ -354,8 +363,11 @@ fn build_by_key(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let reporting = Reporting::build(compiler, node);
     let condition = compiler.attribute(node, "increment-condition");
     let increment: Setting<Increment> = compiler.attribute(node, "increment-count")?;
-    let deferred =
-        matches!(condition, Some(Setting::Expression(_))) || matches!(increment, Setting::Expression(_));
+    let after_response: Option<bool> = compiler.literal(node, "increment-after-response");
+    let _: Option<bool> = compiler.literal(node, "flexible-retry-window");
+    let deferred = after_response?
+        || matches!(condition, Some(Setting::Expression(_)))
+        || matches!(increment, Setting::Expression(_));
     compiler.policy(ByKey {
         calls: calls?,
         period: period?,
@@ -375,7 +387,7 @@ struct ByKey {
     key: Setting<Arc<str>>,
     condition: Option<Setting<bool>>,
     increment: Setting<Increment>,
-    /// Condition or count is an expression: the call is counted at the end, only checked here.
+    /// Condition or count is an expression, or the document says so: the call is counted at the end, only checked here.
     deferred: bool,
     reporting: Reporting,
 }
@@ -559,6 +571,12 @@ mod tests {
             text,
             &["denied 2"],
             "count rate-limit-by-key:k 3/15s +2; 429 rate-limit-by-key/RateLimitExceeded retry-after: 2",
+        );
+        check(
+            "inbound",
+            "<rate-limit-by-key calls='3' renewal-period='15' counter-key='k' increment-after-response='true' flexible-retry-window='true'/>",
+            &["allowed 3", "200", "allowed 2"],
+            "count rate-limit-by-key:k 3/15s +0; forward; charge rate-limit-by-key:k 3/15s +1; 200",
         );
         let never =
             "<rate-limit-by-key calls='3' renewal-period='15' counter-key='k' increment-condition='false'/>";

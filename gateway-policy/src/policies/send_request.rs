@@ -41,6 +41,27 @@ const TIMEOUT: AttributeDef = attr("timeout", "Time for the whole call, in secon
     .default("60");
 const TIMEOUT_MS: AttributeDef = attr("timeout-ms", "The same in milliseconds.").expression();
 
+static TOKEN: ElementDef = ElementDef::new(
+    "authentication-token",
+    "Not on a self-hosted gateway: reported at load and left out.",
+)
+.attributes(&[
+    attr("token-type", "Where the token comes from."),
+    attr("token-service-url", "URL of the token service."),
+    attr("resource-url", "What the token is for."),
+    attr("ignore-error", "Go on without a token."),
+]);
+static TOKEN_STORE: ElementDef = ElementDef::new(
+    "authentication-token-store",
+    "Not on a self-hosted gateway: reported at load and left out.",
+)
+.attributes(&[
+    attr("token-id", "Id of the token."),
+    attr("client-id", "Id of the client."),
+    attr("output-token-variable-name", "Variable for the token."),
+    attr("ignore-error", "Go on without a token."),
+]);
+
 static CHILDREN: &[Child] = &[
     Child::optional(&SET_URL),
     Child::optional(&set_method::ELEMENT),
@@ -48,6 +69,8 @@ static CHILDREN: &[Child] = &[
     Child::optional(&set_body::ELEMENT),
     Child::optional(&authentication_certificate::ELEMENT),
     Child::optional(&managed_identity::ELEMENT),
+    Child::optional(&TOKEN),
+    Child::optional(&TOKEN_STORE),
     Child::optional(&proxy::ELEMENT),
 ];
 
@@ -170,6 +193,11 @@ impl Request {
         let identity = node
             .child("authentication-managed-identity")
             .map(|n| ManagedIdentity::build(compiler, n));
+        for left_out in [TOKEN.name, TOKEN_STORE.name] {
+            if let Some(child) = node.child(left_out) {
+                compiler.not_on_self_hosted(child.element);
+            }
+        }
         let timeout = compiler.attribute(node, "timeout");
         let timeout_ms = compiler.attribute(node, "timeout-ms");
         let certificate = node
@@ -452,6 +480,17 @@ mod tests {
             ),
             &["token abc", "200"],
             "token https://vault; send GET https://auth.example.com/token?a=1 authorization: Bearer abc; forward; 200 $r=IResponse",
+        );
+    }
+
+    #[test]
+    fn what_only_managed_gateways_have_is_left_out() {
+        let children = "<set-url>http://a.test/</set-url><authentication-token token-type='token-service'/><authentication-token-store token-id='t'/>";
+        check(
+            "inbound",
+            &send("", children),
+            &["200"],
+            "send GET http://a.test/; forward; 200 $r=IResponse",
         );
     }
 

@@ -103,16 +103,19 @@ impl FromValue for BodyValue {
 impl SetBody {
     /// Builds it as a statement, where templates see the body they replace.
     fn statement(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Self> {
-        let mut policy = Self::build(compiler, node)?;
+        Some(Self::build(compiler, node)?.seeing_the_body(compiler))
+    }
+
+    fn seeing_the_body(mut self, compiler: &mut Compiler<'_>) -> Self {
         if let SetBody::Liquid {
             template, binds_body, ..
-        } = &mut policy
+        } = &mut self
             && template.uses_body
         {
             *binds_body = true;
             compiler.need_current_body();
         }
-        Some(policy)
+        self
     }
 
     /// Builds it as a child of a policy with a message of its own.
@@ -132,6 +135,20 @@ impl SetBody {
             parse_date: parse_date?,
             nil_is_null: xsi_nil? == XsiNil::Null,
         };
+        Self::liquid(compiler, node, options)
+    }
+
+    /// A template of another policy's own content, which sees the message of its section as a statement does.
+    pub(crate) fn template(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Self> {
+        let options = BodyOptions {
+            parse_date: true,
+            nil_is_null: false,
+        };
+        let template = Self::liquid(compiler, node, options)?;
+        Some(template.seeing_the_body(compiler))
+    }
+
+    fn liquid(compiler: &mut Compiler<'_>, node: Node<'_>, options: BodyOptions) -> Option<Self> {
         let text = compiler.keeping_braces(|c| c.content_text(node))?;
         match Liquid::parse(text.as_str()) {
             Ok(template) => Some(SetBody::Liquid {

@@ -12,7 +12,7 @@ use super::{
     Flow, Policy, PolicyDef,
     def::{Child, Content, ElementDef, attr},
     token_checks::{Checks, Rejection, Source, Verdict},
-    validate_jwt::{AUDIENCES, CLAIMS, Common, DECRYPTION_KEYS, Discovered, texts},
+    validate_jwt::{AUDIENCES, CLAIMS, Common, Discovered, decryption, texts},
 };
 use crate::{
     compile::{Compiler, Finding, Node},
@@ -83,7 +83,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
         Child::optional(&CLIENTS),
         Child::optional(&AUDIENCES),
         Child::optional(&CLAIMS),
-        Child::optional(&DECRYPTION_KEYS),
+        Child::optional(&decryption::KEYS),
     ]),
     sections: Sections::I,
     tolerated: Sections::I,
@@ -109,10 +109,7 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         let name: Option<Setting<HeaderName>> = compiler.attribute(node, "header-name");
         name.map(|name| Source::Header { name, scheme })
     };
-    if let Some(keys) = node.child("decryption-keys") {
-        let message = "`decryption-keys` is not supported by this gateway yet";
-        compiler.report(Finding::on(keys.element, "unsupported-attribute", message).help("remove it"));
-    }
+    let decryption = decryption::Keys::build(compiler, node);
     for name in [
         "allow-protected-forwarded-tokens",
         "allow-proof-of-possession-tokens",
@@ -134,6 +131,7 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         tenant: tenant?,
         endpoint: endpoint?,
         clients: clients?,
+        decryption: decryption?,
         common,
     });
     Some(())
@@ -145,6 +143,7 @@ struct ValidateAzureAdToken {
     tenant: Setting<Arc<str>>,
     endpoint: Setting<Arc<str>>,
     clients: Vec<Setting<Arc<str>>>,
+    decryption: decryption::Keys,
     common: Common,
 }
 
@@ -238,6 +237,10 @@ impl Policy for ValidateAzureAdToken {
             other => return Err(run.unexpected(other)),
         }
         let token = self.source.token(run)?.unwrap_or_default();
+        let token = match self.decryption.open(run, &token)? {
+            Ok(token) => token,
+            Err(rejection) => return Err(self.common.refuse(run, NAME, rejection)),
+        };
         match self.verdict(run, &token)? {
             Verdict::Accepted => {
                 self.common.keep(run, &token)?;

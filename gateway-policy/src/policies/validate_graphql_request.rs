@@ -75,6 +75,16 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
         attr("max-depth", "Most levels of fields inside each other.")
             .expression()
             .default("6"),
+        attr(
+            "max-total-depth",
+            "Most levels of all operations of the request together; known from the schema only.",
+        )
+        .expression(),
+        attr(
+            "max-complexity",
+            "Most fields of the request, those of a fragment wherever it is spread; known from the schema only.",
+        )
+        .expression(),
     ])
     .children(&[Child::optional(&AUTHORIZE)]),
     sections: Sections::I,
@@ -99,6 +109,8 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let variable = compiler.attribute(node, "error-variable-name");
     let max_size = compiler.attribute(node, "max-size");
     let max_depth = compiler.attribute(node, "max-depth");
+    let max_total_depth = compiler.attribute(node, "max-total-depth");
+    let max_complexity = compiler.attribute(node, "max-complexity");
     let listed: Vec<Node<'_>> = node
         .child("authorize")
         .map_or_else(Vec::new, |n| n.children("rule").collect());
@@ -130,6 +142,8 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         variable,
         max_size: max_size?,
         max_depth: max_depth?,
+        max_total_depth,
+        max_complexity,
         rules,
     });
     Some(())
@@ -140,6 +154,8 @@ struct ValidateGraphQl {
     variable: Option<Setting<Arc<str>>>,
     max_size: Setting<Bounded<1, SIZE_MAX>>,
     max_depth: Setting<Bounded<1, 100>>,
+    max_total_depth: Option<Setting<Bounded<1, { i64::MAX }>>>,
+    max_complexity: Option<Setting<Bounded<1, { i64::MAX }>>>,
     rules: Vec<(Path, Setting<Action>)>,
 }
 
@@ -258,12 +274,36 @@ impl ValidateGraphQl {
             Ok(document) => document,
             Err(errors) => return self.refuse(run, errors),
         };
-        let (depth, most) = (graphql::depth(&document), self.max_depth.get(run)?.unsigned());
-        if depth as u64 > most {
-            let why = format!("The query is {depth} levels deep and exceeds the limit of {most} levels.");
+        if let Some(why) = self.too_much(run, &document)? {
             return self.refuse(run, vec![why]);
         }
         self.authorize(run, document, request)
+    }
+
+    /// Which bound of depth or number the request exceeds.
+    fn too_much(&self, run: &mut Run<'_>, document: &ExecutableDocument) -> Result<Option<String>, Failure> {
+        let size = graphql::size(document);
+        let most = self.max_depth.get(run)?.unsigned();
+        if size.depth > most {
+            let depth = size.depth;
+            return Ok(Some(format!(
+                "The query is {depth} levels deep and exceeds the limit of {most} levels."
+            )));
+        }
+        let bounds = [
+            (&self.max_total_depth, size.total_depth, "levels in all"),
+            (&self.max_complexity, size.fields, "fields"),
+        ];
+        for (bound, has, what) in bounds {
+            if let Some(most) = optional(bound.as_ref(), run)?.map(|m| m.unsigned())
+                && has > most
+            {
+                return Ok(Some(format!(
+                    "The query has {has} {what} and exceeds the limit of {most}."
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// Asks the rules about every field.
@@ -502,6 +542,16 @@ mod tests {
                 "max-size='50'",
                 &deep,
                 "The request is 51 bytes long and exceeds the limit of 50 bytes.",
+            ),
+            (
+                "max-size='1000' max-total-depth='3'",
+                &deep,
+                "The query has 4 levels in all and exceeds the limit of 3.",
+            ),
+            (
+                "max-size='1000' max-total-depth='4' max-complexity='3'",
+                &deep,
+                "The query has 4 fields and exceeds the limit of 3.",
             ),
             ("max-size='1000'", &"{}".to_owned(), "The request has no query."),
             ("max-size='1000'", &"x".to_owned(), "The request is not JSON."),

@@ -61,32 +61,57 @@ fn all(errors: &apollo_compiler::validation::DiagnosticList) -> Vec<String> {
         .collect()
 }
 
-/// Levels of fields inside each other, the deepest operation's.
-pub(crate) fn depth(document: &ExecutableDocument) -> usize {
-    let mut known = HashMap::new();
-    let operations = document.operations.iter();
-    operations
-        .map(|operation| depth_of(document, &operation.selection_set, &mut known))
-        .max()
-        .unwrap_or(0)
+/// How much a request asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Levels of fields inside each other, the deepest operation's.
+    pub(crate) depth: u64,
+    /// Levels of all operations together.
+    pub(crate) total_depth: u64,
+    /// Fields of all operations, a fragment's wherever it is spread; as many as fit a `u64`.
+    pub(crate) fields: u64,
 }
 
-/// A valid document nests without end nowhere, and each fragment is looked at once.
-fn depth_of(document: &ExecutableDocument, set: &SelectionSet, known: &mut HashMap<Name, usize>) -> usize {
-    let one = |selection: &Selection, known: &mut HashMap<Name, usize>| match selection {
-        Selection::Field(field) => 1 + depth_of(document, &field.selection_set, known),
-        Selection::InlineFragment(inline) => depth_of(document, &inline.selection_set, known),
-        Selection::FragmentSpread(spread) => {
-            if let Some(depth) = known.get(&spread.fragment_name) {
-                return *depth;
+pub(crate) fn size(document: &ExecutableDocument) -> Size {
+    let mut known = HashMap::new();
+    let mut all = Size::default();
+    for operation in document.operations.iter() {
+        let (depth, fields) = size_of(document, &operation.selection_set, &mut known);
+        all.depth = all.depth.max(depth);
+        all.total_depth = all.total_depth.saturating_add(depth);
+        all.fields = all.fields.saturating_add(fields);
+    }
+    all
+}
+
+/// Levels and fields. A valid document nests without end nowhere, and each fragment is looked at once.
+fn size_of(
+    document: &ExecutableDocument,
+    set: &SelectionSet,
+    known: &mut HashMap<Name, (u64, u64)>,
+) -> (u64, u64) {
+    let (mut deepest, mut all) = (0, 0u64);
+    for selection in &set.selections {
+        let (depth, fields) = match selection {
+            Selection::Field(field) => {
+                let (depth, fields) = size_of(document, &field.selection_set, known);
+                (depth + 1, fields.saturating_add(1))
             }
-            let fragment = document.fragments.get(&spread.fragment_name);
-            let depth = fragment.map_or(0, |f| depth_of(document, &f.selection_set, known));
-            known.insert(spread.fragment_name.clone(), depth);
-            depth
-        }
-    };
-    set.selections.iter().map(|s| one(s, known)).max().unwrap_or(0)
+            Selection::InlineFragment(inline) => size_of(document, &inline.selection_set, known),
+            Selection::FragmentSpread(spread) => match known.get(&spread.fragment_name) {
+                Some(size) => *size,
+                None => {
+                    let fragment = document.fragments.get(&spread.fragment_name);
+                    let size = fragment.map_or((0, 0), |f| size_of(document, &f.selection_set, known));
+                    known.insert(spread.fragment_name.clone(), size);
+                    size
+                }
+            },
+        };
+        deepest = deepest.max(depth);
+        all = all.saturating_add(fields);
+    }
+    (deepest, all)
 }
 
 /// What is done about a field.
@@ -134,12 +159,16 @@ mod tests {
     fn requests_are_valid_or_say_why_not() {
         let schema = GraphQlSchema::new(SCHEMA).unwrap();
         for (query, expected) in [
-            ("{ all { name } }", Ok(2)),
+            ("{ all { name } }", Ok((2, 2, 2))),
             (
                 "query($i: ID!) { user(id: $i) { ...F } } fragment F on User { friend { friend { name } } }",
-                Ok(4),
+                Ok((4, 4, 4)),
             ),
-            ("{ __schema { types { name } } }", Ok(3)),
+            ("{ __schema { types { name } } }", Ok((3, 3, 3))),
+            (
+                "query A { all { ...F } a: all { ...F } } query B { all { name } } fragment F on User { name friend { name } }",
+                Ok((3, 5, 10)),
+            ),
             ("{ none }", Err("type `Query` does not have a field `none`")),
             (
                 "{ user { name } }",
@@ -152,7 +181,14 @@ mod tests {
             ),
         ] {
             match (schema.request(query), expected) {
-                (Ok(document), Ok(expected)) => assert_eq!(depth(&document), expected, "{query}"),
+                (Ok(document), Ok((depth, total_depth, fields))) => {
+                    let expected = Size {
+                        depth,
+                        total_depth,
+                        fields,
+                    };
+                    assert_eq!(size(&document), expected, "{query}");
+                }
                 (Err(errors), Err(part)) => {
                     assert!(errors.iter().any(|e| e.contains(part)), "{query}: {errors:?}");
                 }
@@ -187,7 +223,9 @@ mod tests {
         let read = schema.request(&bomb);
         assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
         if let Ok(document) = read {
-            assert_eq!(depth(&document), 42);
+            let size = size(&document);
+            assert_eq!(size.depth, 42);
+            assert!(size.fields > 1 << 40);
         }
     }
 }

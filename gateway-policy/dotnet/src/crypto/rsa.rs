@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use rsa::{
     BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, PrivateKey, Pss, PublicKey,
     pkcs1::DecodeRsaPublicKey,
-    pkcs8::DecodePrivateKey,
+    pkcs8::{DecodePrivateKey, EncodePrivateKey},
     rand_core::{TryCryptoRng, TryRng},
     traits::PublicKeyParts,
 };
@@ -46,6 +46,12 @@ impl RsaKey {
     pub fn from_pkcs8(der: &[u8]) -> Option<Self> {
         let private = PrivateKey::from_pkcs8_der(der).ok()?;
         Self::bounded(private.to_public_key(), Some(Arc::new(private)))
+    }
+
+    /// The private key in PKCS#8, DER; `None` for a public one.
+    pub fn to_pkcs8(&self) -> Option<Vec<u8>> {
+        let der = self.private.as_ref()?.to_pkcs8_der().ok()?;
+        Some(der.as_bytes().to_vec())
     }
 
     /// A public key in PKCS#1, DER: the content of a certificate's key field.

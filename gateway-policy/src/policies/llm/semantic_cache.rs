@@ -46,6 +46,10 @@ static LOOKUP_ATTRIBUTES: &[AttributeDef] = &[
     .expression()
     .default("false"),
     attr(
+        "cache-id",
+        "Known from the schema only. Entries of different ids are apart; they are in the node's one external cache.",
+    ),
+    attr(
         "max-message-count",
         "Prompts with more messages are not looked up.",
     )
@@ -118,6 +122,7 @@ fn build_lookup(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let _: Option<Setting<Arc<str>>> = compiler.attribute(node, "embeddings-backend-auth");
     let ignore_system = compiler.attribute(node, "ignore-system-messages");
     let max_messages = compiler.attribute(node, "max-message-count");
+    let cache_id = compiler.literal(node, "cache-id");
     let vary_by: Vec<_> = node.children("vary-by").map(|n| compiler.text(n)).collect();
     compiler.need_request_body();
     compiler.policy(Lookup {
@@ -125,6 +130,7 @@ fn build_lookup(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         backend: backend?,
         ignore_system: ignore_system?,
         max_messages,
+        cache_id,
         vary_by: vary_by.into_iter().collect::<Option<_>>()?,
     });
     compiler.warn_without_cache(node.element);
@@ -158,6 +164,7 @@ struct Lookup {
     backend: Setting<Arc<str>>,
     ignore_system: Setting<bool>,
     max_messages: Option<Setting<Count>>,
+    cache_id: Option<Arc<str>>,
     vary_by: Vec<Setting<Arc<str>>>,
 }
 
@@ -189,6 +196,10 @@ impl Lookup {
     fn partition(&self, run: &mut Run<'_>, backend: &str) -> Result<Arc<str>, Failure> {
         let api = run.context.api.as_deref().map_or("", |a| &a.id).to_owned();
         let mut key = format!("semantic:{api}:{backend}");
+        if let Some(id) = &self.cache_id {
+            key.push('@');
+            key.push_str(id);
+        }
         for value in &self.vary_by {
             let value = value.get(run)?;
             key.push('\n');

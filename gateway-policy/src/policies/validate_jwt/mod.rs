@@ -1,10 +1,14 @@
 //! `validate-jwt`: requires a token with a valid signature, time, audience, issuer and claims.
 //!
 //! Source: "Validate JWT" policy page; `policies.md` §4. Keys come from the document and from OpenID discovery
-//! documents, which the agent fetches and caches. Encrypted tokens are refused at load until they are there.
+//! documents, which the agent fetches and caches. An encrypted token is opened by `decryption-keys` first; what it holds
+//! must be a signed token.
+
+pub(super) mod decryption;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gateway_expr::Value;
 use http::HeaderName;
@@ -48,14 +52,24 @@ static SIGNING_KEY: ElementDef = ElementDef::new(
     attr("e", "Exponent, base64url.").expression(),
 ])
 .content(Content::Text);
-static SIGNING_KEYS: ElementDef =
-    ElementDef::new("issuer-signing-keys", "Keys that sign tokens.").children(&[Child::any(&SIGNING_KEY)]);
-static DECRYPTION_KEY: ElementDef = ElementDef::new("key", "A key; not supported.")
-    .attributes(&[attr("id", ""), attr("certificate-id", "")])
-    .content(Content::Text);
-pub(super) static DECRYPTION_KEYS: ElementDef =
-    ElementDef::new("decryption-keys", "Keys that decrypt tokens; not supported.")
-        .children(&[Child::any(&DECRYPTION_KEY)]);
+static ZUMO_KEY: ElementDef = ElementDef::new(
+    "zumo-master-key",
+    "Master key of an Azure mobile service: its tokens are signed by the SHA-256 of it and `JWTSig`.",
+)
+.attributes(&[attr("id", "`kid` of the tokens it is for.")])
+.content(Content::Text);
+static SIGNING_KEYS: ElementDef = ElementDef::new("issuer-signing-keys", "Keys that sign tokens.")
+    .children(&[Child::any(&SIGNING_KEY), Child::any(&ZUMO_KEY)]);
+static SIGNING_TOKEN: ElementDef = ElementDef::new(
+    "token",
+    "A base64 secret; known from the schema only, like a `key` with text.",
+)
+.content(Content::Text);
+static SIGNING_TOKENS: ElementDef = ElementDef::new(
+    "issuer-signing-tokens",
+    "The older form of `issuer-signing-keys`.",
+)
+.children(&[Child::any(&SIGNING_TOKEN)]);
 static AUDIENCE: ElementDef = ElementDef::new("audience", "An accepted audience.").content(Content::Text);
 pub(super) static AUDIENCES: ElementDef =
     ElementDef::new("audiences", "The token's audience must be one of them.")
@@ -109,7 +123,8 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
         .children(&[
             Child::any(&OPENID),
             Child::optional(&SIGNING_KEYS),
-            Child::optional(&DECRYPTION_KEYS),
+            Child::optional(&SIGNING_TOKENS),
+            Child::optional(&decryption::KEYS),
             Child::optional(&AUDIENCES),
             Child::optional(&ISSUERS),
             Child::optional(&CLAIMS),
@@ -139,10 +154,15 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         .children("openid-config")
         .map(|n| compiler.attribute(n, "url"))
         .collect();
-    let keys: Vec<_> = match node.child("issuer-signing-keys") {
-        Some(keys) => keys.children("key").map(|k| signing_key(compiler, k)).collect(),
-        None => Vec::new(),
-    };
+    let mut keys: Vec<Option<DocumentKey>> = Vec::new();
+    if let Some(listed) = node.child("issuer-signing-keys") {
+        keys.extend(listed.children("key").map(|k| signing_key(compiler, k)));
+        keys.extend(listed.children("zumo-master-key").map(|k| zumo_key(compiler, k)));
+    }
+    if let Some(listed) = node.child("issuer-signing-tokens") {
+        keys.extend(listed.children("token").map(|k| signing_key(compiler, k)));
+    }
+    let decryption = decryption::Keys::build(compiler, node);
     let common = Common::build(compiler, node);
     let issuers = texts(compiler, node.child("issuers"), "issuer");
     let require_expiration = compiler.attribute(node, "require-expiration-time");
@@ -158,6 +178,7 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         common: common?,
         openid: openid.into_iter().collect::<Option<_>>()?,
         keys: KeySource::new(keys.into_iter().collect::<Option<_>>()?),
+        decryption: decryption?,
         issuers: issuers?,
         require_signed,
         require_expiration: require_expiration?,
@@ -194,8 +215,7 @@ fn refuse_unsupported(compiler: &mut Compiler<'_>, node: Node<'_>) {
         .children("openid-config")
         .find(|n| n.has("host"))
         .map(|n| (n, "`host` of `openid-config`"));
-    let decryption = node.child("decryption-keys").map(|n| (n, "`decryption-keys`"));
-    for (found, what) in host.into_iter().chain(decryption) {
+    if let Some((found, what)) = host {
         let message = format!("{what} is not supported by this gateway yet");
         compiler.report(Finding::on(found.element, "unsupported-attribute", message).help("remove it"));
     }
@@ -207,20 +227,29 @@ enum DocumentKey {
     Ready(Key),
     Secret(Option<Arc<str>>, Setting<Secret>),
     Rsa(Option<Arc<str>>, Setting<Arc<str>>, Setting<Arc<str>>),
+    Zumo(Option<Arc<str>>, Setting<Arc<str>>),
     /// Of a certificate entity, which may be renewed without a new document.
-    Certificate(CertificateKey),
+    Certificate(CertificateKey<Key>),
 }
 
 /// The key of a certificate entity, made again only when the entity is another.
 #[derive(Debug)]
-struct CertificateKey {
+pub(super) struct CertificateKey<K> {
     id: Option<Arc<str>>,
     certificate: Arc<str>,
-    made: Mutex<Option<(Arc<[u8]>, Key)>>,
+    made: Mutex<Option<(Arc<[u8]>, K)>>,
 }
 
-impl CertificateKey {
-    fn key(&self, run: &Run<'_>) -> Option<Key> {
+impl<K: Clone> CertificateKey<K> {
+    fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<Self> {
+        Some(Self {
+            id: compiler.literal(node, "id"),
+            certificate: compiler.literal(node, "certificate-id")?,
+            made: Mutex::default(),
+        })
+    }
+
+    fn key(&self, run: &Run<'_>, make: impl Fn(Option<&str>, &[u8]) -> Option<K>) -> Option<K> {
         let certificates = &run.context.deployment.certificates;
         let (_, bytes) = certificates
             .iter()
@@ -232,20 +261,31 @@ impl CertificateKey {
         {
             return Some(key.clone());
         }
-        let key = Key::certificate(self.id.as_deref(), bytes)?;
+        let key = make(self.id.as_deref(), bytes)?;
         *made = Some((Arc::clone(bytes), key.clone()));
         Some(key)
     }
 }
 
+/// The signing key of a mobile service: HS256 with the SHA-256 of master key and `JWTSig`.
+fn zumo_key(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<DocumentKey> {
+    let id: Option<Arc<str>> = compiler.literal(node, "id");
+    let master: Setting<Arc<str>> = compiler.text(node)?;
+    Some(match master {
+        Setting::Literal(master) => DocumentKey::Ready(zumo(id.as_deref(), &master)),
+        master => DocumentKey::Zumo(id, master),
+    })
+}
+
+fn zumo(id: Option<&str>, master: &str) -> Key {
+    let secret = digest::digest(&digest::SHA256, format!("{}JWTSig", master.trim()).as_bytes());
+    Key::secret(id, secret.as_ref())
+}
+
 fn signing_key(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<DocumentKey> {
     let id: Option<Arc<str>> = compiler.literal(node, "id");
     if node.has("certificate-id") {
-        return Some(DocumentKey::Certificate(CertificateKey {
-            id,
-            certificate: compiler.literal(node, "certificate-id")?,
-            made: Mutex::default(),
-        }));
+        return CertificateKey::build(compiler, node).map(DocumentKey::Certificate);
     }
     let key = if node.has("n") || node.has("e") {
         let (n, e) = (compiler.attribute(node, "n"), compiler.attribute(node, "e"));
@@ -267,7 +307,7 @@ fn signing_key(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<DocumentKe
 
 /// A shared secret, base64 in the document.
 #[derive(Clone)]
-struct Secret(Arc<[u8]>);
+pub(super) struct Secret(Arc<[u8]>);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -307,8 +347,9 @@ impl DocumentKey {
                 let n = n.get(run)?;
                 Key::rsa(id.as_deref(), &n, &e.get(run)?)
             }
+            DocumentKey::Zumo(id, master) => Some(zumo(id.as_deref(), &master.get(run)?)),
             DocumentKey::Certificate(certificate) => {
-                return certificate.key(run).ok_or_else(|| {
+                return certificate.key(run, Key::certificate).ok_or_else(|| {
                     let name = &certificate.certificate;
                     run.failure(format!(
                         "There is no certificate `{name}` with a key that signs tokens."
@@ -416,6 +457,7 @@ struct ValidateJwt {
     common: Common,
     openid: Vec<Setting<Arc<str>>>,
     keys: KeySource,
+    decryption: decryption::Keys,
     issuers: Vec<Setting<Arc<str>>>,
     require_signed: Setting<bool>,
     require_expiration: Setting<bool>,
@@ -452,6 +494,10 @@ impl ValidateJwt {
             return Ok(Flow::Ask(Effect::OpenId { url, refresh }));
         }
         let token = self.source.token(run)?.unwrap_or_default();
+        let token = match self.decryption.open(run, &token)? {
+            Ok(token) => token,
+            Err(rejection) => return Err(self.common.refuse(run, NAME, rejection)),
+        };
         match self.verdict(run, &token)? {
             Verdict::Accepted => {
                 self.common.keep(run, &token)?;

@@ -8,7 +8,10 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 
-use crate::test_support::{check_load, check_with};
+use crate::{
+    jose::jwe,
+    test_support::{check_load, check_with},
+};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -249,8 +252,8 @@ fn mistakes_refuse_the_document() {
             "bad-value: `text` of `key` must be a secret in base64",
         ),
         (
-            "<validate-jwt header-name='A'><openid-config url='https://i'/><decryption-keys/></validate-jwt>",
-            "unsupported-attribute: `decryption-keys` is not supported by this gateway yet",
+            "<validate-jwt header-name='A'><openid-config url='https://i'/><decryption-keys><key>?</key></decryption-keys></validate-jwt>",
+            "bad-value: `text` of `key` must be a secret in base64",
         ),
     ] {
         check_load("inbound", text, expected);
@@ -311,5 +314,86 @@ fn a_certificate_is_a_key() {
                 .insert("authorization", token.parse().unwrap());
         };
         check_with("inbound", text, change, &[], expected);
+    }
+}
+
+/// Opened first, then checked as any other; what is kept is the token inside.
+#[test]
+fn encrypted_tokens_are_opened_and_then_checked() {
+    let key = [6u8; 32];
+    let seal = |inner: &str| {
+        let header = r#"{"alg":"dir","enc":"A256GCM","cty":"JWT"}"#;
+        format!("Bearer {}", jwe::tests::seal(header, b"", &key, inner.as_bytes()))
+    };
+    let with = |bytes: &[u8]| {
+        format!(
+            "<decryption-keys><key>{}</key></decryption-keys>",
+            STANDARD.encode(bytes)
+        )
+    };
+    let expression = format!(
+        "<decryption-keys><key>@(\"{}\".Trim())</key></decryption-keys>",
+        STANDARD.encode(key)
+    );
+    let unsigned = token(r#"{"alg":"none"}"#, r#"{"exp":1900000000}"#);
+    for (given, keys, expected) in [
+        (seal(&valid("")), with(&key), IN.to_owned()),
+        (seal(&valid("")), expression, IN.to_owned()),
+        (valid(""), with(&key), IN.to_owned()),
+        (seal(&valid("")), with(&[7; 32]), out("JwtInvalid")),
+        (seal(&valid("")), String::new(), out("JwtInvalid")),
+        (seal(&seal(&valid(""))[7..]), with(&key), out("JwtInvalid")),
+        (seal(r#"{"exp":1900000000}"#), with(&key), out("JwtInvalid")),
+        (seal(&unsigned), with(&key), out("TokenSignatureInvalid")),
+        (
+            seal(&format!("{}A", &valid("")[..valid("").len() - 1])),
+            with(&key),
+            out("TokenSignatureKeyNotFound"),
+        ),
+    ] {
+        call(&given, &policy("", &keys), &[], &expected);
+    }
+    let text = policy("output-token-variable-name='jwt'", &with(&key))
+        + r#"<set-header name="S"><value>@(((Jwt)context.Variables["jwt"]).Claims["sub"][0])</value></set-header>"#;
+    call(
+        &seal(&valid(r#","sub":"ann""#)),
+        &text,
+        &[],
+        "forward s: ann; 200 $jwt=Jwt",
+    );
+    call(
+        &seal(&valid("")),
+        &policy(
+            "",
+            "<decryption-keys><key certificate-id='none'/></decryption-keys>",
+        ),
+        &[],
+        "500 validate-jwt/PolicyFailure",
+    );
+}
+
+#[test]
+fn older_forms_of_keys_still_sign() {
+    let named = token(r#"{"alg":"HS256"}"#, r#"{"exp":1900000000}"#);
+    let tail = "<set-header name='Authorization' exists-action='delete'/>";
+    let text = format!(
+        "<validate-jwt header-name='Authorization'><issuer-signing-tokens><token>{}</token></issuer-signing-tokens></validate-jwt>{tail}",
+        STANDARD.encode(SECRET)
+    );
+    call(&named, &text, &[], IN);
+    // SHA-256 of "masterJWTSig".
+    let secret = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"masterJWTSig");
+    let signed = named.rsplit_once('.').unwrap().0;
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref()),
+        signed.as_bytes(),
+    );
+    let zumo = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag));
+    for master in ["master", "@(\"mas\" + \"ter\")"] {
+        let text = format!(
+            "<validate-jwt header-name='Authorization'><issuer-signing-keys><zumo-master-key>{master}</zumo-master-key></issuer-signing-keys></validate-jwt>{tail}"
+        );
+        call(&zumo, &text, &[], IN);
+        call(&named, &text, &[], &out("TokenSignatureInvalid"));
     }
 }
