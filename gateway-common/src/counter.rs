@@ -14,7 +14,7 @@ const _: () = assert!(size_of::<CounterValue>() == 16);
 
 macro_rules! counters {
     ($($variant:ident $hook:literal $name:literal $meaning:literal)+) => {
-        /// Slot of the counter array. Each `edge_drop` packet raises exactly one of the three edge verdicts.
+        /// Slot of the counter array. Each `edge_drop` packet raises exactly one edge verdict: `pass` or a `drop_*`.
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Counter { $(#[doc = $meaning] $variant,)+ }
@@ -36,7 +36,17 @@ macro_rules! counters {
 counters! {
     EdgePass "edge_drop" "pass" "A packet went on to the stack."
     EdgeDropDenied "edge_drop" "drop_denied" "A packet from a denied prefix was dropped."
+    EdgeDropBanned "edge_drop" "drop_banned" "A packet from a banned address was dropped."
     EdgeDropMalformed "edge_drop" "drop_malformed" "A malformed packet was dropped."
+    EdgeDropSourceSyn "edge_drop" "drop_source_syn" "A SYN beyond its source's budget was dropped."
+    EdgeDropSourcePackets "edge_drop" "drop_source_packets" "A packet beyond its source's budget was dropped."
+    EdgeDropSourceConnections "edge_drop" "drop_source_connections" "A SYN was dropped: its source used up its new connections."
+    EdgeDropVipSyn "edge_drop" "drop_vip_syn" "A SYN beyond its destination's budget was dropped."
+    EdgeDropVipPackets "edge_drop" "drop_vip_packets" "A packet beyond its destination's budget was dropped."
+    EdgeDropVipConnections "edge_drop" "drop_vip_connections" "A SYN was dropped: its destination used up its new connections."
+    EdgeAllowed "edge_drop" "allowed" "A packet came from an allowed prefix."
+    EdgeUntracked "edge_drop" "source_untracked" "No room for the state of a new source; it was not limited."
+    EdgeSampleLost "edge_drop" "sample_lost" "The ring of dropped packets was full; a sample was lost."
     EdgeShort "edge_drop" "short" "A frame ended inside a header."
     EdgeHeader "edge_drop" "header" "A version or header length field was wrong."
     EdgeLength "edge_drop" "length" "An IP length did not fit its headers or the frame."

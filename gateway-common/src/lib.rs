@@ -9,7 +9,7 @@
 pub mod config;
 pub mod conn;
 pub mod counter;
-pub mod deny;
+pub mod edge;
 #[cfg(feature = "user")]
 mod pod;
 pub mod quic;
@@ -17,12 +17,14 @@ pub mod steer;
 
 pub use conn::{ConnMark, ConnRecord};
 pub use counter::{COUNTERS, Counter, CounterValue};
-pub use deny::{DenyEntry, Octets4, Octets16};
+pub use edge::{
+    BanEntry, DropSample, EdgeConfig, Limit, Octets4, Octets16, PrefixEntry, SourceState, VipBudget,
+};
 pub use quic::IdKey;
 pub use steer::{GroupKey, SteerKey, SteerPrefix, SteerRange, SteerSet, Working};
 
 /// Version of every layout in this crate. Raise it with any change of a size, an offset or a meaning.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// IP protocol number of TCP (IANA protocol numbers).
 pub const IPPROTO_TCP: u8 = 6;

@@ -5,8 +5,8 @@
 )]
 
 use crate::{
-    ConnMark, ConnRecord, CounterValue, DenyEntry, GroupKey, IdKey, Octets4, Octets16, SteerKey, SteerPrefix,
-    SteerRange, SteerSet, Working,
+    BanEntry, ConnMark, ConnRecord, CounterValue, EdgeConfig, GroupKey, IdKey, Limit, Octets4, Octets16,
+    PrefixEntry, SourceState, SteerKey, SteerPrefix, SteerRange, SteerSet, VipBudget, Working,
 };
 
 macro_rules! pod {
@@ -16,4 +16,5 @@ macro_rules! pod {
     )+};
 }
 
-pod! { ConnMark ConnRecord CounterValue DenyEntry GroupKey IdKey Octets4 Octets16 SteerKey SteerPrefix SteerRange SteerSet Working }
+pod! { BanEntry ConnMark ConnRecord CounterValue EdgeConfig GroupKey IdKey Limit Octets4 Octets16 PrefixEntry SourceState }
+pod! { SteerKey SteerPrefix SteerRange SteerSet VipBudget Working }

@@ -14,4 +14,5 @@ pub mod pick;
 pub mod quic;
 pub mod steer;
 
+pub use gateway_common as common;
 pub use packet::Packet;

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use aya::Ebpf;
-use aya::programs::{CgroupAttachMode, SkLookup, SkReuseport, SockOps, Xdp};
+use aya::programs::{CgroupAttachMode, ProgramError, SchedClassifier, SkLookup, SkReuseport, SockOps, Xdp};
 use gateway_common::config::{ACCOUNT_CGROUP, ACCOUNT_OPEN_EVENTS};
 
 use crate::hook::{HookName, HookState, reason};
-use crate::options::{Accounting, Options};
+use crate::options::{Accounting, Options, Uplink, XdpMode};
 use crate::{cgroup, interface};
 
 /// Attaches what was asked for, and logs how it went.
@@ -62,22 +62,42 @@ fn uplinks(ebpf: &mut Ebpf, options: &Options) -> Vec<HookState> {
     if options.uplinks.is_empty() {
         return vec![HookState::off(HookName::EdgeDrop)];
     }
-    let program = match loaded::<Xdp>(ebpf, HookName::EdgeDrop, Xdp::load) {
-        Ok(program) => program,
-        Err(why) => {
-            let failed = |interface: &str| HookState::failed(HookName::EdgeDrop, interface, why.clone());
-            return options
-                .uplinks
-                .iter()
-                .map(|uplink| failed(&uplink.interface))
-                .collect();
-        }
-    };
+    let xdp = loaded::<Xdp>(ebpf, HookName::EdgeDrop.as_str(), Xdp::load).map(drop);
     options
         .uplinks
         .iter()
-        .map(|uplink| interface::attach(program, uplink))
+        .map(|uplink| {
+            let state = match (&xdp, uplink.mode) {
+                (_, XdpMode::Tc) => Err(None),
+                (Ok(()), _) => program::<Xdp>(ebpf, HookName::EdgeDrop.as_str())
+                    .map_err(Some)
+                    .and_then(|program| interface::attach(program, uplink)),
+                (Err(why), _) => Ok(HookState::failed(
+                    HookName::EdgeDrop,
+                    &uplink.interface,
+                    why.clone(),
+                )),
+            };
+            state.unwrap_or_else(|why| in_tc(ebpf, uplink, why))
+        })
         .collect()
+}
+
+/// The same decision at tc ingress. `why` says what kept XDP from being used, when it was not the configuration.
+fn in_tc(ebpf: &mut Ebpf, uplink: &Uplink, why: Option<String>) -> HookState {
+    let attached = loaded::<SchedClassifier>(ebpf, "edge_tc", SchedClassifier::load)
+        .and_then(|program| interface::attach_tc(program, &uplink.interface));
+    match (attached, why) {
+        (Ok(how), None) => HookState::attached(HookName::EdgeDrop, &uplink.interface, how),
+        (Ok(how), Some(why)) => HookState::attached(HookName::EdgeDrop, &uplink.interface, how).with_warning(
+            format!("XDP is not possible here ({why}); tc drops later and slower"),
+        ),
+        (Err(error), None) => HookState::failed(HookName::EdgeDrop, &uplink.interface, error),
+        (Err(error), Some(why)) => {
+            let both = format!("neither XDP ({why}) nor tc ({error})");
+            HookState::failed(HookName::EdgeDrop, &uplink.interface, both)
+        }
+    }
 }
 
 fn lookup(ebpf: &mut Ebpf, options: &Options) -> HookState {
@@ -94,7 +114,7 @@ fn lookup(ebpf: &mut Ebpf, options: &Options) -> HookState {
     let attached = File::open(path)
         .map_err(|error| format!("{target}: {error}"))
         .and_then(|netns| {
-            let program = loaded::<SkLookup>(ebpf, NAME, SkLookup::load)?;
+            let program = loaded::<SkLookup>(ebpf, NAME.as_str(), SkLookup::load)?;
             program.attach(netns).map_err(|error| reason(&error))
         });
     match attached {
@@ -108,7 +128,7 @@ fn choice(ebpf: &mut Ebpf, options: &Options) -> HookState {
     if !options.worker_choice {
         return HookState::off(NAME);
     }
-    match loaded::<SkReuseport>(ebpf, NAME, SkReuseport::load) {
+    match loaded::<SkReuseport>(ebpf, NAME.as_str(), SkReuseport::load) {
         Ok(_) => HookState::failed(
             NAME,
             "",
@@ -131,7 +151,7 @@ fn accounting(ebpf: &mut Ebpf, plan: &AccountPlan) -> HookState {
     let attached = File::open(path)
         .map_err(|error| format!("{target}: {error}"))
         .and_then(|cgroup| {
-            let program = loaded::<SockOps>(ebpf, NAME, SockOps::load)?;
+            let program = loaded::<SockOps>(ebpf, NAME.as_str(), SockOps::load)?;
             // A link always runs beside the programs of others; the kernel refuses the flag that says so for old attachments.
             program
                 .attach(cgroup, CgroupAttachMode::Single)
@@ -144,21 +164,30 @@ fn accounting(ebpf: &mut Ebpf, plan: &AccountPlan) -> HookState {
     }
 }
 
-/// The program of a hook, loaded into the kernel.
+/// A program of the object, loaded into the kernel.
 fn loaded<'a, P>(
     ebpf: &'a mut Ebpf,
-    name: HookName,
-    load: fn(&mut P) -> Result<(), aya::programs::ProgramError>,
+    name: &str,
+    load: fn(&mut P) -> Result<(), ProgramError>,
 ) -> Result<&'a mut P, String>
 where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = aya::programs::ProgramError>,
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
-    let program = ebpf
-        .program_mut(name.as_str())
-        .ok_or("the object has no such program")?;
-    let program: &mut P = program.try_into().map_err(|error| reason(&error))?;
-    load(program).map_err(|error| reason(&error))?;
-    Ok(program)
+    let program = program::<P>(ebpf, name)?;
+    match load(program) {
+        // A second uplink shares the program.
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(program),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// A program of the object.
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, String>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let program = ebpf.program_mut(name).ok_or("the object has no such program")?;
+    program.try_into().map_err(|error| reason(&error))
 }
 
 /// For whoever looks closely: the agent tells its users from [`crate::Kernel::hooks`], once the groups are registered.

@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use gateway_common::deny::MAX_DENIED;
+use gateway_common::edge::{MAX_OWN, MAX_PREFIX_ENTRIES, MAX_VIPS};
 use gateway_common::steer::{MAX_EXACT, MAX_GROUPS, MAX_PREFIXES, MAX_RANGES, MAX_WORKERS};
+
+use crate::bans::MAX_BAN;
 
 /// Why there is no kernel side at all. The agent then does everything in userspace.
 #[non_exhaustive]
@@ -138,15 +141,15 @@ pub enum WorkersError {
     Kernel(String),
 }
 
-/// Why the denied prefixes could not be set.
+/// Why the source prefixes could not be set.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
-pub enum DeniedError {
+pub enum PrefixError {
     /// No uplink has the program.
     #[error("edge_drop is not attached: {0}")]
     Unavailable(String),
     /// Too many prefixes of a family; nothing was changed.
-    #[error("{count} denied {family} prefixes, at most {MAX_DENIED} are taken")]
+    #[error("{count} {family} prefixes, at most {MAX_PREFIX_ENTRIES} are taken")]
     TooMany {
         /// `IPv4` or `IPv6`.
         family: &'static str,
@@ -154,7 +157,7 @@ pub enum DeniedError {
         count: usize,
     },
     /// The kernel refused an entry. Entries before it are in force; calling again continues.
-    #[error("the kernel refused to deny {address}/{length}: {message}")]
+    #[error("the kernel refused {address}/{length}: {message}")]
     Kernel {
         /// Network address.
         address: IpAddr,
@@ -163,4 +166,51 @@ pub enum DeniedError {
         /// The kernel's answer.
         message: String,
     },
+    /// The kernel refused a word of the filter in front of the prefixes.
+    #[error("the kernel refused the filter of the prefixes: {0}")]
+    Filter(String),
+}
+
+/// Why a source could not be banned.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum BanError {
+    /// No uplink has the program.
+    #[error("edge_drop is not attached: {0}")]
+    Unavailable(String),
+    /// Multicast, loopback, or no address at all.
+    #[error("{0} is no address that packets come from")]
+    NotASource(IpAddr),
+    /// A trusted proxy or an allowed prefix: many clients stand behind it.
+    #[error("{0} is a trusted proxy or in an allowed prefix and is never banned")]
+    Protected(IpAddr),
+    /// No time, or more than a ban may last.
+    #[error("a ban of {lasts:?}: it lasts more than nothing and at most {most:?}; longer ones belong into kernel.deny", most = MAX_BAN, lasts = .0)]
+    Duration(Duration),
+    /// The map is full.
+    #[error("{0} addresses of this family are banned, which is the limit (kernel.bans.entries)")]
+    Full(usize),
+    /// The kernel refused the entry.
+    #[error("the kernel refused to ban {address}: {message}")]
+    Kernel {
+        /// The source.
+        address: IpAddr,
+        /// The kernel's answer.
+        message: String,
+    },
+}
+
+/// Why the edge's options could not be set.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// Too many destinations with limits.
+    #[error("{0} destinations with budgets, at most {MAX_VIPS} are taken")]
+    TooManyVips(usize),
+    /// Too many bound destinations.
+    #[error("{0} destinations of the gateway, at most {MAX_OWN} are taken")]
+    TooManyOwn(usize),
+    /// The kernel refused a map update.
+    #[error("the kernel refused an entry: {0}")]
+    Kernel(String),
 }

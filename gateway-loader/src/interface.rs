@@ -1,9 +1,10 @@
-//! Attaching XDP to one interface without harm to others' programs or to the interface's traffic.
+//! Attaching XDP or tc to one interface without harm to others' programs or to the interface's traffic.
 
 use std::ffi::CString;
 use std::io;
 
-use aya::programs::{ProgramError, Xdp, XdpMode as AyaMode};
+use aya::programs::tc::{self, NlOptions, TcAttachOptions, TcError, TcHandle};
+use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode as AyaMode};
 
 use crate::hook::{HookName, HookState, reason, system_error};
 use crate::options::{Uplink, XdpMode};
@@ -11,34 +12,46 @@ use crate::options::{Uplink, XdpMode};
 /// Software interfaces where native mode costs their peers segmentation offload, or does not exist.
 const GENERIC_DRIVERS: [&str; 4] = ["veth", "tun", "bridge", "dummy"];
 
+/// Priority and handle of our filter in clsact: documented, so that an operator can tell it from others.
+const TC_PRIORITY: u16 = 49_231;
+const TC_HANDLE: TcHandle = TcHandle::new(0, 0x6777);
+
 const FOREIGN: &str = "another XDP program is attached to this interface; it is left alone";
 
-/// Attaches the loaded program and reports how.
-pub(crate) fn attach(program: &mut Xdp, uplink: &Uplink) -> HookState {
+/// Attaches the loaded program and reports how. The error says why no XDP program can be attached here at all, so that tc may be
+/// tried; a foreign program is no such reason.
+pub(crate) fn attach(program: &mut Xdp, uplink: &Uplink) -> Result<HookState, Option<String>> {
     let driver = driver_of(&uplink.interface);
     if let Err(error) = &driver
         && error.raw_os_error() == Some(libc::ENODEV)
     {
-        return failed(uplink, "there is no such interface in this network namespace");
+        return Ok(failed(
+            uplink,
+            "there is no such interface in this network namespace",
+        ));
     }
     let driver = driver.unwrap_or_default();
     let software = GENERIC_DRIVERS.contains(&driver.as_str());
     match uplink.mode {
-        XdpMode::Generic => generic(program, uplink, None),
+        XdpMode::Generic => generic(program, uplink, None).or_else(|why| Ok(failed(uplink, &why))),
         XdpMode::Auto if software => {
             let warning =
                 format!("{driver} interface: native mode would take segmentation offload from its peer");
-            generic(program, uplink, Some(warning))
+            generic(program, uplink, Some(warning)).map_err(Some)
         }
-        XdpMode::Auto => native(program, uplink, true),
-        XdpMode::Native => native(program, uplink, false),
+        XdpMode::Auto | XdpMode::Tc => native(program, uplink, true).map_err(Some),
+        XdpMode::Native => native(program, uplink, false).or_else(|why| Ok(failed(uplink, &why))),
     }
 }
 
-fn native(program: &mut Xdp, uplink: &Uplink, may_fall_back: bool) -> HookState {
+fn native(program: &mut Xdp, uplink: &Uplink, may_fall_back: bool) -> Result<HookState, String> {
     match program.attach(&uplink.interface, AyaMode::Driver) {
-        Ok(_) => HookState::attached(HookName::EdgeDrop, &uplink.interface, "native"),
-        Err(error) if is_foreign(&error) => failed(uplink, FOREIGN),
+        Ok(_) => Ok(HookState::attached(
+            HookName::EdgeDrop,
+            &uplink.interface,
+            "native",
+        )),
+        Err(error) if is_foreign(&error) => Ok(failed(uplink, FOREIGN)),
         Err(error) if may_fall_back => {
             let warning = format!(
                 "native mode is not available ({}); generic drops about half as fast",
@@ -46,22 +59,47 @@ fn native(program: &mut Xdp, uplink: &Uplink, may_fall_back: bool) -> HookState 
             );
             generic(program, uplink, Some(warning))
         }
-        Err(error) => failed(uplink, &reason(&error)),
+        Err(error) => Err(reason(&error)),
     }
 }
 
-fn generic(program: &mut Xdp, uplink: &Uplink, warning: Option<String>) -> HookState {
+fn generic(program: &mut Xdp, uplink: &Uplink, warning: Option<String>) -> Result<HookState, String> {
     match program.attach(&uplink.interface, AyaMode::Skb) {
         Ok(_) => {
             let state = HookState::attached(HookName::EdgeDrop, &uplink.interface, "generic");
-            match warning {
+            Ok(match warning {
                 Some(warning) => state.with_warning(warning),
                 None => state,
-            }
+            })
         }
-        Err(error) if is_foreign(&error) => failed(uplink, FOREIGN),
-        Err(error) => failed(uplink, &reason(&error)),
+        Err(error) if is_foreign(&error) => Ok(failed(uplink, FOREIGN)),
+        Err(error) => Err(reason(&error)),
     }
+}
+
+/// Attaches the program at tc ingress: TCX where the kernel has it (6.6), else a filter of clsact with our own priority and
+/// handle. Programs of others stay and run too. Returns the mode.
+pub(crate) fn attach_tc(program: &mut SchedClassifier, interface: &str) -> Result<&'static str, String> {
+    let order = TcAttachOptions::TcxOrder(LinkOrder::first());
+    if program
+        .attach_with_options(interface, TcAttachType::Ingress, order)
+        .is_ok()
+    {
+        return Ok("tcx");
+    }
+    match tc::qdisc_add_clsact(interface) {
+        Ok(()) | Err(TcError::AlreadyAttached) => {}
+        Err(error) => return Err(format!("clsact: {error}")),
+    }
+    let options = TcAttachOptions::Netlink(NlOptions {
+        priority: TC_PRIORITY,
+        handle: TC_HANDLE,
+        classid: None,
+    });
+    program
+        .attach_with_options(interface, TcAttachType::Ingress, options)
+        .map(|_| "clsact")
+        .map_err(|error| reason(&error))
 }
 
 fn failed(uplink: &Uplink, reason: &str) -> HookState {

@@ -1,23 +1,33 @@
 //! The kernel side as one value: load, attach each hook on its own, update, read, detach by dropping.
 
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use aya::maps::{MapData, PerCpuArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfLoader};
 use gateway_common::CounterValue;
-use gateway_common::config::{EDGE_DROP_MALFORMED, GLOBAL_ACCOUNT, GLOBAL_EDGE, GLOBAL_QUIC};
+use gateway_common::config::{
+    GLOBAL_ACCOUNT, GLOBAL_KERNEL, GLOBAL_QUIC, KERNEL_COARSE_CLOCK, KERNEL_LOAD_BYTES,
+};
+use gateway_common::edge::{FILTER_WORDS, MAX_BANS, MAX_SOURCES};
 use ipnet::IpNet;
 use socket2::SockRef;
 
 use crate::attach::{self, AccountPlan};
+use crate::bans::{Ban, Bans, NewBan};
 use crate::conns::{Connections, Marker};
 use crate::counters::{self, Reading};
-use crate::denied::Denied;
-use crate::error::{DeniedError, LoadError, SteerError, WorkersError};
+use crate::drops::Drops;
+use crate::edge::{Edge, EdgeOptions};
+use crate::error::{BanError, EdgeError, LoadError, PrefixError, SteerError, WorkersError};
+use crate::explain::{self, Explained, Question};
+use crate::fill::{self, Fill};
 use crate::hook::{self, HookName, HookState, reason};
 use crate::object;
 use crate::options::Options;
+use crate::prefixes::{PrefixRule, Prefixes};
+use crate::probe;
 use crate::steer::{Applied, Steer};
 use crate::workers::{Group, Groups};
 
@@ -27,7 +37,8 @@ pub struct Kernel {
     hooks: Vec<HookState>,
     groups: Groups,
     steering: Applied,
-    denied: Denied,
+    edge: Edge,
+    drops: Option<Drops>,
     counts: PerCpuArray<MapData, CounterValue>,
     connections: Option<Connections>,
     marker: Marker,
@@ -48,16 +59,17 @@ impl Kernel {
         let bytes = object::bytes()?;
         raise_memory_limit();
         let account = AccountPlan::new(options);
-        let edge = if options.drop_malformed {
-            EDGE_DROP_MALFORMED
-        } else {
-            0
-        };
+        let sizes = Sizes::new(options);
         let mut ebpf = EbpfLoader::new()
-            .override_global(GLOBAL_EDGE, &edge, true)
+            .override_global(GLOBAL_KERNEL, &features(), true)
             .override_global(GLOBAL_ACCOUNT, &account.flags, true)
             .override_global(GLOBAL_QUIC, &options.quic_key, true)
             .map_max_entries("CONNS", options.ring_bytes)
+            .map_max_entries("SOURCES", sizes.sources)
+            .map_max_entries("BANS4", sizes.bans)
+            .map_max_entries("BANS6", sizes.bans)
+            .map_max_entries("FILTER4", sizes.filter)
+            .map_max_entries("FILTER6", sizes.filter)
             .load(bytes)
             .map_err(hook::load_error)?;
         let hooks = attach::all(&mut ebpf, options, &account);
@@ -70,7 +82,8 @@ impl Kernel {
         Ok(Self {
             groups,
             steering: Applied::new(take(&mut ebpf, "EXACT")?, take(&mut ebpf, "PREFIXES")?),
-            denied: Denied::new(take(&mut ebpf, "DENIED4")?, take(&mut ebpf, "DENIED6")?),
+            edge: edge(&mut ebpf, &sizes)?,
+            drops: Some(Drops::new(take(&mut ebpf, "DROPS")?)),
             counts: take(&mut ebpf, "COUNTS")?,
             connections: Some(Connections::new(take(&mut ebpf, "CONNS")?)),
             marker: Marker::new(take(&mut ebpf, "MARKS")?),
@@ -95,6 +108,11 @@ impl Kernel {
     pub fn register_workers(&mut self, sockets: &[BorrowedFd<'_>]) -> Result<Group, WorkersError> {
         let choice = self.workers_possible()?;
         let group = self.groups.register(sockets)?;
+        if let Some(listener) = self.groups.key(group)
+            && let Err(error) = self.edge.add_own(&listener)
+        {
+            tracing::warn!(%error, "the edge does not know a listener");
+        }
         if choice {
             self.attach_choice(sockets);
         }
@@ -136,6 +154,11 @@ impl Kernel {
         Ok(choice)
     }
 
+    /// Says that every listener is registered: those of an earlier process are the gateway's no more.
+    pub fn settle(&mut self) {
+        self.edge.keep_own(self.groups.known());
+    }
+
     /// Makes `list` the gateway's destinations: what is not in it is no longer steered. New entries go in before old ones
     /// leave.
     ///
@@ -148,20 +171,93 @@ impl Kernel {
         self.steering.replace(list)
     }
 
-    /// Makes `list` the denied source prefixes of all uplinks.
+    /// Makes `rules` the source prefixes of all uplinks.
     ///
     /// # Errors
     /// When no uplink has `edge_drop`, or the list is too long (nothing is changed then).
-    pub fn set_denied(&mut self, list: &[IpNet]) -> Result<(), DeniedError> {
+    pub fn set_prefixes(&mut self, rules: &[PrefixRule]) -> Result<(), PrefixError> {
         if !self.is_attached(HookName::EdgeDrop) {
-            return Err(DeniedError::Unavailable(self.why(HookName::EdgeDrop)));
+            return Err(PrefixError::Unavailable(self.why(HookName::EdgeDrop)));
         }
-        self.denied.replace(list)
+        let done = self.edge.prefixes.replace(rules);
+        self.edge
+            .publish()
+            .map_err(|error| PrefixError::Filter(error.to_string()))?;
+        done
     }
 
-    /// Denied prefixes in force: IPv4, IPv6. The maps take [`gateway_common::deny::MAX_DENIED`] of each.
-    pub fn denied_fill(&self) -> (usize, usize) {
-        self.denied.fill()
+    /// Source prefixes in force: IPv4, IPv6. The maps take [`gateway_common::edge::MAX_PREFIX_ENTRIES`] of each.
+    pub fn prefixes_fill(&self) -> (usize, usize) {
+        self.edge.prefixes.fill()
+    }
+
+    /// Puts the options of the edge in force: malformed packets, budgets, samples.
+    ///
+    /// # Errors
+    /// When they do not fit the maps (nothing is changed then), or the kernel refuses an entry.
+    pub fn set_edge(&mut self, options: &EdgeOptions) -> Result<(), EdgeError> {
+        self.edge.set(options)
+    }
+
+    /// Sources that are never banned: trusted proxies, allowed prefixes. Their bans end.
+    ///
+    /// # Errors
+    /// When the kernel refuses to be told.
+    pub fn protect(&mut self, sources: &[IpNet]) -> Result<(), EdgeError> {
+        self.edge.bans.protect(sources);
+        self.edge.publish()
+    }
+
+    /// Bans a source for a time. A ban of the same address that ends later keeps its end.
+    ///
+    /// # Errors
+    /// When no uplink has `edge_drop`, the source may not be banned, or the map is full.
+    pub fn ban(&mut self, ban: &NewBan) -> Result<(), BanError> {
+        if !self.is_attached(HookName::EdgeDrop) {
+            return Err(BanError::Unavailable(self.why(HookName::EdgeDrop)));
+        }
+        self.edge.bans.add(ban)?;
+        self.edge.publish().map_err(|error| BanError::Kernel {
+            address: ban.address,
+            message: error.to_string(),
+        })
+    }
+
+    /// Ends a ban. Whether there was one.
+    pub fn unban(&mut self, address: IpAddr) -> bool {
+        let removed = self.edge.bans.remove(address);
+        // The flag only spares a look-up: a map without entries bans nobody.
+        let _ = self.edge.publish();
+        removed
+    }
+
+    /// Forgets bans that have run out; the kernel has not minded them since. How many that were.
+    pub fn sweep_bans(&mut self) -> usize {
+        let swept = self.edge.bans.sweep();
+        if swept > 0 {
+            let _ = self.edge.publish();
+        }
+        swept
+    }
+
+    /// The bans in force, by address.
+    pub fn bans(&self) -> Vec<Ban> {
+        self.edge.bans.all()
+    }
+
+    /// What would happen to a packet, and why, from the live maps.
+    pub fn explain(&self, question: &Question) -> Explained {
+        explain::explain(&self.edge, &self.steering, question)
+    }
+
+    /// How full the maps are.
+    pub fn fills(&self) -> Vec<Fill> {
+        fill::fills(&self.edge, &self.steering, self.groups.len())
+    }
+
+    /// The reader of samples of dropped packets; `None` after it was taken.
+    pub fn take_drops(&mut self) -> Option<Drops> {
+        self.drops.take()
     }
 
     /// Every counter, summed over the CPUs. Two dozen system calls: for scrapes.
@@ -260,6 +356,56 @@ impl std::fmt::Debug for Kernel {
             .field("hooks", &self.hooks)
             .finish_non_exhaustive()
     }
+}
+
+/// Sizes of the maps that the machine or the configuration decide. Without an uplink the maps of the edge are as small as
+/// possible: the state of sources is allocated at once.
+struct Sizes {
+    sources: u32,
+    bans: u32,
+    filter: u32,
+}
+
+impl Sizes {
+    fn new(options: &Options) -> Self {
+        let edge = !options.uplinks.is_empty();
+        let or_one = |size: u32| if edge { size.max(1) } else { 1 };
+        Self {
+            sources: or_one(options.source_entries.unwrap_or(MAX_SOURCES)),
+            bans: or_one(options.ban_entries.unwrap_or(MAX_BANS)),
+            filter: or_one(FILTER_WORDS),
+        }
+    }
+}
+
+fn edge(ebpf: &mut Ebpf, sizes: &Sizes) -> Result<Edge, LoadError> {
+    let prefixes = Prefixes::new(
+        take(ebpf, "PREFIXES4")?,
+        take(ebpf, "PREFIXES6")?,
+        take(ebpf, "FILTER4")?,
+        take(ebpf, "FILTER6")?,
+    );
+    let bans = Bans::new(take(ebpf, "BANS4")?, take(ebpf, "BANS6")?, sizes.bans);
+    Ok(Edge::new(
+        prefixes,
+        bans,
+        take(ebpf, "EDGE")?,
+        take(ebpf, "VIPS")?,
+        take(ebpf, "OWN")?,
+        (take(ebpf, "SOURCES")?, sizes.sources),
+    ))
+}
+
+/// What this kernel has, as the programs are told.
+fn features() -> u32 {
+    let mut features = 0;
+    if probe::kernel_at_least((5, 11)) {
+        features |= KERNEL_COARSE_CLOCK;
+    }
+    if probe::kernel_at_least((5, 18)) {
+        features |= KERNEL_LOAD_BYTES;
+    }
+    features
 }
 
 fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, LoadError>

@@ -8,30 +8,43 @@
 //! threads start, drop privileges ([`privilege::drop_to`]) after loading and before they start.
 
 mod attach;
+mod bans;
 mod cgroup;
+mod clock;
 mod conns;
 mod counters;
-mod denied;
+mod drops;
+mod edge;
 mod error;
+mod explain;
+mod fill;
 mod hook;
 mod interface;
 mod kernel;
 mod object;
 mod options;
+mod prefixes;
 pub mod privilege;
 pub mod probe;
 mod steer;
 pub mod tcp_info;
 mod workers;
 
+pub use bans::{Ban, MAX_BAN, NewBan};
+pub use clock::monotonic_ns;
 pub use conns::{Connections, MAX_RECORDS_PER_POLL, Marker};
 pub use counters::Reading;
-pub use error::{DeniedError, LoadError, SteerError, WorkersError};
+pub use drops::{Dropped, Drops, MAX_SAMPLES_PER_POLL};
+pub use edge::{EdgeOptions, Limits, Vip, budget_name};
+pub use error::{BanError, EdgeError, LoadError, PrefixError, SteerError, WorkersError};
+pub use explain::{Explained, Question};
+pub use fill::Fill;
 pub use gateway_common as common;
 pub use hook::{HookName, HookState};
 pub use kernel::Kernel;
 pub use object::{is_built, why_not_built};
 pub use options::{Accounting, DEFAULT_RING_BYTES, Options, Uplink, XdpMode};
+pub use prefixes::{Action, PrefixRule};
 pub use steer::{Protocol, Steer};
 pub use workers::Group;
 
@@ -45,6 +58,7 @@ mod tests {
         const fn shared<T: Send + Sync>() {}
         send::<Kernel>();
         send::<Connections>();
+        send::<Drops>();
         shared::<Marker>();
     }
 }

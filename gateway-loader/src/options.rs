@@ -13,8 +13,10 @@ pub const DEFAULT_RING_BYTES: u32 = 1 << 20;
 pub struct Options {
     /// Interfaces that get `edge_drop`.
     pub uplinks: Vec<Uplink>,
-    /// `edge_drop` drops malformed packets instead of counting them only.
-    pub drop_malformed: bool,
+    /// Bans that each of the two maps takes; `None`: [`gateway_common::edge::MAX_BANS`].
+    pub ban_entries: Option<u32>,
+    /// Sources whose limits are remembered; `None`: [`gateway_common::edge::MAX_SOURCES`].
+    pub source_entries: Option<u32>,
     /// Attach `vip_lookup`.
     pub steering: bool,
     /// Load `pick_worker` for registered groups.
@@ -39,7 +41,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             uplinks: Vec::new(),
-            drop_malformed: false,
+            ban_entries: None,
+            source_entries: None,
             steering: true,
             worker_choice: true,
             accounting: Accounting::Listeners,
@@ -75,7 +78,7 @@ impl Uplink {
 /// Where in the receive path `edge_drop` runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum XdpMode {
-    /// Native where the driver has it, generic otherwise. Generic on veth, tun, tap and bridge: native XDP on a veth takes
+    /// Native where the driver has it, generic otherwise, tc where neither is possible. Generic on veth, tun, tap and bridge: native XDP on a veth takes
     /// segmentation offload from its peer, which costs bulk traffic a factor of eight.
     #[default]
     Auto,
@@ -83,6 +86,8 @@ pub enum XdpMode {
     Native,
     /// In the stack, after the packet buffer exists: about half the drop rate.
     Generic,
+    /// At tc ingress, for interfaces that take no XDP program; a little slower than generic.
+    Tc,
 }
 
 /// Which connections `conn_acct` records.

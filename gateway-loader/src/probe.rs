@@ -74,6 +74,11 @@ pub fn probe() -> Vec<Finding> {
     ]
 }
 
+/// Whether this machine's kernel is at least `wanted`.
+pub(crate) fn kernel_at_least(wanted: (u32, u32)) -> bool {
+    fs::read_to_string("/proc/sys/kernel/osrelease").is_ok_and(|release| at_least(&release, wanted))
+}
+
 /// Whether a release such as `6.1.0-18-amd64` is at least `wanted`; unreadable ones are not.
 fn at_least(release: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = release

@@ -259,6 +259,24 @@ impl Applied {
     }
 }
 
+impl Applied {
+    /// Group of an exact destination.
+    pub(crate) fn exact(&self, key: &SteerKey) -> Option<u32> {
+        self.exact.get(key, 0).ok()
+    }
+
+    /// Port ranges of the longest prefix that holds the destination.
+    pub(crate) fn longest(&self, prefix: &SteerPrefix) -> Option<SteerSet> {
+        let key = Key::new(SteerPrefix::FULL_BITS, *prefix);
+        self.prefixes.get(&key, 0).ok()
+    }
+
+    /// Exact destinations and prefixes in force.
+    pub(crate) fn fill(&self) -> (usize, usize) {
+        (self.in_force.exact.len(), self.in_force.prefixes.len())
+    }
+}
+
 fn refused(error: aya::maps::MapError) -> SteerError {
     SteerError::Kernel(map_reason(&error))
 }

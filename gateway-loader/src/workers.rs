@@ -113,6 +113,16 @@ impl Groups {
             .map_err(|error| WorkersError::Kernel(map_reason(&error)))
     }
 
+    /// Listening addresses of the registered groups.
+    pub(crate) fn known(&self) -> &[GroupKey] {
+        &self.known
+    }
+
+    /// Listening address of a group.
+    pub(crate) fn key(&self, group: Group) -> Option<GroupKey> {
+        self.known.get(group.0 as usize).copied()
+    }
+
     /// Registered groups.
     pub(crate) fn len(&self) -> usize {
         self.known.len()

@@ -11,7 +11,7 @@ use gateway_loader::common::conn::{
     DIRECTION_ACCEPTED, DIRECTION_CONNECTED, KIND_CLOSE, KIND_OPEN, state, state_name,
 };
 use gateway_loader::common::{ConnRecord, Counter};
-use gateway_loader::{Accounting, Connections, HookName, Kernel, Options, Uplink};
+use gateway_loader::{Accounting, Connections, HookName, Kernel, Options, PrefixRule, Uplink};
 use gateway_tests::lab::{Lab, Mode, cgroup2_mount};
 use socket2::SockRef;
 use support::{DEADLINE, counted, listeners, load, octets, records, serve};
@@ -303,7 +303,7 @@ fn lost_packets_are_sent_again_and_counted_once() {
     };
     let mut wire = load(&bench.lab.client, &options);
     let node = format!("{}/32", bench.lab.node.address).parse().unwrap();
-    wire.set_denied(&[node]).unwrap();
+    wire.set_prefixes(&[PrefixRule::deny(node)]).unwrap();
     let answer = vec![0x5a; 20_000];
     server.write_all(&answer).unwrap();
     let sent_again = || {
@@ -312,7 +312,7 @@ fn lost_packets_are_sent_again_and_counted_once() {
             .retransmits
     };
     gateway_tests::wait::until("a retransmission", DEADLINE, || (sent_again() > 0).then_some(())).unwrap();
-    wire.set_denied(&[]).unwrap();
+    wire.set_prefixes(&[]).unwrap();
     let mut rest = vec![0; answer.len()];
     client.read_exact(&mut rest).unwrap();
     drop(client);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use gateway_loader::privilege::{Cap, drop_to};
 use gateway_loader::{
-    Accounting, HookName, HookState, Kernel, LoadError, Options, Protocol, Steer, Uplink, XdpMode,
+    Accounting, HookName, HookState, Kernel, LoadError, Options, PrefixRule, Protocol, Steer, Uplink, XdpMode,
 };
 use gateway_tests::lab::{Lab, Mode, VIP_PREFIX};
 use support::{DEADLINE, ask, descriptors, listeners, load, records, serve};
@@ -65,7 +65,7 @@ fn a_foreign_program_on_the_interface_is_left_alone() {
                 ..Options::default()
             },
         );
-        assert!(first.is_attached(HookName::EdgeDrop));
+        assert!(first.is_attached(HookName::EdgeDrop), "{:?}", first.hooks());
         let second = load(&lab.node, &everything(&lab));
         only_missing(&second, HookName::EdgeDrop, "left alone");
         drop(second);
@@ -232,7 +232,9 @@ fn three_capabilities_are_enough_and_none_is_needed_afterwards() {
                     group,
                 }])
                 .unwrap();
-            kernel.set_denied(&["198.51.100.0/24".parse().unwrap()]).unwrap();
+            kernel
+                .set_prefixes(&[PrefixRule::deny("198.51.100.0/24".parse().unwrap())])
+                .unwrap();
             kernel.counters().unwrap();
             let connections = kernel.take_connections().unwrap();
             (kernel, connections)

@@ -2,7 +2,8 @@
 
 use gateway_ebpf::{
     acct,
-    edge::{self, Denied},
+    common::edge::{Budget, EDGE_DROP_MALFORMED, EDGE_SOURCES},
+    edge::{self, Facts, Tables},
     packet::SlicePacket,
     parse::{self, Address},
 };
@@ -60,18 +61,34 @@ pub(crate) const PACKET: Target = Target {
     ],
 };
 
-struct Nobody;
+/// Nobody is known, and every SYN is one too many.
+struct Nobody(u32);
 
-impl Denied for Nobody {
-    fn denied(&self, _: &Address) -> bool {
-        false
+impl Tables for Nobody {
+    fn flags(&self) -> u32 {
+        self.0
+    }
+    fn prefix(&self, _: &Address) -> u32 {
+        0
+    }
+    fn ban(&self, _: &Address) -> u32 {
+        0
+    }
+    fn ours(&self, _: &Facts) -> bool {
+        true
+    }
+    fn spend_source(&self, facts: &Facts) -> Option<Budget> {
+        facts.opens().then_some(Budget::Syn)
+    }
+    fn spend_vip(&self, _: &Facts) -> Option<Budget> {
+        None
     }
 }
 
 fn packet(input: &[u8]) {
     let packet = SlicePacket(input);
-    for flags in 0..4 {
-        let decision = edge::decide(&packet, &Nobody, flags);
+    for flags in [0, EDGE_DROP_MALFORMED, EDGE_DROP_MALFORMED | EDGE_SOURCES] {
+        let decision = edge::decide(&packet, &Nobody(flags));
         assert!(
             decision.bytes <= input.len() as u64,
             "more bytes than the frame has"

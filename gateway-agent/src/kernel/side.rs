@@ -10,7 +10,8 @@ use std::{
 use arc_swap::ArcSwap;
 use gateway_config::{network::KernelOptions, settings::KernelMode};
 use gateway_loader::{
-    Connections, Group, HookName, HookState, Kernel, MAX_RECORDS_PER_POLL, Options, Protocol, Steer, Uplink,
+    Connections, Group, HookName, HookState, Kernel, MAX_RECORDS_PER_POLL, Options, PrefixRule, Protocol,
+    Steer, Uplink,
     common::{ConnRecord, Counter},
     privilege,
 };
@@ -142,7 +143,8 @@ impl Side {
             warnings.push(format!("kernel.steer is not in force: {error}"));
         }
         let drops = kernel.is_attached(HookName::EdgeDrop);
-        if drops && let Err(error) = kernel.set_denied(&options.deny) {
+        let rules: Vec<PrefixRule> = options.deny.iter().copied().map(PrefixRule::deny).collect();
+        if drops && let Err(error) = kernel.set_prefixes(&rules) {
             warnings.push(format!("kernel.deny is enforced at accept only: {error}"));
         }
         warnings

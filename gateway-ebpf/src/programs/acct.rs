@@ -20,8 +20,9 @@ use gateway_common::conn::{
 use gateway_common::{ConnMark, ConnRecord, Counter};
 use gateway_ebpf::acct::{self, Figures};
 
+use super::edge::charge_connection;
 use super::maps::{CONNS, MARKS, count_event};
-use super::{GATEWAY_ACCOUNT, global, octets, trace};
+use super::{AF_INET, GATEWAY_ACCOUNT, global, octets, trace};
 
 const CONTINUE: u32 = 1;
 
@@ -84,6 +85,10 @@ fn opened(ctx: &SockOpsContext, ops: &bpf_sock_ops, flags: u32) {
         .is_err()
     {
         count_event(Counter::ConnUntracked);
+    }
+    if flags & MARK_CONNECTED == 0 {
+        let (local, remote) = addresses(ops);
+        charge_connection(remote, local, ops.local_port as u16, ops.family != AF_INET);
     }
     if account & ACCOUNT_OPEN_EVENTS != 0 {
         emit(ctx, ops, mark, KIND_OPEN, state::ESTABLISHED);

@@ -2,23 +2,72 @@
 
 use core::arch::asm;
 
-use aya_ebpf::btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SockMap};
+use aya_ebpf::btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SockMap};
 use aya_ebpf::macros::btf_map;
-use gateway_common::deny::MAX_DENIED;
+use gateway_common::edge::{
+    FILTER_WORDS, MAX_BANS, MAX_OWN, MAX_PREFIX_ENTRIES, MAX_SOURCES, MAX_VIPS, SAMPLE_RING_BYTES,
+};
 use gateway_common::steer::{MAX_EXACT, MAX_GROUPS, MAX_PREFIXES, MAX_SOCKETS};
 use gateway_common::{
-    COUNTERS, ConnMark, Counter, CounterValue, DenyEntry, GroupKey, Octets4, Octets16, SteerKey, SteerPrefix,
-    SteerSet,
+    BanEntry, COUNTERS, ConnMark, Counter, CounterValue, EdgeConfig, GroupKey, Octets4, Octets16,
+    PrefixEntry, SourceState, SteerKey, SteerPrefix, SteerSet, VipBudget,
 };
+use gateway_ebpf::edge::Facts;
 
 #[btf_map]
 pub(super) static COUNTS: PerCpuArray<CounterValue, { COUNTERS as usize }> = PerCpuArray::new();
 
+/// What `edge_drop` is asked to do.
 #[btf_map]
-pub(super) static DENIED4: LpmTrie<Octets4, DenyEntry, { MAX_DENIED as usize }> = LpmTrie::new();
+pub(super) static EDGE: Array<EdgeConfig, 1> = Array::new();
+
+/// Allowed and denied source prefixes.
+#[btf_map]
+pub(super) static PREFIXES4: LpmTrie<Octets4, PrefixEntry, { MAX_PREFIX_ENTRIES as usize }> = LpmTrie::new();
 
 #[btf_map]
-pub(super) static DENIED6: LpmTrie<Octets16, DenyEntry, { MAX_DENIED as usize }> = LpmTrie::new();
+pub(super) static PREFIXES6: LpmTrie<Octets16, PrefixEntry, { MAX_PREFIX_ENTRIES as usize }> = LpmTrie::new();
+
+/// One bit for each /24 that holds a prefix or lies in one.
+#[btf_map]
+pub(super) static FILTER4: Array<u64, { FILTER_WORDS as usize }> = Array::new();
+
+#[btf_map]
+pub(super) static FILTER6: Array<u64, { FILTER_WORDS as usize }> = Array::new();
+
+/// Banned sources; the loader may set another size.
+#[btf_map]
+pub(super) static BANS4: HashMap<Octets4, BanEntry, { MAX_BANS as usize }, { BPF_F_NO_PREALLOC }> =
+    HashMap::new();
+
+#[btf_map]
+pub(super) static BANS6: HashMap<Octets16, BanEntry, { MAX_BANS as usize }, { BPF_F_NO_PREALLOC }> =
+    HashMap::new();
+
+/// State of the limits of sources; the loader may set another size.
+#[btf_map]
+pub(super) static SOURCES: LruHashMap<Octets16, SourceState, { MAX_SOURCES as usize }> = LruHashMap::new();
+
+/// Destinations with limits.
+#[btf_map]
+pub(super) static VIPS: HashMap<SteerKey, VipBudget, { MAX_VIPS as usize }, { BPF_F_NO_PREALLOC }> =
+    HashMap::new();
+
+/// Destinations that the gateway has bound; address zero: any.
+#[btf_map]
+pub(super) static OWN: HashMap<SteerKey, u32, { MAX_OWN as usize }, { BPF_F_NO_PREALLOC }> = HashMap::new();
+
+/// Samples of dropped packets. Untyped for the same reason as [`CONNS`].
+#[btf_map]
+pub(super) static DROPS: RingBuf<[u8; 0], { SAMPLE_RING_BYTES }> = RingBuf::new();
+
+/// Where the facts about a frame pass through; see [`gateway_ebpf::edge::Facts`].
+#[btf_map]
+pub(super) static SCRATCH: PerCpuArray<Facts, 1> = PerCpuArray::new();
+
+/// How far each CPU's schedule of samples runs ahead.
+#[btf_map]
+pub(super) static SAMPLER: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 #[btf_map]
 pub(super) static EXACT: HashMap<SteerKey, u32, { MAX_EXACT as usize }, { BPF_F_NO_PREALLOC }> =
@@ -94,10 +143,17 @@ pub(super) fn count_packet(counter: Counter, bytes: u64) {
 #[inline(always)]
 pub(super) fn count_event(counter: Counter) {
     if let Some(value) = COUNTS.get_ptr_mut(counter as u32) {
-        // SAFETY: the map lookup returned this CPU's value; 64-bit and aligned. `core` has no read-modify-write atomics for
-        // this target; the instruction exists on every kernel (BPF_XADD).
-        unsafe {
-            asm!("lock *(u64 *)({count} + 0) += {one}", count = in(reg) &raw mut (*value).count, one = in(reg) 1u64);
-        }
+        // SAFETY: the map lookup returned this CPU's value.
+        add(unsafe { &raw mut (*value).count }, 1);
+    }
+}
+
+/// Adds to a word of a map's value that other CPUs may change at the same time.
+#[inline(always)]
+pub(super) fn add(word: *mut u64, by: u64) {
+    // SAFETY: the callers pass 64 aligned bits of a value that a look-up returned. `core` has no read-modify-write atomics for
+    // this target; the instruction exists on every kernel (BPF_XADD).
+    unsafe {
+        asm!("lock *(u64 *)({word} + 0) += {by}", word = in(reg) word, by = in(reg) by);
     }
 }

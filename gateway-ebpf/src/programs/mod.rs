@@ -8,7 +8,9 @@ mod steer;
 
 use core::ptr::read_volatile;
 
-use gateway_common::config::LAYOUT_MAGIC;
+use aya_ebpf::helpers::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
+
+use gateway_common::config::{KERNEL_COARSE_CLOCK, LAYOUT_MAGIC};
 use gateway_common::{IdKey, LAYOUT_VERSION};
 
 /// Read by the loader out of the file, before it loads anything.
@@ -24,9 +26,9 @@ static GATEWAY_LAYOUT: [u8; 16] = {
     text
 };
 
-/// `EDGE_*` flags.
+/// `KERNEL_*` flags.
 #[unsafe(no_mangle)]
-static GATEWAY_EDGE: u32 = 0;
+static GATEWAY_KERNEL: u32 = 0;
 
 /// `ACCOUNT_*` flags.
 #[unsafe(no_mangle)]
@@ -41,6 +43,19 @@ static GATEWAY_QUIC: IdKey = IdKey([0; 2]);
 fn global<T: Copy>(value: &'static T) -> T {
     // SAFETY: a reference to a static is valid and aligned.
     unsafe { read_volatile(value) }
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC, as exact as limits and deadlines need: to a tick of the kernel where it has the cheap clock.
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: no arguments. On an older kernel the verifier removes the branch that the constant rules out.
+    unsafe {
+        if global(&GATEWAY_KERNEL) & KERNEL_COARSE_CLOCK != 0 {
+            bpf_ktime_get_coarse_ns()
+        } else {
+            bpf_ktime_get_ns()
+        }
+    }
 }
 
 const AF_INET: u32 = 2;
