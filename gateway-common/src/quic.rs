@@ -147,11 +147,9 @@ mod tests {
 
     #[test]
     fn few_ids_of_strangers_pass() {
-        let mut state = 1u64;
         let mut passed = 0;
-        for _ in 0..200_000 {
+        for state in 1..=200_000u64 {
             let (a, b) = (mix(state), mix(state ^ u64::MAX));
-            state += 1;
             let mut id = [0; ID_LENGTH];
             id[..8].copy_from_slice(&a.to_be_bytes());
             id[8..].copy_from_slice(&b.to_be_bytes());

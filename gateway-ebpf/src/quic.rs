@@ -177,7 +177,7 @@ mod tests {
             let Packet::New(hash) = read(&long(&id, 0), KEY) else {
                 panic!("a client's ID was taken for ours");
             };
-            shares[(u64::from(hash) * 8 >> 32) as usize] += 1;
+            shares[((u64::from(hash) * 8) >> 32) as usize] += 1;
         }
         assert!(
             shares.iter().all(|share| share.abs_diff(1_000) < 150),
