@@ -9,7 +9,7 @@ mod drain;
 mod expiry;
 mod identity;
 mod load;
-mod remote;
+pub(crate) mod remote;
 mod setup;
 mod sink;
 mod suites;
@@ -46,7 +46,7 @@ const SIDE_THREADS: usize = 2;
 
 /// Why the node does not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+pub(crate) enum StartError {
     #[error(transparent)]
     Bind(#[from] listen::BindError),
     #[error(
@@ -71,8 +71,8 @@ enum StartError {
     #[error("{0}; grant what is missing, or set kernel.mode to `auto`")]
     Kernel(String),
     #[error(
-        "no configuration source: set config.artifacts.path to an APIOps folder, or config.service.endpoint and \
-         config.service.auth"
+        "no configuration source: set config.artifacts.path to an APIOps folder, config.arm.service to an API \
+         Management service, or config.service.endpoint and config.service.auth to a hub"
     )]
     NoSource,
 }
@@ -217,7 +217,8 @@ impl Parts {
         let buckets = setup::buckets(&gathered);
         let settings = Arc::new(gathered.settings);
         let config = &settings.config;
-        if config.artifacts_path.is_none() && config.overlay_path.is_none() && config.endpoint.is_none() {
+        let has_remote = config.endpoint.is_some() || config.arm.service.is_some();
+        if config.artifacts_path.is_none() && config.overlay_path.is_none() && !has_remote {
             return Err(StartError::NoSource);
         }
         let Ground {
@@ -247,6 +248,7 @@ impl Parts {
             }
         })?;
         let handle = sync::Handle::default();
+        let metrics_of_source = Arc::clone(&metrics);
         let load = load::FolderLoad::new(
             Arc::clone(&settings),
             Arc::clone(&node),
@@ -259,7 +261,7 @@ impl Parts {
             Arc::clone(&metrics),
             handle.clone(),
         );
-        let sync = remote::follow(&settings, sync)?;
+        let sync = remote::follow(&settings, sync, &metrics_of_source)?;
         let state = Arc::new(admin::State {
             node: Arc::clone(&node),
             metrics,

@@ -146,6 +146,14 @@ impl AccessTable {
         (table, clashes)
     }
 
+    /// All subscriptions with keys, each once.
+    pub(crate) fn subscriptions(&self) -> Vec<&Arc<SubscriptionEntry>> {
+        let mut out: Vec<_> = self.keys.values().map(|(entry, _)| entry).collect();
+        out.sort_by(|a, b| a.subscription.id.cmp(&b.subscription.id));
+        out.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        out
+    }
+
     /// Decides on one request.
     pub(crate) fn authorize(&self, api: &ApiEntry, request: &RequestKey<'_>) -> Access {
         let sent = sent_key(api, request);

@@ -79,6 +79,18 @@ pub(crate) struct GatewayFolder {
     pub(crate) info: Option<Entity>,
     /// Linked APIs (entity names).
     pub(crate) apis: BTreeMap<String, String>,
+    /// Host names; only the management API has them.
+    pub(crate) hostnames: BTreeMap<String, Entity>,
+    /// Certificate authorities, by the name of their certificate; only the management API has them.
+    pub(crate) authorities: BTreeMap<String, Entity>,
+}
+
+/// A certificate entity; only the management API has them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CertificateFolder {
+    pub(crate) info: Option<Entity>,
+    /// Chain and key, PEM, fetched from a Key Vault.
+    pub(crate) pem: Option<File>,
 }
 
 /// A policy fragment folder.
@@ -105,6 +117,8 @@ pub(crate) struct Artifacts {
     pub(crate) diagnostics: BTreeMap<String, Entity>,
     /// Schemas of the service; the extractor leaves them out, people put them in.
     pub(crate) schemas: BTreeMap<String, Entity>,
+    pub(crate) certificates: BTreeMap<String, CertificateFolder>,
+    pub(crate) caches: BTreeMap<String, Entity>,
 }
 
 /// Sorts a folder. Problems are added in path order.
@@ -200,6 +214,17 @@ impl<'p> Reader<'p> {
                 let entity = self.entity(name, file);
                 self.out.diagnostics.insert(entity.name.clone(), entity);
             }
+            ["certificates", name, "certificateInformation.json"] => {
+                let entity = self.entity(name, file);
+                self.out.certificates.entry((*name).to_owned()).or_default().info = Some(entity);
+            }
+            ["certificates", name, crate::arm::CERTIFICATE_FILE] => {
+                self.out.certificates.entry((*name).to_owned()).or_default().pem = Some(file);
+            }
+            ["caches", name, "cacheInformation.json"] => {
+                let entity = self.entity(name, file);
+                self.out.caches.insert(entity.name.clone(), entity);
+            }
             [
                 "schemas",
                 name,
@@ -240,6 +265,11 @@ impl<'p> Reader<'p> {
                 self.api_folder(folder, name, revision)
                     .operations
                     .insert((*operation).to_owned(), file);
+            }
+            ["operations.json"] => {
+                self.api_folder(folder, name, revision)
+                    .specifications
+                    .insert("operations".to_owned(), file);
             }
             [specification] if specification.starts_with("specification.") => {
                 let extension = specification["specification.".len()..].to_ascii_lowercase();
@@ -362,6 +392,24 @@ impl<'p> Reader<'p> {
                         &mut r.out.gateways.entry(name.to_owned()).or_default().apis
                     });
                 }
+            }
+            [
+                "hostnameConfigurations",
+                host,
+                "hostnameConfigurationInformation.json",
+            ] => {
+                let entity = self.entity(host, file);
+                let gateway = self.out.gateways.entry(name.to_owned()).or_default();
+                gateway.hostnames.insert((*host).to_owned(), entity);
+            }
+            [
+                "certificateAuthorities",
+                authority,
+                "certificateAuthorityInformation.json",
+            ] => {
+                let entity = self.entity(authority, file);
+                let gateway = self.out.gateways.entry(name.to_owned()).or_default();
+                gateway.authorities.insert((*authority).to_owned(), entity);
             }
             _ => {
                 let mut parts = vec!["gateways", name];

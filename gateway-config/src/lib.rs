@@ -4,7 +4,9 @@
 //! file, line, column and remedy. Absent on purpose: IO, clocks, BPF, runtime.
 
 pub mod access;
+pub mod arm;
 mod artifacts;
+mod content;
 pub mod doc;
 pub mod events;
 pub mod load;

@@ -6,6 +6,7 @@
 
 mod apis;
 mod cache;
+mod certificates;
 mod diff;
 mod digest;
 mod gateway;
@@ -140,13 +141,18 @@ pub fn load(input: &Input<'_>) -> Loaded {
         ));
     }
 
-    let secrets = secrets.finish(&overlay.path, &mut problems);
-    unenforced::report(
-        &overlay.path,
-        &overlay.listeners,
-        &overlay.hostnames,
+    let certificates = certificates::merge(&artifacts, overlay.certificates);
+    let hostnames = certificates::hostnames(
+        &artifacts,
+        &gateway,
+        overlay.hostnames,
+        &certificates,
         &mut problems,
     );
+    let authorities = certificates::authorities(&artifacts, &gateway, &certificates, &mut problems);
+    certificates::caches(&artifacts, input.settings, &mut problems);
+    let secrets = secrets.finish(&overlay.path, &mut problems);
+    unenforced::report(&overlay.path, &overlay.listeners, &hostnames, &mut problems);
     let digests = digest::of(input.tree, input.overlay);
     let summary = Summary {
         apis: apis.entries.len(),
@@ -176,9 +182,10 @@ pub fn load(input: &Input<'_>) -> Loaded {
         } else {
             overlay.listeners
         },
-        hostnames: overlay.hostnames,
+        hostnames,
         kernel: overlay.kernel,
-        certificates: overlay.certificates,
+        certificates,
+        authorities,
         digests: digests.entities,
         cache: Cache {
             operations: apis.cache,

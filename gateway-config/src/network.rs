@@ -54,12 +54,24 @@ pub struct Hostname {
     pub certificate_path: Arc<str>,
     /// PEM file with the private key.
     pub key_path: Arc<str>,
+    /// Chain and key themselves, PEM, when they came with the configuration; the paths then only name them.
+    pub content: Option<Pem>,
     /// Shown to clients that name no host name or an unknown one.
     pub default_binding: bool,
     /// Ask for a client certificate in the handshake.
     pub negotiate_client_certificate: bool,
     /// Offer HTTP/2 by ALPN.
     pub http2: bool,
+}
+
+/// PEM text that may hold a private key: never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pem(pub Arc<[u8]>);
+
+impl std::fmt::Debug for Pem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// What the kernel side is asked to do. Empty: nothing.

@@ -28,6 +28,7 @@ use crate::{
 pub use certificates::CertificateFile;
 pub use document::markdown;
 pub(crate) use entities::EntityOverride;
+pub(crate) use network::is_host_name;
 
 /// An overlay file, already read.
 #[derive(Clone, Copy, Debug)]

@@ -123,6 +123,43 @@ pub struct ConfigSettings {
     pub backup_path: Option<Arc<str>>,
     /// `config.backup.key.path`
     pub backup_key_path: Option<Arc<str>>,
+    /// `config.audit.path`
+    pub audit_path: Option<Arc<str>>,
+    /// The management API.
+    pub arm: ArmSettings,
+}
+
+/// `config.arm.*`: the management API as the source.
+#[derive(Clone, Debug, Default)]
+pub struct ArmSettings {
+    /// `config.arm.subscription`
+    pub subscription: Option<Arc<str>>,
+    /// `config.arm.resource-group`
+    pub resource_group: Option<Arc<str>>,
+    /// `config.arm.service`: set, the management API is the source.
+    pub service: Option<Arc<str>>,
+    /// `config.arm.cloud`
+    pub cloud: ArmCloud,
+    /// `config.arm.endpoint`
+    pub endpoint: Option<Arc<str>>,
+    /// `config.arm.vault`
+    pub vault: Option<Arc<str>>,
+    /// `config.arm.rate`, calls a second
+    pub rate: u32,
+    /// `config.arm.sweep.interval`
+    pub sweep: Duration,
+    /// `config.arm.secrets.interval`
+    pub secrets: Duration,
+}
+
+/// Azure's clouds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the setting's values")]
+pub enum ArmCloud {
+    #[default]
+    Public,
+    UsGovernment,
+    China,
 }
 
 /// `hub.*`: what `gateway-agent hub` reads besides its source.
@@ -136,6 +173,14 @@ pub struct HubSettings {
     pub key_path: Option<Arc<str>>,
     /// `hub.keys.path`
     pub keys_path: Option<Arc<str>>,
+    /// `hub.state.path`
+    pub state_path: Option<Arc<str>>,
+    /// `hub.admin.address`
+    pub admin_address: Option<Arc<str>>,
+    /// `hub.openid.config-url`
+    pub openid_url: Option<Arc<str>>,
+    /// `hub.openid.issuer`
+    pub openid_issuer: Option<Arc<str>>,
 }
 
 /// How to sign in to the configuration endpoint.

@@ -340,6 +340,8 @@ pub struct Snapshot {
     pub(crate) hostnames: Vec<Hostname>,
     pub(crate) kernel: KernelOptions,
     pub(crate) certificates: Vec<CertificateFile>,
+    /// Certificate authorities of the gateway, PEM.
+    pub(crate) authorities: Vec<Arc<[u8]>>,
     pub(crate) programs: Programs,
     /// Schemas of the service, by id.
     pub(crate) schemas: Option<Arc<NamedSchemas>>,
@@ -391,6 +393,12 @@ impl Snapshot {
             operation: operation.and_then(|o| o.definition.clone()),
             schemas: self.schemas.clone(),
         }
+    }
+
+    /// What is served, as text: equal for equal configurations whatever source they came from. For comparisons; it
+    /// takes time in proportion to the configuration.
+    pub fn content(&self) -> String {
+        crate::content::text(self)
     }
 
     /// The gateway entity served.
@@ -450,6 +458,11 @@ impl Snapshot {
     /// Certificate entities and the files that hold them.
     pub fn certificates(&self) -> &[CertificateFile] {
         &self.certificates
+    }
+
+    /// Certificate authorities that the gateway entity trusts, PEM.
+    pub fn authorities(&self) -> &[Arc<[u8]>] {
+        &self.authorities
     }
 
     /// What the kernel side is asked to do.

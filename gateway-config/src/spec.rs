@@ -4,6 +4,7 @@
 //! (`config-plane.md` §9.3). The first file of `.graphql`, `.wsdl`, `.wadl`, `.json`, `.yaml` counts.
 
 mod definition;
+mod listed;
 mod naming;
 mod openapi;
 mod other;
@@ -78,8 +79,17 @@ pub(crate) struct Specification {
     pub(crate) names_unknown: bool,
 }
 
-/// Extensions in the order in which the reader looks.
-const ORDER: [&str; 7] = ["graphql", "wsdl", "wadl", "json", "yaml", "yml", "proto"];
+/// Extensions in the order in which the reader looks; `operations` is our own `operations.json`.
+const ORDER: [&str; 8] = [
+    "operations",
+    "graphql",
+    "wsdl",
+    "wadl",
+    "json",
+    "yaml",
+    "yml",
+    "proto",
+];
 
 /// The file that counts, if any.
 pub(crate) fn chosen(folder: &ApiFolder) -> Option<(&'static str, &File)> {
@@ -110,6 +120,7 @@ pub(crate) fn read(folder: &ApiFolder, kind: ApiKind, validated: bool) -> Specif
             definition::graphql(file, validated, &mut out);
         }
         (ApiKind::Grpc, Some(("proto", file))) => other::proto(file, &mut out),
+        (ApiKind::Grpc, Some(("operations", file))) => listed::read(file, kind, validated, &mut out),
         (ApiKind::Grpc, _) => out.operations.push(other::any_grpc(folder, &mut out.problems)),
         (_, None) => {
             let message = "no specification file (specification.yaml, .json, .wsdl or .graphql), so the API has no \
@@ -120,6 +131,7 @@ pub(crate) fn read(folder: &ApiFolder, kind: ApiKind, validated: bool) -> Specif
                 message,
             ));
         }
+        (_, Some(("operations", file))) => listed::read(file, kind, validated, &mut out),
         (_, Some(("wsdl", file))) => other::wsdl(file, &mut out),
         (_, Some(("wadl", file))) => {
             refuse(

@@ -6,6 +6,7 @@
 //! of the agent. What is tested here is what a stranger sees from outside the process.
 
 pub mod agent;
+pub mod arm;
 pub mod certs;
 pub mod client;
 pub mod lab;

@@ -121,6 +121,14 @@ pub const ROUTES: &[Route] = &[
         config_dump,
     ),
     get(
+        "/content",
+        "what is served, as text that is the same whatever source it came from",
+        |state, _| match state.node.snapshot() {
+            Some(snapshot) => Reply::text(StatusCode::OK, snapshot.content()),
+            None => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "nothing yet\n"),
+        },
+    ),
+    get(
         "/requests",
         "the last requests (off unless a setting asks for them)",
         |state, _| Reply::json(&state.requests.all()),

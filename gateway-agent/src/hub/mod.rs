@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{Exit, RunArgs, complain},
+    run::remote,
     settings,
     sync::{self, Load, Loaded, Rejected, stable::Patience, tree::Bounds},
     telemetry::{Metrics, events::Log},
@@ -162,9 +163,14 @@ fn tell(problem: &Problem) {
 }
 
 fn serve(settings: Settings) -> Result<(), String> {
-    let Some(folder) = settings.config.artifacts_path.as_deref().map(PathBuf::from) else {
-        return Err("a hub needs a source: set config.artifacts.path to an APIOps folder".to_owned());
-    };
+    let folder = settings.config.artifacts_path.as_deref().map(PathBuf::from);
+    if folder.is_none() && settings.config.arm.service.is_none() {
+        return Err(
+            "a hub needs a source: set config.artifacts.path to an APIOps folder, or config.arm.service to an API \
+             Management service"
+                .to_owned(),
+        );
+    }
     let Some(keys) = settings.hub.keys_path.as_deref() else {
         return Err(
             "a hub needs the gateways' keys: set hub.keys.path to a folder with files <gateway>.primary"
@@ -190,7 +196,7 @@ fn serve(settings: Settings) -> Result<(), String> {
     let hub = Arc::new(Hub::new());
     let server = Server::bind(address, tls, keys, Arc::clone(&hub))?;
     let source = sync::Source {
-        folder: Some(folder),
+        folder,
         files: std::collections::BTreeSet::new(),
         interval: settings.config.refresh_interval,
         bounds: Bounds::default(),
@@ -202,7 +208,15 @@ fn serve(settings: Settings) -> Result<(), String> {
         settings,
         read: Mutex::default(),
     };
+    let remote = match source.folder {
+        Some(_) => None,
+        None => remote::management(&load.settings, &metrics).map_err(|error| error.to_string())?,
+    };
     let task = sync::Task::new(source, Arc::new(load), metrics, sync::Handle::default());
+    let task = match remote {
+        Some(remote) => task.following(remote, Ok(None)),
+        None => task,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -19,7 +19,7 @@ use gateway_policy::{Failure, effect::TokenRequest};
 use tokio::time::Instant;
 
 pub use assertion::Certificate;
-pub(crate) use source::{OverPool, fetch};
+pub(crate) use source::{ENDPOINT_REFUSED, Http, OverPool, fetch};
 pub use source::{Proof, Source};
 
 use crate::telemetry::EffectMetrics;
@@ -151,6 +151,12 @@ impl Tokens {
                 .store(fetch().await, source, metrics)
                 .map_err(|reason| none(&reason)),
         }
+    }
+
+    /// Drops a token that was refused: the next one who asks fetches another.
+    pub(crate) fn forget(&self, request: &TokenRequest) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(request);
     }
 
     fn entry(&self, request: &TokenRequest) -> Arc<Entry> {

@@ -39,6 +39,10 @@ const ATTEMPTS: u32 = 3;
 /// Pause before the second attempt; doubled for the third.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
+/// What the reason of a failed fetch says when the endpoint answered and refused, and does not say when nothing was
+/// reached: whoever waits for a source tells the two apart.
+pub(crate) const ENDPOINT_REFUSED: &str = "the token endpoint answered with";
+
 /// How an application proves who it is.
 #[derive(Clone, Debug)]
 pub enum Proof {
@@ -336,10 +340,7 @@ fn token(response: Response) -> Result<Token, String> {
             .unwrap_or("no reason given");
         // Entra's descriptions have several lines; the first one has the code.
         let said = said.lines().next().unwrap_or_default();
-        return Err(format!(
-            "the token endpoint answered with {}: {said}",
-            response.status
-        ));
+        return Err(format!("{ENDPOINT_REFUSED} {}: {said}", response.status));
     }
     let token = text("access_token").ok_or("the token endpoint answered without `access_token`")?;
     Ok(Token {

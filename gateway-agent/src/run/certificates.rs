@@ -43,6 +43,16 @@ pub(super) fn read(snapshot: &Snapshot, settings: &Settings) -> Certificates {
             beside_overlay(settings, &host.certificate_path),
             beside_overlay(settings, &host.key_path),
         );
+        if let Some(pem) = &host.content {
+            out.hosts.push(HostCertificate {
+                name: host.name.to_ascii_lowercase().into(),
+                chain_source: Arc::clone(&host.certificate_path),
+                key_source: Arc::clone(&host.key_path),
+                chain: Arc::clone(&pem.0),
+                key: Arc::clone(&pem.0),
+            });
+            continue;
+        }
         out.add(&host.name, &chain, &key);
         if host.default_binding {
             out.add(ANY_NAME, &chain, &key);
@@ -118,9 +128,16 @@ impl Certificates {
     }
 }
 
+/// The certificates of a PEM text, DER; keys in it are passed over.
+pub(super) fn certificates_of(pem: &[u8]) -> Vec<Arc<[u8]>> {
+    CertificateDer::pem_slice_iter(pem)
+        .filter_map(|der| Some(der.ok()?.as_ref().into()))
+        .collect()
+}
+
 /// CA certificates of `certificates.local.ca.path`, DER: one PEM file or a folder of them. What cannot be
 /// read is in the log; a missing authority makes backends fail closed.
-pub(super) fn authorities(settings: &ClientSettings) -> Vec<Arc<[u8]>> {
+pub(crate) fn authorities(settings: &ClientSettings) -> Vec<Arc<[u8]>> {
     let Some(path) = settings.local_ca_path.as_ref().filter(|_| settings.local_ca) else {
         return Vec::new();
     };

@@ -17,7 +17,7 @@ use crate::{
 const FILE_BYTES: u64 = 1 << 20;
 
 /// The source that the settings choose; `auto` takes the first that the environment offers.
-pub(super) fn config(settings: &Settings) -> Result<Config, StartError> {
+pub(crate) fn config(settings: &Settings) -> Result<Config, StartError> {
     let identity = &settings.identity;
     let workload = workload(settings);
     let arc = identity.endpoint.clone().filter(|_| identity.arc.is_some());
@@ -53,7 +53,7 @@ fn workload(settings: &Settings) -> Option<Source> {
     entra(settings, Proof::Federated(Path::new(&**file).to_owned()))
 }
 
-fn application(settings: &Settings) -> Result<Option<Source>, StartError> {
+pub(super) fn application(settings: &Settings) -> Result<Option<Source>, StartError> {
     let config = &settings.config;
     if let Some(secret) = &config.client_secret {
         return Ok(entra(settings, Proof::Secret(secret.clone())));
@@ -96,6 +96,10 @@ pub(super) fn certificates(
             tree::read_file(Path::new(&*path), FILE_BYTES).map_err(|error| error.to_string())
         };
         let made = match &certificate.key_path {
+            _ if certificate.content.is_some() => {
+                let pem = certificate.content.as_ref().map_or(&[][..], |pem| &pem.0);
+                ClientIdentity::read(pem, "")
+            }
             Some(key) => read(&certificate.certificate_path)
                 .and_then(|chain| read(key).and_then(|key| ClientIdentity::pem(&chain, &key))),
             // One file for both, or a certificate of somebody else, which is no identity.

@@ -130,7 +130,10 @@ impl FolderLoad {
         else {
             return ClientCertificates::Ignored;
         };
-        let authorities = certificates::authorities(&self.settings.client);
+        let mut authorities = certificates::authorities(&self.settings.client);
+        for pem in snapshot.authorities() {
+            authorities.extend(certificates::certificates_of(pem));
+        }
         if authorities.is_empty() {
             let path = self.settings.config.overlay_path.as_deref().unwrap_or("settings");
             let message = "negotiateClientCertificate needs CA certificates to believe clients: set \

@@ -342,9 +342,12 @@ impl Task {
             _ => None,
         };
         following.settle(state, Some(error.to_string()));
+        if let Some(own) = following.remote.remedy(&error) {
+            following.status.remedy = Some(own);
+        }
         following.back_off(interval, asked_for);
         if following.is_news() {
-            let remedy = state.remedy().unwrap_or_default();
+            let remedy = following.status.remedy.unwrap_or_default();
             tracing::error!(
                 event = "SourceFailed",
                 cause = error.cause(),

@@ -1,5 +1,6 @@
-//! Configuration from a folder or a hub: read, check, activate; watch; keep the last good one.
+//! Configuration from a folder, a hub or the management API: read, check, activate; watch; keep the last good one.
 
+pub mod arm;
 pub mod backup;
 pub mod following;
 #[cfg(test)]

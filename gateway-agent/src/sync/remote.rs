@@ -10,6 +10,7 @@ use gateway_config::{
 use http::{Request, StatusCode, Uri, header};
 
 use super::{
+    arm::Access,
     backup::{Backup, Origin},
     http::{Client, HttpError},
     token::{SCHEME, Token},
@@ -90,6 +91,11 @@ pub trait Remote: Send + Sync {
     /// Starts from a backup instead of from nothing.
     fn restore(&mut self, backup: &Backup);
 
+    /// What to do about an error of this source, where that differs from the usual.
+    fn remedy(&self, _error: &RemoteError) -> Option<&'static str> {
+        None
+    }
+
     /// When the right to ask ends, if it is known.
     fn expires(&self) -> Option<Timestamp> {
         None
@@ -122,8 +128,9 @@ pub enum HubSettingError {
     /// The service's own endpoint.
     #[error(
         "{0} is the configuration endpoint of Azure API Management itself, whose protocol is not public, so nothing but \
-         the vendor's own gateway can speak it. What works: a folder of APIOps artifacts (config.artifacts.path), or a \
-         hub (gateway-agent hub) whose address stands in config.service.endpoint"
+         the vendor's own gateway can speak it. What works: the same service through its management API (config.arm.service), a \
+         folder of APIOps artifacts (config.artifacts.path), or a hub (gateway-agent hub) of your own whose address \
+         stands in config.service.endpoint"
     )]
     Closed(String),
     /// Not an address.
@@ -134,13 +141,20 @@ pub enum HubSettingError {
     Token(String),
 }
 
+/// How a node shows a hub who it is.
+enum Credential {
+    /// `GatewayKey …`, and when it ends.
+    Key(Arc<str>, Timestamp),
+    /// A token of Entra for this audience.
+    Entra(Box<Access>, Arc<str>),
+}
+
 /// A hub's client.
 pub struct Hub {
     client: Client,
     base: String,
-    token: Arc<str>,
+    credential: Credential,
     gateway: String,
-    expiry: Timestamp,
     replica: Replica,
     bounds: TreeBounds,
     /// The tree was handed out complete at least once since the last start over.
@@ -158,32 +172,54 @@ impl Hub {
         token: &str,
         bounds: TreeBounds,
     ) -> Result<Self, HubSettingError> {
-        let text = if endpoint.contains("://") {
-            endpoint.to_owned()
-        } else {
-            format!("https://{endpoint}")
-        };
-        let uri: Uri = text
-            .parse()
-            .map_err(|_| HubSettingError::Endpoint(endpoint.to_owned()))?;
-        let Some(host) = uri.host() else {
-            return Err(HubSettingError::Endpoint(endpoint.to_owned()));
-        };
-        let lower = host.to_ascii_lowercase();
-        if CLOSED_ENDPOINTS.iter().any(|suffix| lower.ends_with(suffix)) {
-            return Err(HubSettingError::Closed(host.to_owned()));
-        }
-        let parsed = Token::parse(token).map_err(|refusal| HubSettingError::Token(refusal.to_string()))?;
-        Ok(Self {
+        let parsed = Token::parse(token).map_err(|refusal| HubSettingError::Token(refusal.to_string()));
+        let base = address(endpoint)?;
+        let parsed = parsed?;
+        let header = format!("{SCHEME} {}", parsed.text()).into();
+        let credential = Credential::Key(header, parsed.expiry());
+        Ok(Self::of(
             client,
-            base: text.trim_end_matches('/').to_owned(),
-            token: format!("{SCHEME} {}", parsed.text()).into(),
-            gateway: parsed.gateway().to_owned(),
-            expiry: parsed.expiry(),
+            base,
+            parsed.gateway().to_owned(),
+            credential,
+            bounds,
+        ))
+    }
+
+    /// Follows the hub at `endpoint` as `gateway`, with tokens of the node's own identity.
+    ///
+    /// # Errors
+    /// What is wrong with the endpoint.
+    pub(crate) fn with_identity(
+        client: Client,
+        endpoint: &str,
+        gateway: &str,
+        access: Access,
+        audience: &Arc<str>,
+        bounds: TreeBounds,
+    ) -> Result<Self, HubSettingError> {
+        let base = address(endpoint)?;
+        let credential = Credential::Entra(Box::new(access), Arc::clone(audience));
+        Ok(Self::of(client, base, gateway.to_owned(), credential, bounds))
+    }
+
+    fn of(client: Client, base: String, gateway: String, credential: Credential, bounds: TreeBounds) -> Self {
+        Self {
+            client,
+            base,
+            credential,
+            gateway,
             replica: Replica::new(bounds),
             bounds,
             told: None,
-        })
+        }
+    }
+
+    async fn authorization(&self) -> Result<String, RemoteError> {
+        match &self.credential {
+            Credential::Key(header, _) => Ok(header.to_string()),
+            Credential::Entra(access, audience) => Ok(format!("Bearer {}", access.bearer(audience).await?)),
+        }
     }
 
     async fn ask(&self) -> Result<Page, RemoteError> {
@@ -193,7 +229,7 @@ impl Hub {
             self.base, self.gateway
         );
         let request = Request::get(url)
-            .header(header::AUTHORIZATION, &*self.token)
+            .header(header::AUTHORIZATION, self.authorization().await?)
             .header(header::ACCEPT, "application/json")
             .body(Bytes::new())
             .map_err(|error| RemoteError::Refused(error.to_string()))?;
@@ -208,7 +244,12 @@ impl Hub {
             StatusCode::OK => serde_json::from_slice(&answer.body).map_err(|error| {
                 RemoteError::Refused(format!("the hub's answer is no page of events: {error}"))
             }),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(RemoteError::Unauthorised(text())),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                if let Credential::Entra(access, audience) = &self.credential {
+                    access.forget(audience);
+                }
+                Err(RemoteError::Unauthorised(text()))
+            }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Err(RemoteError::Throttled(retry_after(&answer.headers)))
             }
@@ -249,6 +290,26 @@ impl Hub {
     }
 }
 
+/// The base of a hub's address, checked.
+fn address(endpoint: &str) -> Result<String, HubSettingError> {
+    let text = if endpoint.contains("://") {
+        endpoint.to_owned()
+    } else {
+        format!("https://{endpoint}")
+    };
+    let uri: Uri = text
+        .parse()
+        .map_err(|_| HubSettingError::Endpoint(endpoint.to_owned()))?;
+    let Some(host) = uri.host() else {
+        return Err(HubSettingError::Endpoint(endpoint.to_owned()));
+    };
+    let lower = host.to_ascii_lowercase();
+    if CLOSED_ENDPOINTS.iter().any(|suffix| lower.ends_with(suffix)) {
+        return Err(HubSettingError::Closed(host.to_owned()));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
 /// Pause without a usable `Retry-After`.
 const RETRY_DEFAULT: Duration = Duration::from_secs(10);
 /// Longest pause that a source can ask for.
@@ -282,6 +343,18 @@ impl Remote for Hub {
     }
 
     fn expires(&self) -> Option<Timestamp> {
-        Some(self.expiry)
+        match &self.credential {
+            Credential::Key(_, expiry) => Some(*expiry),
+            // Renewed before its end.
+            Credential::Entra(..) => None,
+        }
+    }
+
+    fn remedy(&self, error: &RemoteError) -> Option<&'static str> {
+        let entra = matches!(self.credential, Credential::Entra(..));
+        (entra && matches!(error, RemoteError::Unauthorised(_))).then_some(
+            "see that the identity's application stands in the hub's file <gateway>.applications, and that its token is \
+             for config.service.auth.tokenAudience; traffic goes on",
+        )
     }
 }

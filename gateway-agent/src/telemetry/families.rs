@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, core::Collector,
 };
 
@@ -99,6 +99,12 @@ pub struct SyncMetrics {
     pub backup_saved: Gauge,
     /// When the right to ask the source ends, Unix time; 0 when it is not known.
     pub credentials_expire: Gauge,
+    /// Calls of the management API, by what came of them.
+    pub source_calls: IntCounterVec,
+    /// Calls that the service says are left in its own bucket.
+    pub source_remaining: IntGauge,
+    /// Time spent waiting so as not to exceed limits.
+    pub source_waited: Counter,
 }
 
 /// Causes of a failed synchronisation, the values of `cause`.
@@ -175,6 +181,10 @@ impl Families<'_> {
 
     pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Built<IntCounterVec> {
         self.add(IntCounterVec::new(Opts::new(name, help), labels)?, "counter")
+    }
+
+    pub(super) fn counter_f64(&self, name: &str, help: &str) -> Built<Counter> {
+        self.add(Counter::new(name, help)?, "counter")
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Built<IntGauge> {
@@ -398,6 +408,19 @@ impl SyncMetrics {
             credentials_expire: f.gauge_f64(
                 "configuration_credentials_expiry_timestamp_seconds",
                 "When the right to ask the configuration source ends; 0 when it is not known.",
+            )?,
+            source_calls: f.counters(
+                "configuration_source_calls_total",
+                "Calls of the management API and of Key Vaults, by what came of them.",
+                &["result"],
+            )?,
+            source_remaining: f.gauge(
+                "configuration_source_remaining_calls",
+                "Calls that the management API says are left before it throttles.",
+            )?,
+            source_waited: f.counter_f64(
+                "configuration_source_wait_seconds_total",
+                "Time waited so as not to exceed the limits of the management API.",
             )?,
         })
     }

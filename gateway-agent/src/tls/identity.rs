@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12Archive, PrivateKey, PrivateKeyChain};
 use rustls::{
     crypto::CryptoProvider,
@@ -104,6 +105,21 @@ impl ClientIdentity {
         writer.write().map_err(text)
     }
 
+    /// Chain, leaf first, then the key, PEM: what files of host names and of backends hold.
+    pub(crate) fn to_pem(&self) -> String {
+        let (kind, key) = match &self.key {
+            PrivateKeyDer::Pkcs1(key) => ("RSA PRIVATE KEY", key.secret_pkcs1_der()),
+            PrivateKeyDer::Sec1(key) => ("EC PRIVATE KEY", key.secret_sec1_der()),
+            other => ("PRIVATE KEY", other.secret_der()),
+        };
+        let mut out = String::new();
+        for certificate in &self.chain {
+            block("CERTIFICATE", certificate, &mut out);
+        }
+        block(kind, key, &mut out);
+        out
+    }
+
     /// SHA-1 of the leaf, upper-case hex, as Azure shows it.
     pub fn thumbprint(&self) -> String {
         self.thumbprint.iter().map(|byte| format!("{byte:02X}")).collect()
@@ -130,6 +146,20 @@ impl ClientIdentity {
         CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), provider)
             .map_err(|error| error.to_string())
     }
+}
+
+/// One block of PEM (RFC 7468), 64 characters a line.
+fn block(kind: &str, der: &[u8], out: &mut String) {
+    let text = STANDARD.encode(der);
+    out.push_str(&format!("-----BEGIN {kind}-----\n"));
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(64));
+        out.push_str(line);
+        out.push('\n');
+        rest = more;
+    }
+    out.push_str(&format!("-----END {kind}-----\n"));
 }
 
 /// Two that show the same leaf are the same.

@@ -104,8 +104,8 @@ fn nothing_is_dropped_in_silence() {
         ("apis/a/apiInformation.json", EMPTY),
         ("apis/a/notes.txt", ""),
         ("apis/a/specification.xlsx", ""),
-        ("caches/c/cacheInformation.json", EMPTY),
-        ("caches/d/cacheInformation.json", EMPTY),
+        ("wikis/c/wikiInformation.json", EMPTY),
+        ("wikis/d/wikiInformation.json", EMPTY),
         ("workspaces/w/apis/a/apiInformation.json", EMPTY),
         ("workspaces/w/policy.xml", ""),
         ("products/p/apis/a;rev=2/productApiInformation.json", "{}"),
@@ -122,8 +122,8 @@ fn nothing_is_dropped_in_silence() {
             ("workspace", "workspaces/w"),
             ("unknown-file", "README.md"),
             ("unknown-file", "apis/a/notes.txt"),
-            ("unknown-file", "caches/c/cacheInformation.json"),
-            ("unknown-file", "caches/d/cacheInformation.json"),
+            ("unknown-file", "wikis/c/wikiInformation.json"),
+            ("unknown-file", "wikis/d/wikiInformation.json"),
         ]
     );
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    artifacts::Artifacts,
+    artifacts::{Artifacts, GatewayFolder},
     overlay::Overlay,
     problem::Problem,
     settings::{Auth, Settings},
@@ -19,6 +19,14 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
+    /// The folder of this gateway, when there is one.
+    pub(super) fn folder<'a>(&self, artifacts: &'a Artifacts) -> Option<&'a GatewayFolder> {
+        let mut known = artifacts.gateways.iter();
+        known
+            .find(|(name, _)| name.eq_ignore_ascii_case(&self.entity.id))
+            .map(|(_, folder)| folder)
+    }
+
     /// Is the API (name without revision) served here?
     pub(super) fn serves(&self, name: &str) -> bool {
         self.apis
@@ -104,6 +112,9 @@ fn name(settings: &Settings) -> Option<Arc<str>> {
 
 /// `contoso` of `https://contoso.configuration.azure-api.net`.
 fn service_name(settings: &Settings) -> Option<Arc<str>> {
+    if let Some(service) = &settings.config.arm.service {
+        return Some(Arc::clone(service));
+    }
     let endpoint = settings.config.endpoint.as_deref()?;
     let host = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let name = host.split(['.', ':', '/']).next()?;

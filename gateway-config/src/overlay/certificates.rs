@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Reader, keys};
-use crate::doc::Node;
+use crate::{doc::Node, network::Pem};
 
 /// A certificate entity and the files that hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct CertificateFile {
     pub certificate_path: Arc<str>,
     /// PEM file with the private key.
     pub key_path: Option<Arc<str>>,
+    /// Chain and key themselves, PEM, when they came with the configuration; the paths then only name them.
+    pub content: Option<Pem>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<CertificateFile> {
@@ -41,6 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Certific
             id,
             certificate_path,
             key_path,
+            content: None,
         });
     }
     out

@@ -130,6 +130,7 @@ pub(super) fn hostnames(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Hos
             name,
             certificate_path,
             key_path,
+            content: None,
             default_binding,
             negotiate_client_certificate: negotiate,
             http2,
@@ -139,7 +140,7 @@ pub(super) fn hostnames(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Hos
 }
 
 /// Labels of letters, digits, `-` and `_`; `*` only as the whole first label.
-fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     let rest = name.strip_prefix("*.").unwrap_or(name);
     !rest.is_empty()
         && rest.len() <= 253

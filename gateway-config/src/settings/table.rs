@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Auth, IdentitySource, KernelMode, LocalLog, LogLevel, Settings, StdLog, TagFormat,
+    ArmCloud, Auth, IdentitySource, KernelMode, LocalLog, LogLevel, Settings, StdLog, TagFormat,
     value::{boolean, bytes, duration, integer, list},
 };
 use crate::{
@@ -106,7 +106,6 @@ const INGRESS: Support = Never("Ingress mode is not built; describe the routes i
 const INGRESS_DETAIL: Support =
     Later("Ingress mode is not built; describe the routes in the artifact folder");
 const EXPRESSION: Support = Later("a regular expression is bounded by steps for now");
-const SYNC: Support = Later("configuration from Azure is not built yet; set config.artifacts.path");
 const OLD_TLS: Support = Never("TLS below 1.2 is out of reach of the TLS library used");
 
 /// Every setting.
@@ -116,16 +115,27 @@ pub static TABLE: &[Setting] = &[
     // Configuration source
     row("config.service.endpoint", &[], None, "URL or host name", Official, Yes, "address of a hub (`gateway-agent hub`) to follow; the vendor's own endpoint cannot be followed, its protocol is not public", set!(config.endpoint = opt)),
     row("config.service.auth", &[], None, "`GatewayKey <token>`, `azureAdApp`, `workloadIdentity`", Official, Yes, "how to sign in to the configuration endpoint", set!(config.auth = auth)),
-    row("config.service.auth.azureAd.tenantId", &["AZURE_TENANT_ID"], None, "GUID", Official, Yes, "Entra tenant of the node's own identity (`identity.source`)", set!(config.tenant_id = opt)),
+    row("config.service.auth.azureAd.tenantId", &["AZURE_TENANT_ID"], None, "GUID", Official, Yes, "Entra tenant of the node's own identity (`identity.source`), which also reads the management API", set!(config.tenant_id = opt)),
     row("config.service.auth.azureAd.clientId", &["AZURE_CLIENT_ID"], None, "GUID", Official, Yes, "Entra application; with AZURE_FEDERATED_TOKEN_FILE the identity of the pod", set!(config.client_id = opt)),
     row("config.service.auth.azureAd.clientSecret", &[], None, "text", Official, Yes, "client secret of the application", set!(config.client_secret = secret)),
     row("config.service.auth.azureAd.certificatePath", &[], None, "path", Official, Yes, "PEM file with the certificate and the RSA key that sign the client assertion of the application", set!(config.client_certificate_path = opt)),
     row("config.service.auth.azureAd.authority", &["AZURE_AUTHORITY_HOST"], Some("https://login.microsoftonline.com"), "URL", Official, Yes, "Entra authority host", set!(config.authority = text)),
-    row("config.service.auth.tokenAudience", &[], Some("https://azure-api.net/configuration"), "URL", Official, SYNC, "audience of the Entra token", set!(config.token_audience = text)),
+    row("config.service.auth.tokenAudience", &[], Some("https://azure-api.net/configuration"), "URL", Official, Yes, "audience of the Entra token that a node shows to a hub, and that a hub expects", set!(config.token_audience = text)),
     row("config.service.endpoint.disableCertificateValidation", &[], Some("false"), "true, false", Official, Yes, "`true` turns the check of the endpoint's certificate off; for tests only", set!(config.disable_certificate_validation = boolean)),
     row("config.service.integration.timeout", &[], Some("00:01:40"), "time span", Official, Yes, "limit of one exchange with the configuration endpoint", set!(config.timeout = duration)),
     row("config.service.refreshInterval", &[], Some("10s"), "time span", Seed, Yes, "how often the source is looked at for changes", set!(config.refresh_interval = positive)),
     row("config.artifacts.path", &[], None, "path", Own, Yes, "APIOps artifact folder to serve", set!(config.artifacts_path = opt)),
+    // The management API
+    row("config.arm.service", &["API_MANAGEMENT_SERVICE_NAME"], None, "text", Own, Yes, "name of the API Management service to read through the management API (docs/arm.md); config.artifacts.path wins over it", set!(config.arm.service = opt)),
+    row("config.arm.subscription", &["AZURE_SUBSCRIPTION_ID"], None, "GUID", Own, Yes, "Azure subscription of that service", set!(config.arm.subscription = opt)),
+    row("config.arm.resource-group", &["AZURE_RESOURCE_GROUP_NAME"], None, "text", Own, Yes, "resource group of that service", set!(config.arm.resource_group = opt)),
+    row("config.arm.cloud", &["AZURE_CLOUD_ENVIRONMENT"], Some("AzurePublicCloud"), "AzurePublicCloud, AzureUSGovernment, AzureChinaCloud", Own, Yes, "which cloud it is in: chooses the management API and the suffix of Key Vaults; the authority is config.service.auth.azureAd.authority", set!(config.arm.cloud = cloud)),
+    row("config.arm.endpoint", &[], None, "URL", Own, Yes, "another address of the management API than the cloud's, for tests", set!(config.arm.endpoint = opt)),
+    row("config.arm.vault", &[], None, "host", Own, Yes, "another suffix of Key Vault hosts than the cloud's; tokens for vaults go to no other host", set!(config.arm.vault = opt)),
+    row("config.arm.rate", &[], Some("10"), "calls a second", Own, Yes, "most calls of the management API; Azure gives 25 a second to all who use the same identity", set!(config.arm.rate = |v| number(v, 1, 1000))),
+    row("config.arm.sweep.interval", &[], Some("60s"), "time span", Own, Yes, "how often a document or an API's operations, whose changes no list shows, are looked at", set!(config.arm.sweep = positive)),
+    row("config.arm.secrets.interval", &[], Some("1h"), "time span", Own, Yes, "how often subscription keys, secret named values and certificates are fetched again", set!(config.arm.secrets = positive)),
+    row("config.audit.path", &[], None, "path", Own, Yes, "file to which each change of configuration is added as one line of JSON: when, from what, to what, which entities", set!(config.audit_path = opt)),
     row("config.backup.path", &[], None, "path", Own, Yes, "folder for a sealed copy of the last good configuration that came over a network", set!(config.backup_path = opt)),
     row("config.backup.key.path", &[], None, "path", Own, Yes, "file whose content seals the copy; without it the machine's own identifier does", set!(config.backup_key_path = opt)),
     row("config.overlay.path", &[], None, "path", Own, Yes, "overlay file with what such folders cannot hold", set!(config.overlay_path = opt)),
@@ -134,6 +144,10 @@ pub static TABLE: &[Setting] = &[
     row("hub.tls.certificate.path", &[], None, "path", Own, Yes, "PEM chain the hub shows; read again when it changes", set!(hub.certificate_path = opt)),
     row("hub.tls.key.path", &[], None, "path", Own, Yes, "PEM private key of that chain", set!(hub.key_path = opt)),
     row("hub.keys.path", &[], None, "path", Own, Yes, "folder with the gateways' keys, files `<gateway>.primary` and `<gateway>.secondary`; read at each request", set!(hub.keys_path = opt)),
+    row("hub.state.path", &[], None, "path", Own, Yes, "folder in which the hub keeps its data set, sealed as a backup is (config.backup.key.path): nodes then notice nothing of its restart, and it serves before its source answers", set!(hub.state_path = opt)),
+    row("hub.admin.address", &[], None, "address and port", Own, Yes, "where the hub answers /live, /ready, /status and /metrics; unset: nowhere", set!(hub.admin_address = opt)),
+    row("hub.openid.config-url", &[], None, "URL", Own, Yes, "OpenID metadata of those whose tokens let nodes in besides gateway keys, such as `https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration`; files `<gateway>.applications` in hub.keys.path list who may be which gateway", set!(hub.openid_url = opt)),
+    row("hub.openid.issuer", &[], None, "text", Own, Yes, "issuer of those tokens; unset: the one that the metadata names", set!(hub.openid_issuer = opt)),
     // Other instances
     row("neighborhood.host", &[], None, "DNS name", Official, Later("instances do not exchange counts yet"), "name whose addresses are all instances", set!(discovery.host = opt)),
     row("neighborhood.heartbeat.port", &[], Some("4291"), "UDP port", Official, Later("instances do not exchange counts yet"), "heartbeats between instances", set!(discovery.heartbeat_port = port)),
@@ -283,6 +297,9 @@ pub(super) fn check_together(s: &Settings, problems: &mut Vec<Problem>) {
             "observability.opentelemetry.enabled needs observability.opentelemetry.collector.uri",
         );
     }
+    if let Some(what) = missing_of_arm(s) {
+        fatal("config.arm.service", &format!("config.arm.service needs {what}"));
+    }
     if let Some(what) = missing_of_identity(s) {
         fatal("identity.source", &format!("identity.source needs {what}"));
     }
@@ -292,6 +309,18 @@ pub(super) fn check_together(s: &Settings, problems: &mut Vec<Problem>) {
             "no TLS version is left towards backends; allow Tls12 or Tls13",
         );
     }
+}
+
+/// What the management API as a source lacks.
+fn missing_of_arm(s: &Settings) -> Option<&'static str> {
+    let arm = &s.config.arm;
+    arm.service.as_ref()?;
+    if arm.subscription.is_none() {
+        return Some("config.arm.subscription, the Azure subscription of the service");
+    }
+    arm.resource_group
+        .is_none()
+        .then_some("config.arm.resource-group, the resource group of the service")
 }
 
 /// What the chosen source of tokens lacks.
@@ -431,6 +460,22 @@ fn level(v: &str) -> Result<LogLevel, String> {
             ("warning", Warn),
             ("error", Error),
             ("fatal", Fatal),
+        ],
+    )
+}
+
+/// With the spellings of the publisher of artifact folders.
+fn cloud(v: &str) -> Result<ArmCloud, String> {
+    one_of(
+        v,
+        &[
+            ("AzurePublicCloud", ArmCloud::Public),
+            ("AzureGlobalCloud", ArmCloud::Public),
+            ("AzureCloud", ArmCloud::Public),
+            ("AzureUSGovernment", ArmCloud::UsGovernment),
+            ("AzureGovernment", ArmCloud::UsGovernment),
+            ("AzureChinaCloud", ArmCloud::China),
+            ("AzureChina", ArmCloud::China),
         ],
     )
 }
