@@ -5,7 +5,7 @@
 //! `Connection: close`). At the *deadline* whatever is left is cut. The drain is over when the last
 //! [`Watch`] is dropped.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -21,16 +21,25 @@ pub enum Phase {
     },
 }
 
+/// The process that serves from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Successor {
+    /// QUIC packets of connections of this process still reach it.
+    pub quic: bool,
+}
+
 /// The trigger. One per process, owned by [`crate::node::Node`].
 #[derive(Debug)]
 pub struct Drain {
     phase: watch::Sender<Phase>,
+    successor: OnceLock<Successor>,
 }
 
 impl Default for Drain {
     fn default() -> Self {
         Self {
             phase: watch::Sender::new(Phase::Serving),
+            successor: OnceLock::new(),
         }
     }
 }
@@ -47,6 +56,18 @@ impl Drain {
                 true
             }
         });
+    }
+
+    /// Begins the drain because another process serves the same sockets.
+    pub fn begin_for(&self, successor: Successor, grace: Duration) {
+        // Before the phase, so that whoever sees the drain sees its reason. There is one successor.
+        let _ = self.successor.set(successor);
+        self.begin(grace);
+    }
+
+    /// The process that has taken over, if that is why the drain began.
+    pub fn successor(&self) -> Option<Successor> {
+        self.successor.get().copied()
     }
 
     /// True from the first [`Drain::begin`] on.

@@ -1,9 +1,9 @@
 //! HTTP/3 over QUIC: one endpoint per worker on its own SO_REUSEPORT socket.
 //!
-//! A first, honest form: requests, responses, streaming both ways, trailers, limits, drain. No 0-RTT. A
-//! client that changes its address may land on another worker, which does not know its connection; steering
-//! by connection id needs the kernel program and comes with it. The experimental library is kept behind this
-//! file alone.
+//! Requests, responses, streaming both ways, trailers, limits, drain. No 0-RTT. Connection IDs name the worker
+//! ([`gateway_loader::common::quic`]), so with `pick_worker` attached a client that changes its address stays with its
+//! worker, and a process that is being replaced keeps its connections. Without it the kernel's hash of the addresses
+//! chooses, and such a client begins anew. The experimental library is kept behind this file alone.
 
 use std::{
     cell::RefCell,
@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use gateway_loader::common::quic;
 use h3::{error::Code, server::RequestStream};
 use h3_quinn::{BidiStream, RecvStream, SendStream};
 use http::{HeaderValue, Method, Request, Response, header};
@@ -27,6 +28,7 @@ use quinn::{
 };
 
 use crate::{
+    drain::Successor,
     http::{
         body::{BodyError, ClientBody, ResponseBody, Traffic, chain},
         conn::{Conn, Phase, Registration, TlsFacts},
@@ -49,6 +51,11 @@ const SEND_WINDOW: u64 = 1024 * 1024;
 /// reset with code 0 makes some clients throw a complete response away.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
+/// After a successor has taken over, packets that the socket held already may still begin connections here. Far longer than
+/// a worker is ever behind.
+const TAIL: Duration = Duration::from_secs(1);
+/// While draining, so many more requests may be on their way before the client hears of it (RFC 9114 §5.2).
+const DRAIN_REQUESTS: usize = 64;
 
 type Sender = RequestStream<SendStream<Bytes>, Bytes>;
 type Receiver = RequestStream<RecvStream, Bytes>;
@@ -56,7 +63,7 @@ type Receiver = RequestStream<RecvStream, Bytes>;
 /// Serves HTTP/3 on one socket until the drain.
 pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, spec: Listener) {
     let mut watch = worker.node.drain.watch();
-    let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime));
+    let endpoint = Endpoint::new(endpoint_config(&worker), None, socket, Arc::new(TokioRuntime));
     let endpoint = match endpoint {
         Ok(endpoint) => endpoint,
         Err(error) => {
@@ -68,10 +75,18 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, spec: Listener)
     if let Some(config) = configs.current(&worker) {
         endpoint.set_server_config(Some((*config).clone()));
     }
+    let mut tail = pin!(async {
+        watch.begun().await;
+        match worker.node.drain.successor() {
+            // Its packets go to the successor from now on; what the socket holds already is still served here.
+            Some(Successor { quic: true }) => tokio::time::sleep(TAIL).await,
+            _ => {}
+        }
+    });
     loop {
         let incoming = tokio::select! {
             biased;
-            _ = watch.begun() => break,
+            () = &mut tail => break,
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { break };
@@ -94,9 +109,63 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, spec: Listener)
     }
     // New connections are refused; those that are open end by themselves or at the deadline.
     endpoint.set_server_config(None);
+    let mut watch = worker.node.drain.watch();
+    if worker.node.drain.successor() == Some(Successor { quic: false }) {
+        // The kernel would give their packets to either process: better a clean end, and a new connection there.
+        endpoint.close(code(Code::H3_NO_ERROR), b"upgrade");
+        endpoint.wait_idle().await;
+        return;
+    }
     tokio::select! {
         () = endpoint.wait_idle() => {}
         () = watch.expired() => endpoint.close(code(Code::H3_NO_ERROR), b"drain"),
+    }
+}
+
+fn endpoint_config(worker: &Worker) -> EndpointConfig {
+    let process = worker.node.settings.process;
+    let owner = quic::Owner {
+        node: process.node,
+        generation: process.generation as u8,
+        worker: worker.id as u8,
+    };
+    let mut config = EndpointConfig::default();
+    config.cid_generator(move || {
+        Box::new(Ids {
+            owner,
+            key: process.quic_key,
+            count: 0,
+        })
+    });
+    config
+}
+
+/// Makes connection IDs that `pick_worker` understands.
+#[derive(Debug)]
+struct Ids {
+    owner: quic::Owner,
+    key: quic::IdKey,
+    count: u64,
+}
+
+impl quinn::ConnectionIdGenerator for Ids {
+    fn generate_cid(&mut self) -> quinn::ConnectionId {
+        let mut random = [0; 10];
+        // The library asks until it gets an ID that it does not know: the count makes each another one, randomness or not.
+        let _ = aws_lc_rs::rand::fill(&mut random);
+        self.count = self.count.wrapping_add(1);
+        for (octet, count) in random.iter_mut().zip(self.count.to_be_bytes()) {
+            *octet ^= count;
+        }
+        quinn::ConnectionId::new(&quic::encode(self.owner, random, self.key))
+    }
+
+    fn cid_len(&self) -> usize {
+        quic::ID_LENGTH
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -195,11 +264,11 @@ async fn connection(worker: Rc<Worker>, held: Registration, connecting: quinn::C
     });
     conn.enter(Phase::Idle);
     match uncut(&conn, requests(&worker, &conn, quic.clone())).await {
-        Some(Ok(())) => {}
+        Some(Ok(())) if !conn.should_close() => {}
         Some(Err(error)) => {
             tracing::debug!(peer = %conn.peer, error = %chain(&error), "HTTP/3 connection ended")
         }
-        None => quic.close(code(Code::H3_NO_ERROR), b""),
+        _ => quic.close(code(Code::H3_NO_ERROR), b""),
     }
 }
 
@@ -221,12 +290,14 @@ async fn requests(
         .max_field_section_size(worker.node.settings.limits.head_bytes as u64)
         .build(h3_quinn::Connection::new(quic))
         .await?;
-    let mut told = false;
+    let (mut told, mut served) = (false, false);
     loop {
         let accepted = {
             let mut accept = pin!(connection.accept());
             std::future::poll_fn(|cx| {
-                if conn.is_draining() && !told {
+                conn.register(cx.waker());
+                // A client that has just connected has a request on its way: it hears after that.
+                if conn.should_close() || (conn.is_draining() && served && !told) {
                     return Poll::Ready(None);
                 }
                 accept.as_mut().poll(cx).map(Some)
@@ -234,12 +305,18 @@ async fn requests(
             .await
         };
         let Some(accepted) = accepted else {
-            // GOAWAY: requests that are under way may end.
+            if conn.should_close() {
+                // Idle since it was told: nothing is on its way any more.
+                connection.shutdown(0).await?;
+                return Ok(());
+            }
+            // GOAWAY: requests that are under way may end, those that were sent before it was heard too.
             told = true;
-            connection.shutdown(0).await?;
+            connection.shutdown(DRAIN_REQUESTS).await?;
             continue;
         };
         let Some(resolver) = accepted? else { return Ok(()) };
+        served = true;
         let (worker, conn) = (Rc::clone(worker), Rc::clone(conn));
         tokio::task::spawn_local(async move {
             match resolver.resolve_request().await {

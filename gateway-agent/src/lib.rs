@@ -35,5 +35,6 @@ mod testing;
 pub mod tls;
 mod transport;
 mod tunnel;
+pub mod upgrade;
 mod upstream;
 pub mod worker;

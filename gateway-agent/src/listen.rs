@@ -11,6 +11,8 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::upgrade::Inherited;
+
 /// Connections the kernel queues for one worker's socket before `accept`. The kernel caps it at
 /// `net.core.somaxconn` (4,096 on current kernels).
 const BACKLOG: i32 = 4_096;
@@ -39,6 +41,9 @@ pub struct Bound {
     pub tcp: Vec<TcpListener>,
     /// One UDP socket per worker when HTTP/3 is on, else empty.
     pub udp: Vec<UdpSocket>,
+    /// UDP sockets of the process that this one replaces, in the order of its workers. Its own; kept here until the
+    /// kernel knows them.
+    pub predecessor: Vec<UdpSocket>,
 }
 
 /// An address that could not be bound, with what to do about it.
@@ -74,20 +79,32 @@ fn remedy(error: &io::Error, address: &SocketAddr) -> String {
     }
 }
 
-/// Binds every listener for `workers` workers.
+/// Binds every listener for `workers` workers. Sockets that another process has handed over are used first: what clients
+/// have queued there is served. TCP sockets can be more than workers when that process had more.
 ///
 /// # Errors
 /// The first address that cannot be bound; what was bound before is closed again.
-pub fn bind(listeners: &[Listener], workers: usize) -> Result<Vec<Bound>, BindError> {
+pub fn bind(
+    listeners: &[Listener],
+    workers: usize,
+    mut inherited: Option<&mut Inherited>,
+) -> Result<Vec<Bound>, BindError> {
     listeners
         .iter()
-        .map(|listener| bind_one(*listener, workers))
+        .map(|listener| bind_one(*listener, workers, inherited.as_deref_mut()))
         .collect()
 }
 
-fn bind_one(mut listener: Listener, workers: usize) -> Result<Bound, BindError> {
-    let mut tcp = Vec::with_capacity(workers);
-    for _ in 0..workers {
+fn bind_one(
+    mut listener: Listener,
+    workers: usize,
+    inherited: Option<&mut Inherited>,
+) -> Result<Bound, BindError> {
+    let (mut tcp, predecessor) = match inherited {
+        Some(inherited) => (inherited.tcp(listener.address), inherited.udp(listener.address)),
+        None => (Vec::with_capacity(workers), Vec::new()),
+    };
+    while tcp.len() < workers {
         let fail = |source| BindError {
             address: listener.address,
             protocol: "tcp",
@@ -111,7 +128,12 @@ fn bind_one(mut listener: Listener, workers: usize) -> Result<Bound, BindError> 
             udp.push(udp_socket(listener.address).map_err(fail)?);
         }
     }
-    Ok(Bound { listener, tcp, udp })
+    Ok(Bound {
+        listener,
+        tcp,
+        udp,
+        predecessor,
+    })
 }
 
 fn reuseport_socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
@@ -159,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_worker_gets_a_socket_on_the_same_port() {
-        let bound = bind(&[loopback(true), loopback(false)], 3).unwrap();
+        let bound = bind(&[loopback(true), loopback(false)], 3, None).unwrap();
         assert_eq!((bound[0].tcp.len(), bound[0].udp.len()), (3, 3));
         assert_eq!((bound[1].tcp.len(), bound[1].udp.len()), (3, 0));
         for one in &bound {
@@ -179,7 +201,7 @@ mod tests {
             tls: false,
             http3: false,
         };
-        let text = bind(&[taken], 1).unwrap_err().to_string();
+        let text = bind(&[taken], 1, None).unwrap_err().to_string();
         assert!(text.contains(&taken.address.to_string()), "{text}");
         assert!(text.contains("another process holds port"), "{text}");
     }
@@ -192,7 +214,7 @@ mod tests {
             tls: false,
             http3: false,
         };
-        let text = bind(&[foreign], 1).unwrap_err().to_string();
+        let text = bind(&[foreign], 1, None).unwrap_err().to_string();
         assert!(text.contains("is not an address of this machine"), "{text}");
     }
 }

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use gateway_config::Snapshot;
 use gateway_policy::{ExpressionRules, context::Deployment, failure::BackendStatuses};
 use rustls::{RootCertStore, crypto::CryptoProvider};
+use tokio::sync::watch;
 
 use crate::{
     breaker::Breakers,
@@ -38,6 +39,8 @@ pub struct Settings {
     pub gate: Arc<crate::kernel::Gate>,
     /// Believe the scheme in `X-Forwarded-Proto` (`net.server.http.forwarded.proto.enabled`).
     pub forwarded_proto: bool,
+    /// This process among those before and after it.
+    pub process: crate::upgrade::Identity,
     /// This node (`context.Deployment.Gateway.InstanceId`).
     pub instance_id: Arc<str>,
     /// The external cache, if there is one.
@@ -75,6 +78,8 @@ impl RequestSink for NoSink {
 /// The shared state of the node. One per process (tests: one per test), behind an `Arc`.
 pub struct Node {
     active: ArcSwapOption<Active>,
+    /// True from the first configuration on.
+    configured: watch::Sender<bool>,
     /// The end of the process.
     pub drain: Drain,
     /// What the settings say.
@@ -167,6 +172,7 @@ impl Node {
         }
         Ok(Arc::new(Self {
             active: ArcSwapOption::empty(),
+            configured: watch::Sender::new(false),
             drain: Drain::default(),
             permits: Permits::default(),
             debug: crate::debug::Debug::default(),
@@ -223,6 +229,14 @@ impl Node {
             snapshot,
         };
         self.active.store(Some(Arc::new(active)));
+        self.configured.send_replace(true);
+    }
+
+    /// Waits for the first configuration.
+    pub async fn active_once(&self) {
+        let mut seen = self.configured.subscribe();
+        // An error means that the node is gone, and the waiting with it.
+        let _ = seen.wait_for(|configured| *configured).await;
     }
 
     /// The configuration in force; `None` before the first.

@@ -7,8 +7,10 @@
 mod certificates;
 mod drain;
 mod expiry;
+mod handover;
 mod identity;
 mod load;
+mod notify;
 pub(crate) mod remote;
 mod setup;
 mod sink;
@@ -16,7 +18,9 @@ mod suites;
 
 use std::{
     io::{self, IsTerminal as _},
+    path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use gateway_config::{Problem, Settings, Severity};
@@ -37,12 +41,16 @@ use crate::{
         clock::Timestamp,
         events::{FATAL, Log},
     },
-    worker::{self, Workers},
+    upgrade::{Channel, Identity, Inherited, Offer, TakeError},
+    worker,
 };
 
 /// Threads of the runtime beside traffic. Two, so that a long check of a large configuration (which also
 /// has the blocking pool) never delays a probe.
 const SIDE_THREADS: usize = 2;
+
+/// A configuration of 10,000 APIs loads in seconds; a source over a slow network needs longer.
+const TAKE_OVER_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Why the node does not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +76,14 @@ pub(crate) enum StartError {
         "config.service.auth.azureAd.certificatePath: {path}: {reason}; name a PEM file with certificate and RSA key"
     )]
     ClientCertificate { path: String, reason: String },
+    #[error(transparent)]
+    TakeOver(#[from] TakeError),
+    #[error("upgrade.socket is `none`: --take-over needs the socket where the running agent waits")]
+    NoUpgradeSocket,
+    #[error(
+        "no configuration was active in {0} s, so the running agent keeps its sockets; see the problems above"
+    )]
+    NotReady(u64),
     #[error("{0}; grant what is missing, or set kernel.mode to `auto`")]
     Kernel(String),
     #[error(
@@ -92,7 +108,7 @@ pub fn main(args: &RunArgs) -> Exit {
             return Exit::Problem;
         }
     };
-    let exit = start_and_serve(gathered, started, &mut log);
+    let exit = start_and_serve(gathered, started, args.take_over, &mut log);
     if let Err(error) = log.start() {
         crate::cli::complain(&format!("the log cannot be written: {error}"));
     }
@@ -100,7 +116,7 @@ pub fn main(args: &RunArgs) -> Exit {
     exit
 }
 
-fn start_and_serve(gathered: Gathered, started: Timestamp, log: &mut Log) -> Exit {
+fn start_and_serve(gathered: Gathered, started: Timestamp, take_over: bool, log: &mut Log) -> Exit {
     tracing::info!(
         event = "GatewayStartup",
         version = env!("CARGO_PKG_VERSION"),
@@ -119,7 +135,7 @@ fn start_and_serve(gathered: Gathered, started: Timestamp, log: &mut Log) -> Exi
         tracing::error!(target: FATAL, event = "GatewayStartup", "the settings named above must be corrected first");
         return Exit::Problem;
     }
-    match Parts::build(gathered, started, log).and_then(Parts::serve) {
+    match Parts::build(gathered, started, take_over, log).and_then(Parts::serve) {
         Ok(exit) => exit,
         Err(error) => {
             tracing::error!(target: FATAL, event = "GatewayStartup", "{error}");
@@ -166,14 +182,31 @@ struct Ground {
     gate: Arc<Gate>,
     side: Arc<kernel::Side>,
     records: Option<gateway_loader::Connections>,
+    process: Process,
+}
+
+/// This process beside the one before and the one after it.
+struct Process {
+    identity: Identity,
+    /// The process that this one replaces.
+    predecessor: Option<Channel>,
+    /// What a successor gets, when one can ask.
+    offer: Option<Offer>,
+    /// Where this process was started from. Asked for early: a new version may replace the file.
+    program: Option<PathBuf>,
 }
 
 impl Ground {
-    fn prepare(settings: &Settings, buckets: Option<&[f64]>) -> Result<Self, StartError> {
+    fn prepare(settings: &Settings, take_over: bool, buckets: Option<&[f64]>) -> Result<Self, StartError> {
+        let program = std::env::current_exe().ok();
         let first = load::First::read(settings);
+        let mut inherited = setup::inherit(settings, take_over)?;
+        let identity = inherited
+            .as_ref()
+            .map_or_else(Identity::fresh, Inherited::identity);
         // Bind first: a client that comes now waits in the backlog instead of being refused.
-        let bound = setup::bind(settings, &first)?;
-        let endpoints = setup::bind_admin(settings);
+        let mut bound = setup::bind(settings, &first, inherited.as_mut())?;
+        let endpoints = setup::bind_admin(settings, inherited.as_mut());
         let metrics = Metrics::with_buckets(buckets)?;
         let gate = Arc::new(Gate::default());
         let wanted = kernel::Wanted {
@@ -181,12 +214,22 @@ impl Ground {
             options: &first.kernel,
             names: &first.names,
             bound: &bound,
+            process: identity,
         };
         let (side, records) = kernel::Side::start(&wanted, Arc::clone(&gate), Arc::clone(&metrics))
             .map_err(StartError::Kernel)?;
         kernel::drop_privileges();
         setup::return_memory();
+        // The kernel knows them; a copy here would keep them open when their process ends.
+        bound.iter_mut().for_each(|one| one.predecessor.clear());
+        let offer = setup::offer(settings, &first.names, &bound, &endpoints, identity);
         Ok(Self {
+            process: Process {
+                identity,
+                predecessor: inherited.map(Inherited::into_channel),
+                offer,
+                program,
+            },
             bound,
             endpoints,
             metrics,
@@ -209,10 +252,16 @@ struct Parts {
     accounts: Accounts,
     /// Dropped when the workers run.
     workers_step: Guard,
+    process: Process,
 }
 
 impl Parts {
-    fn build(gathered: Gathered, started: Timestamp, log: &mut Log) -> Result<Self, StartError> {
+    fn build(
+        gathered: Gathered,
+        started: Timestamp,
+        take_over: bool,
+        log: &mut Log,
+    ) -> Result<Self, StartError> {
         let masked = gathered.masked();
         let buckets = setup::buckets(&gathered);
         let settings = Arc::new(gathered.settings);
@@ -228,7 +277,8 @@ impl Parts {
             gate,
             side,
             records,
-        } = Ground::prepare(&settings, buckets.as_deref())?;
+            process,
+        } = Ground::prepare(&settings, take_over, buckets.as_deref())?;
         log.start().map_err(|source| StartError::System {
             what: "the log cannot be written",
             source,
@@ -240,7 +290,7 @@ impl Parts {
         let accounts = Accounts::new(Arc::clone(&metrics), Arc::clone(&connections));
         gate.set_accounts(&accounts, !side.accounts_in_kernel());
         let sink = sink::Sink::new(log.writer.clone(), &settings, Arc::clone(&requests));
-        let node_settings = setup::node_settings(&settings, setup::workers(&bound), gate)?;
+        let node_settings = setup::node_settings(&settings, gate, process.identity)?;
         let node = Node::new(node_settings, Arc::clone(&metrics), Arc::new(sink)).map_err(|source| {
             StartError::System {
                 what: "TLS cannot be set up",
@@ -274,7 +324,8 @@ impl Parts {
             kernel: side,
             started,
             listeners: bound.iter().map(setup::view).collect(),
-            workers: setup::workers(&bound),
+            workers: setup::worker_count(&settings),
+            generation: process.identity.generation,
             settings: masked,
             grace: settings.limits.drain_timeout,
         });
@@ -288,11 +339,12 @@ impl Parts {
             records,
             accounts,
             workers_step,
+            process,
         })
     }
 
     /// Runs until the drain is over.
-    fn serve(self) -> Result<Exit, StartError> {
+    fn serve(mut self) -> Result<Exit, StartError> {
         let side = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(SIDE_THREADS)
             .thread_name("side")
@@ -302,49 +354,61 @@ impl Parts {
                 what: "the side runtime cannot be started",
                 source,
             })?;
-        let workers = worker::start(&self.node, self.bound).map_err(|source| StartError::System {
-            what: "the workers cannot be started",
-            source,
+        if let Some(records) = self.records.take() {
+            side.spawn(kernel::read_connections(records, self.accounts.clone()));
+        }
+        let ended = side.block_on(self.supervise());
+        // Tasks of the side runtime hold nothing that must be finished.
+        side.shutdown_background();
+        Ok(if ended? == 0 { Exit::Ok } else { Exit::Problem })
+    }
+
+    /// Everything beside traffic, until the workers have ended. Returns how many of them had panicked.
+    async fn supervise(self) -> Result<usize, StartError> {
+        let (sync_stop, admin_stop) = (Stop::default(), Stop::default());
+        let handle = self.state.sync.clone();
+        tokio::spawn(self.sync.run(sync_stop.waiter()));
+        if self.process.predecessor.is_some() {
+            handover::until_ready(&self.node, TAKE_OVER_PATIENCE).await?;
+        }
+        let workers = worker::start(&self.node, self.bound, self.state.workers).map_err(|source| {
+            StartError::System {
+                what: "the workers cannot be started",
+                source,
+            }
         })?;
         drop(self.workers_step);
         tracing::info!(event = "WorkersStarted", workers = self.state.workers, "serving");
-        if let Some(records) = self.records {
-            side.spawn(kernel::read_connections(records, self.accounts));
+        if let Some(predecessor) = self.process.predecessor {
+            handover::take_over(&self.state.kernel, predecessor).await;
         }
         let grace = self.settings.limits.drain_timeout;
-        let panicked = side.block_on(supervise(
-            self.node,
-            self.state,
+        if let Some(offer) = self.process.offer {
+            tokio::spawn(handover::offer(
+                Arc::clone(&self.settings),
+                offer,
+                Arc::clone(&self.node),
+            ));
+        }
+        notify::ready();
+        tokio::spawn(admin::server::serve(
             self.endpoints,
-            self.sync,
-            workers,
-            grace,
+            Arc::clone(&self.state),
+            admin_stop.waiter(),
         ));
-        // Tasks of the side runtime hold nothing that must be finished.
-        side.shutdown_background();
-        Ok(if panicked == 0 { Exit::Ok } else { Exit::Problem })
+        let kernel = self.state.kernel.state();
+        let again = handover::Again::new(self.process.program, &kernel);
+        drain::until_asked(&self.node, &handle, grace, &again).await;
+        // What is being served stays as it is; whoever watches can still ask until the end.
+        sync_stop.ring();
+        if self.node.drain.successor().is_some() {
+            // The endpoints are the successor's.
+            admin_stop.ring();
+        }
+        let panicked = drain::finish(self.node, workers, grace).await;
+        admin_stop.ring();
+        Ok(panicked)
     }
-}
-
-/// Everything beside traffic, until the workers have ended. Returns how many of them had panicked.
-async fn supervise(
-    node: Arc<Node>,
-    state: Arc<admin::State>,
-    endpoints: Vec<Endpoint>,
-    sync: sync::Task,
-    workers: Workers,
-    grace: std::time::Duration,
-) -> usize {
-    let (sync_stop, admin_stop) = (Stop::default(), Stop::default());
-    let handle = state.sync.clone();
-    tokio::spawn(sync.run(sync_stop.waiter()));
-    tokio::spawn(admin::server::serve(endpoints, state, admin_stop.waiter()));
-    drain::until_asked(&node, &handle, grace).await;
-    // What is being served stays as it is; whoever watches can still ask until the end.
-    sync_stop.ring();
-    let panicked = drain::finish(node, workers, grace).await;
-    admin_stop.ring();
-    panicked
 }
 
 /// Tells a side task to end.

@@ -78,17 +78,18 @@ impl Workers {
     }
 }
 
-/// Starts as many workers as every `Bound` has sockets.
+/// Starts `count` workers, at least one; every `Bound` has as many sockets or more.
 ///
 /// # Errors
 /// A thread or a runtime could not be made (limits of processes or open files).
-pub fn start(node: &Arc<Node>, bound: Vec<Bound>) -> io::Result<Workers> {
-    let count = bound.iter().map(|one| one.tcp.len()).max().unwrap_or(0);
+pub fn start(node: &Arc<Node>, bound: Vec<Bound>, count: usize) -> io::Result<Workers> {
+    let count = count.max(1);
     let mut sockets: Vec<Vec<Sockets>> = (0..count).map(|_| Vec::new()).collect();
     for one in bound {
         let mut udp = one.udp.into_iter();
-        for (worker, tcp) in one.tcp.into_iter().enumerate() {
-            sockets[worker].push(Sockets {
+        for (at, tcp) in one.tcp.into_iter().enumerate() {
+            // More sockets than workers when an earlier process had more: some workers serve several.
+            sockets[at % count].push(Sockets {
                 listener: one.listener,
                 tcp,
                 udp: udp.next(),

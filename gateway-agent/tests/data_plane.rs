@@ -46,7 +46,7 @@ impl Running {
             tls,
             http3: tls,
         };
-        let bound = listen::bind(&[listener(false), listener(true)], 2).unwrap();
+        let bound = listen::bind(&[listener(false), listener(true)], 2, None).unwrap();
         let (plain, tls) = (bound[0].listener.address, bound[1].listener.address);
         let metrics = Metrics::new().unwrap();
         let node = Node::new(settings, Arc::clone(&metrics), Arc::new(NoSink)).unwrap();
@@ -63,7 +63,7 @@ impl Running {
             []
         );
         node.publish(Arc::new(Snapshot::default()));
-        let workers = worker::start(&node, bound).unwrap();
+        let workers = worker::start(&node, bound, 2).unwrap();
         Self {
             node,
             metrics,

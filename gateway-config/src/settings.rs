@@ -73,6 +73,8 @@ pub struct Settings {
     pub kernel: KernelMode,
     /// Where `status`, Prometheus and administration answer.
     pub admin_address: Option<Arc<str>>,
+    /// `upgrade.socket`: where a successor asks for the listening sockets.
+    pub upgrade_socket: Option<Arc<str>>,
     /// What administration keeps and where else it answers.
     pub admin: AdminSettings,
     /// `runtime.deployment.*`: descriptive.

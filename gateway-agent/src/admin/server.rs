@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,14 +60,38 @@ pub enum Endpoint {
     Unix(std::os::unix::net::UnixListener, SocketFile),
 }
 
-/// Removes the socket's file.
+/// Removes the socket's file, unless another process serves it by then.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    owned: Arc<AtomicBool>,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            owned: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether this process removes it; to be set false when it is another's.
+    pub fn owned(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.owned)
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // The folder may be gone or read-only by now; the next start replaces the file.
-        let _ = std::fs::remove_file(&self.0);
+        if self.owned.load(Ordering::Relaxed) {
+            // The folder may be gone or read-only by now; the next start replaces the file.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -81,9 +108,25 @@ impl Endpoint {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let listener = std::net::TcpListener::bind(address)?;
+        Self::inherited_tcp(std::net::TcpListener::bind(address)?, audience)
+    }
+
+    /// A bound TCP socket that another process has handed over.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn inherited_tcp(listener: std::net::TcpListener, audience: Audience) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Endpoint::Tcp(listener, audience))
+    }
+
+    /// A Unix socket that another process has handed over, with the duty to remove its file.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn inherited_unix(listener: std::os::unix::net::UnixListener, path: &Path) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Endpoint::Unix(listener, SocketFile::new(path)))
     }
 
     /// Binds a Unix socket for the owner alone. A socket left behind by a process that is gone is replaced.
@@ -103,7 +146,7 @@ impl Endpoint {
             std::fs::remove_file(path)?;
         }
         let listener = std::os::unix::net::UnixListener::bind(path)?;
-        let file = SocketFile(path.to_owned());
+        let file = SocketFile::new(path);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         Ok(Endpoint::Unix(listener, file))
@@ -115,7 +158,7 @@ impl Endpoint {
             Endpoint::Tcp(listener, _) => listener
                 .local_addr()
                 .map_or_else(|error| error.to_string(), |address| address.to_string()),
-            Endpoint::Unix(_, file) => file.0.display().to_string(),
+            Endpoint::Unix(_, file) => file.path.display().to_string(),
         }
     }
 }

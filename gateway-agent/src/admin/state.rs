@@ -53,6 +53,8 @@ pub struct State {
     pub listeners: Vec<ListenerView>,
     /// Worker threads.
     pub workers: usize,
+    /// Which process of this node it is, counted over upgrades.
+    pub generation: u32,
     /// Settings in force, secrets masked.
     pub settings: Value,
     /// Time that a drain asked for here gives to requests in flight.
@@ -130,6 +132,7 @@ impl State {
             },
             "listeners": self.listeners,
             "workers": self.workers,
+            "generation": self.generation,
             "hooks": kernel.hooks,
             "connections": self.connection_totals(),
             "log_lines_dropped": self.log_lines_dropped(),

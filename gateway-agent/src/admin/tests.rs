@@ -22,6 +22,7 @@ fn state() -> Arc<State> {
         options: &KernelOptions::default(),
         names: &[],
         bound: &[],
+        process: crate::upgrade::Identity::default(),
     };
     let (side, _) = Side::start(&wanted, Arc::default(), Arc::clone(&metrics)).unwrap();
     Arc::new(State {
@@ -41,6 +42,7 @@ fn state() -> Arc<State> {
             http3: false,
         }],
         workers: 2,
+        generation: 0,
         settings: json!({ "config.service.auth": "hidden" }),
         grace: Duration::from_secs(30),
     })

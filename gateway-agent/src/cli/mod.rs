@@ -7,6 +7,7 @@ mod output;
 mod simulate;
 mod status;
 mod token;
+mod upgrade;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -37,7 +38,8 @@ enum Command {
         after_help = "Settings come from the environment and a file; docs/settings.md lists them.\n\n\
         Examples:\n  gateway-agent run --settings /etc/gateway-agent/settings.yaml\n  \
         env 'config.artifacts.path=/srv/apim' NET_SERVER_HTTP_PORT=8080 gateway-agent run\n\n\
-        Signals: TERM and INT drain and end, HUP reads the configuration again."
+        Signals: TERM and INT drain and end, HUP reads the configuration again, USR2 starts the program again and\n\
+        hands the sockets over (without kernel programs only: `gateway-agent upgrade` brings the capabilities they need)."
     )]
     Run(RunArgs),
     /// Read the configuration once and serve it to any number of nodes
@@ -46,7 +48,7 @@ enum Command {
         Example:\n  gateway-agent hub --settings /etc/gateway-agent/hub.yaml\n\n\
         Nodes follow it with config.service.endpoint and config.service.auth (gateway-agent token create)."
     )]
-    Hub(RunArgs),
+    Hub(HubArgs),
     /// Validate artifact folders, policy documents and fragments without a node
     #[command(
         after_help = "Examples:\n  gateway-agent check examples/artifacts --overlay examples/overlay.yaml\n  \
@@ -71,6 +73,15 @@ enum Command {
         after_help = "Examples:\n  gateway-agent status\n  gateway-agent status --admin 127.0.0.1:4292 --format json"
     )]
     Status(StatusArgs),
+    /// Replace the running agent by a new process without losing a connection
+    #[command(
+        after_help = "Starts PROGRAM with --take-over beside the running agent, with the same arguments and environment. The\n\
+        new process takes the listening sockets, builds its configuration and serves; then the old one drains. When the\n\
+        new one fails, the old one goes on as if nothing had been.\n\n\
+        Examples:\n  gateway-agent upgrade --settings /etc/gateway-agent/settings.yaml\n  \
+        gateway-agent upgrade --program /opt/gateway-agent-next"
+    )]
+    Upgrade(upgrade::UpgradeArgs),
     /// Make and explain gateway tokens, which let nodes in at a hub
     Token(token::TokenArgs),
     /// Print the version
@@ -101,6 +112,17 @@ enum Command {
 /// Options of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
+    /// Settings file: YAML, JSON, a Kubernetes ConfigMap, or lines name=value [default: $GATEWAY_SETTINGS_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Take the listening sockets of the agent that runs here, and let it drain once this one serves
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+/// Options of `hub`.
+#[derive(Args, Debug)]
+pub struct HubArgs {
     /// Settings file: YAML, JSON, a Kubernetes ConfigMap, or lines name=value [default: $GATEWAY_SETTINGS_FILE]
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
@@ -151,6 +173,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Eval(args) => eval::main(&args),
         Command::Simulate(args) => simulate::main(&args),
         Command::Status(args) => status::main(&args),
+        Command::Upgrade(args) => upgrade::main(&args),
         Command::Token(args) => token::main(&args),
         Command::Version { format } => generate::version(format),
         Command::Completion { shell } => generate::completion(shell),

@@ -25,7 +25,7 @@ use gateway_config::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Exit, RunArgs, complain},
+    cli::{Exit, HubArgs, complain},
     run::remote,
     settings,
     sync::{self, Load, Loaded, Rejected, stable::Patience, tree::Bounds},
@@ -117,7 +117,7 @@ impl Load for HubLoad {
 }
 
 /// Runs until told to stop.
-pub fn main(args: &RunArgs) -> Exit {
+pub fn main(args: &HubArgs) -> Exit {
     let gathered = settings::gather(args.settings.as_deref());
     let logs = &gathered.settings.logs;
     let colour =

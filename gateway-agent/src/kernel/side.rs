@@ -17,7 +17,7 @@ use gateway_loader::{
 };
 
 use super::{Accounts, Gate, Hook, KernelState};
-use crate::{listen::Bound, telemetry::Metrics};
+use crate::{listen::Bound, telemetry::Metrics, upgrade::Identity};
 
 /// How often the ring of connection records is emptied: it holds a second of a busy node.
 const POLL: Duration = Duration::from_millis(50);
@@ -33,6 +33,8 @@ pub struct Wanted<'a> {
     pub names: &'a [Arc<str>],
     /// The sockets.
     pub bound: &'a [Bound],
+    /// This process.
+    pub process: Identity,
 }
 
 /// The kernel side of a running node, or its absence.
@@ -112,6 +114,22 @@ impl Side {
             .hooks
             .iter()
             .any(|hook| hook.name == "sock_ops" && hook.attached)
+    }
+
+    /// From now on new connections are this process's. Returns whether QUIC packets of the predecessor's connections still
+    /// reach it.
+    pub fn take_over(&self) -> bool {
+        let mut guard = self.kernel();
+        let Some(kernel) = guard
+            .as_mut()
+            .filter(|kernel| kernel.is_attached(HookName::PickWorker))
+        else {
+            return false;
+        };
+        kernel
+            .take_over()
+            .inspect_err(|error| tracing::error!(event = "UpgradeNotSteered", "{error}"))
+            .is_ok()
     }
 
     /// Makes `options` the destinations and denied sources in force. Returns what could not be done, one
@@ -245,6 +263,8 @@ fn load(wanted: &Wanted<'_>) -> (Option<Kernel>, Vec<HookState>) {
             .iter()
             .map(|name| Uplink::auto(&**name))
             .collect(),
+        generation: wanted.process.generation,
+        quic_key: wanted.process.quic_key,
         ..Options::default()
     };
     match Kernel::load(&options) {
@@ -275,6 +295,13 @@ fn register(kernel: &mut Kernel, wanted: &Wanted<'_>) -> HashMap<Arc<str>, (Grou
                 continue;
             }
         };
+        let predecessor: Vec<_> = bound.predecessor.iter().map(|socket| socket.as_fd()).collect();
+        let earlier = wanted.process.generation.wrapping_sub(1);
+        if !predecessor.is_empty()
+            && let Err(error) = kernel.register_predecessor(earlier, &predecessor)
+        {
+            tracing::warn!(event = "KernelGroupFailed", listener = %name, "QUIC connections of the predecessor are lost: {error}");
+        }
         let udp = (!udp.is_empty()).then(|| kernel.register_workers(&udp)).and_then(|group| {
             group
                 .inspect_err(|error| tracing::warn!(event = "KernelGroupFailed", listener = %name, "UDP not registered: {error}"))
@@ -343,6 +370,7 @@ mod tests {
                 http3: false,
             }],
             2,
+            None,
         )
         .unwrap()
     }
@@ -354,6 +382,7 @@ mod tests {
             options,
             names: &["http".into()],
             bound: &bound(),
+            process: Identity::default(),
         };
         let (side, _) = Side::start(&wanted, Arc::clone(&gate), Arc::clone(&metrics))?;
         Ok((side, gate, metrics))

@@ -4,19 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::handover::Again;
 use crate::{node::Node, sync, worker::Workers};
 
 /// Past the deadline, for connections to be torn down and threads to end.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// Waits until a signal or the admin endpoint asks for the end; HUP reads the configuration again.
+/// Waits until a signal, the admin endpoint or a successor asks for the end; HUP reads the configuration again, USR2 starts a
+/// successor.
 ///
 /// The drain has begun when this returns.
-pub(super) async fn until_asked(node: &Arc<Node>, sync: &sync::Handle, grace: Duration) {
+pub(super) async fn until_asked(node: &Arc<Node>, sync: &sync::Handle, grace: Duration, again: &Again) {
     let mut begun = node.drain.watch();
     let mut terminate = listen(SignalKind::terminate());
     let mut interrupt = listen(SignalKind::interrupt());
     let mut hang_up = listen(SignalKind::hangup());
+    let mut upgrade = listen(SignalKind::user_defined2());
     loop {
         let name = tokio::select! {
             () = received(&mut terminate) => "TERM",
@@ -24,6 +27,10 @@ pub(super) async fn until_asked(node: &Arc<Node>, sync: &sync::Handle, grace: Du
             () = received(&mut hang_up) => {
                 tracing::info!(event = "ReloadAsked", signal = "HUP", "reading the configuration again");
                 sync.reload();
+                continue;
+            }
+            () = received(&mut upgrade) => {
+                again.start();
                 continue;
             }
             _ = begun.begun() => return,

@@ -27,6 +27,7 @@ use crate::{
         tree::{self, Bounds},
     },
     telemetry::events::{Format, Threshold},
+    upgrade::{Identity, Inherited, Offer},
     worker,
 };
 
@@ -52,11 +53,7 @@ pub(crate) fn threshold(level: LogLevel) -> Threshold {
     }
 }
 
-pub(super) fn workers(bound: &[Bound]) -> usize {
-    bound.iter().map(|one| one.tcp.len()).max().unwrap_or(0)
-}
-
-fn worker_count(settings: &Settings) -> usize {
+pub(super) fn worker_count(settings: &Settings) -> usize {
     match settings.workers {
         0 => worker::default_count().get(),
         n => n as usize,
@@ -78,12 +75,28 @@ pub(super) fn buckets(gathered: &Gathered) -> Option<Vec<f64>> {
         })
 }
 
-/// Binds the first listeners.
-pub(super) fn bind(settings: &Settings, first: &load::First) -> Result<Vec<Bound>, StartError> {
+/// Binds the first listeners, with the sockets of the process that this one replaces as far as it had them.
+pub(super) fn bind(
+    settings: &Settings,
+    first: &load::First,
+    mut inherited: Option<&mut Inherited>,
+) -> Result<Vec<Bound>, StartError> {
     if first.listeners.is_empty() {
         return Err(StartError::NoListener);
     }
-    let bound = listen::bind(&first.listeners, worker_count(settings))?;
+    let mut wanted = first.listeners.clone();
+    if let Some(inherited) = inherited.as_deref_mut() {
+        // A port that the system chose for the other process is this one's too.
+        for (listener, name) in wanted.iter_mut().zip(&first.names) {
+            if let Some(address) = inherited.address_of(name)
+                && listener.address.port() == 0
+                && listener.address.ip() == address.ip()
+            {
+                listener.address = address;
+            }
+        }
+    }
+    let bound = listen::bind(&wanted, worker_count(settings), inherited)?;
     for (one, name) in bound.iter().zip(&first.names) {
         let Listener {
             address, tls, http3, ..
@@ -91,6 +104,40 @@ pub(super) fn bind(settings: &Settings, first: &load::First) -> Result<Vec<Bound
         tracing::info!(event = "ListenerStarted", listener = %name, %address, tls, http3, "listening");
     }
     Ok(bound)
+}
+
+/// The sockets of the running process, when this one shall replace it.
+pub(super) fn inherit(settings: &Settings, take_over: bool) -> Result<Option<Inherited>, StartError> {
+    if !take_over {
+        return Ok(None);
+    }
+    let name = settings
+        .upgrade_socket
+        .as_deref()
+        .ok_or(StartError::NoUpgradeSocket)?;
+    let inherited = Inherited::take(name)?;
+    tracing::info!(
+        event = "UpgradeTaken",
+        pid = inherited.who.pid,
+        version = inherited.who.version,
+        generation = inherited.who.generation,
+        "the running agent handed over its sockets; it serves until this one is ready"
+    );
+    Ok(Some(inherited))
+}
+
+/// Copies of the sockets for a successor. Without them the node serves all the same.
+pub(super) fn offer(
+    settings: &Settings,
+    names: &[Arc<str>],
+    bound: &[Bound],
+    endpoints: &[Endpoint],
+    process: Identity,
+) -> Option<Offer> {
+    settings.upgrade_socket.as_ref()?;
+    Offer::new(bound, names, endpoints, process)
+        .inspect_err(|error| tracing::warn!(event = "UpgradeNotPossible", "{error}"))
+        .ok()
 }
 
 pub(super) fn view(bound: &Bound) -> ListenerView {
@@ -106,8 +153,38 @@ pub(super) fn view(bound: &Bound) -> ListenerView {
 
 /// The endpoints beside traffic. One that cannot be bound is an error in the log, not the end: traffic
 /// matters more than its description.
-pub(super) fn bind_admin(settings: &Settings) -> Vec<Endpoint> {
+pub(super) fn bind_admin(settings: &Settings, mut inherited: Option<&mut Inherited>) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
+    let mut tcp = |address: SocketAddr, audience| match inherited
+        .as_deref_mut()
+        .and_then(|inherited| inherited.endpoint(address))
+    {
+        Some(listener) => Endpoint::inherited_tcp(listener, audience),
+        None => Endpoint::tcp(address, audience),
+    };
+    let address = |text: &str| {
+        text.parse::<SocketAddr>()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "admin.address wants ADDRESS:PORT"))
+    };
+    let admin = settings.admin_address.as_deref().map(|text| {
+        (
+            text,
+            address(text).and_then(|address| tcp(address, Audience::Operator)),
+        )
+    });
+    let metrics = settings.metrics.prometheus_port.map(|port| {
+        let address = SocketAddr::new(settings.server.address, port);
+        (address, tcp(address, Audience::Scraper))
+    });
+    let unix = settings.admin.socket_path.as_deref().map(|path| {
+        let file = Path::new(path);
+        let taken = inherited.and_then(|inherited| inherited.endpoint_unix(file));
+        let bound = match taken {
+            Some(listener) => Endpoint::inherited_unix(listener, file),
+            None => Endpoint::unix(file),
+        };
+        (path, bound)
+    });
     let mut add = |what: &'static str, bound: io::Result<Endpoint>, wanted: &str| match bound {
         Ok(endpoint) => {
             tracing::info!(
@@ -125,23 +202,14 @@ pub(super) fn bind_admin(settings: &Settings) -> Vec<Endpoint> {
             "cannot listen: {error}; another agent may hold it, choose another address"
         ),
     };
-    if let Some(address) = &settings.admin_address {
-        let bound = address
-            .parse::<SocketAddr>()
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "admin.address wants ADDRESS:PORT"))
-            .and_then(|address| Endpoint::tcp(address, Audience::Operator));
+    if let Some((address, bound)) = admin {
         add("admin", bound, address);
     }
-    if let Some(path) = &settings.admin.socket_path {
-        add("admin", Endpoint::unix(&PathBuf::from(&**path)), path);
+    if let Some((path, bound)) = unix {
+        add("admin", bound, path);
     }
-    if let Some(port) = settings.metrics.prometheus_port {
-        let address = SocketAddr::new(settings.server.address, port);
-        add(
-            "metrics",
-            Endpoint::tcp(address, Audience::Scraper),
-            &address.to_string(),
-        );
+    if let Some((address, bound)) = metrics {
+        add("metrics", bound, &address.to_string());
     }
     endpoints
 }
@@ -159,10 +227,11 @@ pub(super) fn source(settings: &Settings) -> sync::Source {
 
 pub(super) fn node_settings(
     settings: &Settings,
-    workers: usize,
     gate: Arc<Gate>,
+    process: Identity,
 ) -> Result<node::Settings, StartError> {
     let limits = &settings.limits;
+    let workers = worker_count(settings);
     Ok(node::Settings {
         client_tls: Some(suites::server(settings)?),
         backend_tls: Some(suites::client(&settings.client)?),
@@ -184,6 +253,7 @@ pub(super) fn node_settings(
         expressions: expressions(settings),
         gate,
         forwarded_proto: settings.server.forwarded_proto,
+        process,
         instance_id: instance_id().into(),
         external: external(settings)?,
         memory_cache_bytes: settings

@@ -218,6 +218,7 @@ pub static TABLE: &[Setting] = &[
     row("admin.socket.path", &[], None, "path", Own, Yes, "Unix socket where the same answers", set!(admin.socket_path = opt)),
     row("admin.requests", &[], Some("0"), "0 to 10000", Own, Yes, "finished requests kept in memory for `/requests`", set!(admin.requests = |v| number(v, 0, 10_000))),
     row("admin.connections", &[], Some("0"), "0 to 10000", Own, Yes, "closed connections kept in memory for `/connections`", set!(admin.connections = |v| number(v, 0, 10_000))),
+    row("upgrade.socket", &[], Some("@gateway-agent"), "`@name`, path, `none`", Own, Yes, "Unix socket where a new process takes over the listening sockets; `@` is the abstract namespace of the network namespace", set!(upgrade_socket = opt)),
     // Bounds
     row("limits.connections", &[], Some("65536"), "1 to 4000000", Own, Yes, "client connections open at once", set!(limits.connections = |v| number(v, 1, 4_000_000))),
     row("limits.request.header.bytes", &[], Some("64KiB"), "size", Own, Yes, "header section of a request", set!(limits.header_bytes = small_bytes)),
