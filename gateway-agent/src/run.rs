@@ -29,7 +29,7 @@ pub(crate) use setup::{format, threshold};
 
 use crate::{
     admin::{self, Endpoint},
-    cli::{Exit, RunArgs},
+    cli::{Exit, RunArgs, TakeOver},
     kernel::{self, Accounts, Gate},
     listen::{self, Bound},
     node::Node,
@@ -116,7 +116,12 @@ pub fn main(args: &RunArgs) -> Exit {
     exit
 }
 
-fn start_and_serve(gathered: Gathered, started: Timestamp, take_over: bool, log: &mut Log) -> Exit {
+fn start_and_serve(
+    gathered: Gathered,
+    started: Timestamp,
+    take_over: Option<TakeOver>,
+    log: &mut Log,
+) -> Exit {
     tracing::info!(
         event = "GatewayStartup",
         version = env!("CARGO_PKG_VERSION"),
@@ -197,7 +202,11 @@ struct Process {
 }
 
 impl Ground {
-    fn prepare(settings: &Settings, take_over: bool, buckets: Option<&[f64]>) -> Result<Self, StartError> {
+    fn prepare(
+        settings: &Settings,
+        take_over: Option<TakeOver>,
+        buckets: Option<&[f64]>,
+    ) -> Result<Self, StartError> {
         let program = std::env::current_exe().ok();
         let first = load::First::read(settings);
         let mut inherited = setup::inherit(settings, take_over)?;
@@ -259,7 +268,7 @@ impl Parts {
     fn build(
         gathered: Gathered,
         started: Timestamp,
-        take_over: bool,
+        take_over: Option<TakeOver>,
         log: &mut Log,
     ) -> Result<Self, StartError> {
         let masked = gathered.masked();

@@ -1,4 +1,4 @@
-//! Where this process lives in the cgroup v2 hierarchy.
+//! Where processes live in the cgroup v2 hierarchy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,28 @@ pub(crate) struct OwnCgroup {
 
 /// Finds it, alone or beside cgroup v1. The error says what is missing.
 pub(crate) fn own() -> Result<OwnCgroup, String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")
-        .map_err(|error| format!("/proc/self/mountinfo: {error}"))?;
-    let groups =
-        fs::read_to_string("/proc/self/cgroup").map_err(|error| format!("/proc/self/cgroup: {error}"))?;
-    locate(&mounts, &groups)
+    of("self")
+}
+
+fn of(process: &str) -> Result<OwnCgroup, String> {
+    let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
+    locate(
+        &read("/proc/self/mountinfo")?,
+        &read(&format!("/proc/{process}/cgroup"))?,
+    )
+}
+
+/// Moves this process, and so what it starts from now on, to the cgroup v2 directory of another.
+///
+/// # Errors
+/// The kernel's reason, with the directory.
+pub fn join(pid: u32) -> Result<(), String> {
+    let wanted = of(&pid.to_string())?;
+    if own().is_ok_and(|own| own.path == wanted.path) {
+        return Ok(());
+    }
+    let file = wanted.path.join("cgroup.procs");
+    fs::write(&file, std::process::id().to_string()).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn locate(mountinfo: &str, cgroup: &str) -> Result<OwnCgroup, String> {

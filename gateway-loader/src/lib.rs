@@ -9,7 +9,7 @@
 
 mod attach;
 mod bans;
-mod cgroup;
+pub mod cgroup;
 mod clock;
 mod conns;
 mod counters;

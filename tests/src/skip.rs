@@ -16,6 +16,8 @@ pub enum Need {
     Namespaces,
     /// A program on the search path, and the package that has it.
     Program(&'static str, &'static str),
+    /// Python modules as an `import` names them, and the packages of PyPI that have them.
+    Python(&'static str, &'static str),
     /// A kernel that takes BPF programs and a cgroup v2 mount.
     Bpf,
 }
@@ -27,8 +29,28 @@ impl Need {
             Need::Program(program, package) => crate::process::find(program)
                 .is_none()
                 .then(|| format!("{program} is not installed (package {package})")),
+            Need::Python(modules, packages) => python_missing(modules, packages),
             Need::Bpf => bpf_missing(),
         }
+    }
+}
+
+/// The Python that runs the clients of `tests/clients`: the first `python3` of the search path, which `.ci/run` makes that
+/// of its own environment.
+pub fn python() -> std::path::PathBuf {
+    crate::process::find("python3").unwrap_or_else(|| "python3".into())
+}
+
+fn python_missing(modules: &str, packages: &str) -> Option<String> {
+    let output = std::process::Command::new(python())
+        .args(["-c", &format!("import {modules}")])
+        .output();
+    match output {
+        Ok(output) if output.status.success() => None,
+        _ => Some(format!(
+            "{} cannot import {modules} (PyPI: {packages})",
+            python().display()
+        )),
     }
 }
 

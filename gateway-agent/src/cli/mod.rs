@@ -116,8 +116,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
     /// Take the listening sockets of the agent that runs here, and let it drain once this one serves
-    #[arg(long)]
-    pub take_over: bool,
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    pub take_over: Option<TakeOver>,
+}
+
+/// When to take over from a running agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TakeOver {
+    /// Do not start without one
+    Always,
+    /// Start by itself when none runs
+    IfRunning,
 }
 
 /// Options of `hub`.

@@ -18,8 +18,6 @@ use crate::upgrade::{self, Successor, Who};
 
 /// How often the new process is looked at.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Where the hierarchy of control groups is mounted.
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 #[derive(Args, Debug)]
 pub(super) struct UpgradeArgs {
@@ -68,13 +66,12 @@ pub(super) fn main(args: &UpgradeArgs) -> Exit {
     match watch(&name, &mut child, begun + Duration::from_secs(args.timeout)) {
         Ok(new) => {
             print(&format!(
-                "pid {} (version {}, generation {}) serves after {:.1} s; pid {} drains for at most {} s\n",
+                "pid {} (version {}, generation {}) serves after {:.1} s; pid {} drains\n",
                 new.pid,
                 new.version,
                 new.generation,
                 begun.elapsed().as_secs_f64(),
-                old.pid,
-                settings.limits.drain_timeout.as_secs()
+                old.pid
             ));
             Exit::Ok
         }
@@ -88,9 +85,9 @@ pub(super) fn main(args: &UpgradeArgs) -> Exit {
 /// Starts the new process as the old one was started.
 fn start(args: &UpgradeArgs, old: &Who) -> io::Result<Child> {
     let process = PathBuf::from(format!("/proc/{}", old.pid));
-    if let Some(group) = join_cgroup(&process) {
+    if let Err(error) = gateway_loader::cgroup::join(old.pid) {
         complain(&format!(
-            "the new process stays in this command's control group, not in {group}: connections are accounted there"
+            "the new process stays in this command's control group, where connections are accounted: {error}"
         ));
     }
     let program = match &args.program {
@@ -124,6 +121,7 @@ fn start(args: &UpgradeArgs, old: &Who) -> io::Result<Child> {
         arguments,
         environment: (!environment.is_empty()).then_some(environment),
         folder: fs::read_link(process.join("cwd")).ok(),
+        output_of: Some(old.pid),
     }
     .start()
 }
@@ -134,26 +132,6 @@ fn split(path: &Path) -> VecDeque<OsString> {
         .filter(|part| !part.is_empty())
         .map(|part| OsString::from_vec(part.to_vec()))
         .collect()
-}
-
-/// Moves this command, and so the process it starts, to the control group of the old process. Returns the group that it
-/// could not join.
-fn join_cgroup(process: &Path) -> Option<String> {
-    let group = |path: &Path| {
-        let text = fs::read_to_string(path).ok()?;
-        text.lines()
-            .find_map(|line| line.strip_prefix("0::").map(str::to_owned))
-    };
-    let wanted = group(&process.join("cgroup"))?;
-    if group(Path::new("/proc/self/cgroup")).as_ref() == Some(&wanted) {
-        return None;
-    }
-    let file = Path::new(CGROUPS)
-        .join(wanted.trim_start_matches('/'))
-        .join("cgroup.procs");
-    fs::write(file, std::process::id().to_string())
-        .err()
-        .map(|_| wanted)
 }
 
 /// Waits until the child waits for a successor of its own: then it has taken over.

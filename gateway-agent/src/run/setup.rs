@@ -15,6 +15,7 @@ use gateway_config::{
 use super::{StartError, certificates, identity, load, suites};
 use crate::{
     admin::{Audience, Endpoint, ListenerView},
+    cli::TakeOver,
     external,
     kernel::Gate,
     limits::Limits,
@@ -27,7 +28,7 @@ use crate::{
         tree::{self, Bounds},
     },
     telemetry::events::{Format, Threshold},
-    upgrade::{Identity, Inherited, Offer},
+    upgrade::{Identity, Inherited, Offer, TakeError},
     worker,
 };
 
@@ -107,15 +108,21 @@ pub(super) fn bind(
 }
 
 /// The sockets of the running process, when this one shall replace it.
-pub(super) fn inherit(settings: &Settings, take_over: bool) -> Result<Option<Inherited>, StartError> {
-    if !take_over {
+pub(super) fn inherit(
+    settings: &Settings,
+    take_over: Option<TakeOver>,
+) -> Result<Option<Inherited>, StartError> {
+    let Some(when) = take_over else {
         return Ok(None);
-    }
+    };
     let name = settings
         .upgrade_socket
         .as_deref()
         .ok_or(StartError::NoUpgradeSocket)?;
-    let inherited = Inherited::take(name)?;
+    let inherited = match Inherited::take(name) {
+        Err(TakeError::Nobody { .. }) if when == TakeOver::IfRunning => return Ok(None),
+        taken => taken?,
+    };
     tracing::info!(
         event = "UpgradeTaken",
         pid = inherited.who.pid,
