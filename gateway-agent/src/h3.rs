@@ -77,10 +77,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, spec: Listener)
     }
     let mut tail = pin!(async {
         watch.begun().await;
-        match worker.node.drain.successor() {
-            // Its packets go to the successor from now on; what the socket holds already is still served here.
-            Some(Successor { quic: true }) => tokio::time::sleep(TAIL).await,
-            _ => {}
+        // New connections are the successor's from now on; what the socket holds already is still served here.
+        if worker.node.drain.successor() == Some(Successor { quic: true }) {
+            tokio::time::sleep(TAIL).await;
         }
     });
     loop {

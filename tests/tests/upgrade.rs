@@ -39,10 +39,12 @@ macro_rules! skip {
     };
 }
 
+#[cfg(test)]
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 
+#[cfg(test)]
 fn scene(options: Options) -> Scene {
     let echo = r#"{"properties":{"displayName":"Socket","path":"socket","protocols":["ws"],"type":"websocket",
         "subscriptionRequired":false,"apiRevision":"1","isCurrent":true,"serviceUrl":"ws://198.51.100.2:9090"}}"#;
@@ -56,6 +58,7 @@ fn scene(options: Options) -> Scene {
 /// The clients of `clients/steady_load.py`, from the client host.
 struct Load(Child);
 
+#[cfg(test)]
 impl Load {
     fn start(scene: &Scene, without: &[&str]) -> Self {
         let mut command = scene.lab.client.command(gateway_tests::skip::python());
@@ -92,6 +95,7 @@ impl Load {
 }
 
 /// Runs `gateway-agent upgrade` as the operator does.
+#[cfg(test)]
 fn upgrade(scene: &Scene, settings: &[(&str, &str)]) -> std::process::Output {
     let mut command: Command = scene.lab.node.command(agent::binary().unwrap());
     command.args(["upgrade", "--timeout", "60"]);
@@ -99,6 +103,7 @@ fn upgrade(scene: &Scene, settings: &[(&str, &str)]) -> std::process::Output {
     command.output().unwrap()
 }
 
+#[cfg(test)]
 fn generation(scene: &Scene) -> u64 {
     scene.agent.json("/status").unwrap()["generation"]
         .as_u64()
@@ -106,6 +111,7 @@ fn generation(scene: &Scene) -> u64 {
 }
 
 /// Ends the process that serves by now, which the scene did not start itself.
+#[cfg(test)]
 fn end(scene: &Scene) {
     let pid = scene.agent.json("/status").unwrap()["pid"].as_u64().unwrap();
     let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
@@ -116,6 +122,7 @@ fn end(scene: &Scene) {
     .unwrap();
 }
 
+#[cfg(test)]
 fn replaced_without_a_failure(options: Options, times: u64, without: &[&str]) {
     let mut scene = scene(options);
     let echo = scene.lab.upstream.command(gateway_tests::skip::python());
@@ -157,6 +164,7 @@ fn replaced_without_a_failure(options: Options, times: u64, without: &[&str]) {
 }
 
 /// `GATEWAY_UPGRADES` asks for more than CI has time for.
+#[cfg(test)]
 fn times() -> u64 {
     std::env::var("GATEWAY_UPGRADES").map_or(4, |times| times.parse().unwrap())
 }

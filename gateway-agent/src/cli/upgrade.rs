@@ -134,6 +134,10 @@ fn split(path: &Path) -> VecDeque<OsString> {
         .collect()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command line without a runtime: another process's end and start are looked at, not awaited"
+)]
 /// Waits until the child waits for a successor of its own: then it has taken over.
 fn watch(name: &str, child: &mut Child, deadline: Instant) -> Result<Who, String> {
     loop {
