@@ -60,6 +60,8 @@ pub(crate) struct ApiFolder {
     pub(crate) operations: BTreeMap<String, File>,
     /// Diagnostics by id.
     pub(crate) diagnostics: BTreeMap<String, Entity>,
+    /// Schemas of the API by name, read when some policy asks.
+    pub(crate) schemas: BTreeMap<String, File>,
 }
 
 /// A product folder.
@@ -294,10 +296,13 @@ impl<'p> Reader<'p> {
                     .diagnostics
                     .insert((*id).to_owned(), entity);
             }
-            // Release notes, payload schemas and tags: nothing of it changes what is served.
-            ["releases", _, "apiReleaseInformation.json"]
-            | ["schemas", _, "apiSchemaInformation.json"]
-            | ["tags", _, "apiTagInformation.json"] => {}
+            ["schemas", schema, "apiSchemaInformation.json"] => {
+                self.api_folder(folder, name, revision)
+                    .schemas
+                    .insert((*schema).to_owned(), file);
+            }
+            // Release notes and tags: nothing of it changes what is served.
+            ["releases", _, "apiReleaseInformation.json"] | ["tags", _, "apiTagInformation.json"] => {}
             _ => {
                 let mut parts = vec!["apis", folder];
                 parts.extend(rest);

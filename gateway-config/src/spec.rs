@@ -11,6 +11,7 @@ mod other;
 mod parameters;
 mod responses;
 mod sample;
+mod soap;
 #[cfg(test)]
 mod tests;
 
@@ -132,7 +133,12 @@ pub(crate) fn read(folder: &ApiFolder, kind: ApiKind, validated: bool) -> Specif
             ));
         }
         (_, Some(("operations", file))) => listed::read(file, kind, validated, &mut out),
-        (_, Some(("wsdl", file))) => other::wsdl(file, &mut out),
+        (_, Some(("wsdl", file))) => {
+            other::wsdl(file, &mut out);
+            if validated {
+                soap::schemas(folder, Some(file), &mut out);
+            }
+        }
         (_, Some(("wadl", file))) => {
             refuse(
                 &mut out,
@@ -150,7 +156,7 @@ pub(crate) fn read(folder: &ApiFolder, kind: ApiKind, validated: bool) -> Specif
         (_, Some((_, file))) => match doc::read(&file.path, &file.bytes, &mut out.problems) {
             Ok(root) => {
                 if validated {
-                    definition::openapi(&root, file, &mut out);
+                    definition::openapi(&root, file, folder, &mut out);
                 }
                 openapi::read(&root, &mut out);
             }

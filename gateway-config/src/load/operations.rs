@@ -41,6 +41,9 @@ pub(super) fn digest(
         parts.push(extension.clone().into_bytes());
         parts.push(of_parts([file.path.as_bytes(), &*file.bytes]).to_vec());
     }
+    for file in folder.schemas.values().filter(|_| validated) {
+        parts.push(of_parts([file.path.as_bytes(), &*file.bytes]).to_vec());
+    }
     for name in folder.operations.keys() {
         parts.push(format!("policy {name}").into_bytes());
     }

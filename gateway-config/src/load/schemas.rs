@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use gateway_policy::schema::{Dialect, JsonSchemas, NamedSchema, NamedSchemas, SCHEMA_BYTES_MAX};
+use gateway_policy::schema::{
+    Dialect, JsonSchemas, NamedSchema, NamedSchemas, SCHEMA_BYTES_MAX, XmlSchemas, XmlSource,
+};
 use serde_json::Value;
 
 use crate::{
@@ -38,6 +40,25 @@ fn schema(entity: &Entity) -> Result<NamedSchema, String> {
     if text.is_some_and(|t| t.len() > SCHEMA_BYTES_MAX) {
         return Err(format!("it has more than {SCHEMA_BYTES_MAX} bytes"));
     }
+    if kind.eq_ignore_ascii_case("xml") {
+        let inner = properties
+            .get("document")
+            .and_then(|d| d.get("value").or(Some(d)));
+        let text = text
+            .or_else(|| inner.and_then(Node::as_text))
+            .ok_or("it has no `value`")?;
+        let source = XmlSource {
+            location: &entity.path,
+            text,
+        };
+        let schemas = XmlSchemas::new(&[source]).map_err(|problem| {
+            format!(
+                "line {}, column {} of its text: {}",
+                problem.line, problem.column, problem.message
+            )
+        })?;
+        return Ok(NamedSchema::Xml(Arc::new(schemas)));
+    }
     if !kind.eq_ignore_ascii_case("json") {
         return Err(format!("schemas of type `{kind}` are not read"));
     }
@@ -65,6 +86,15 @@ mod tests {
             (r#"{"value": "{"}"#, Some("bad-schema")),
             ("{}", Some("bad-schema")),
             (r#"{"schemaType": "avro", "value": "x"}"#, Some("bad-schema")),
+            (
+                r#"{"schemaType": "xml", "value": "<s:schema xmlns:s='http://www.w3.org/2001/XMLSchema'/>"}"#,
+                None,
+            ),
+            (
+                r#"{"schemaType": "XML", "value": "<s:schema/>"}"#,
+                Some("bad-schema"),
+            ),
+            (r#"{"schemaType": "xml"}"#, Some("bad-schema")),
         ] {
             let mut artifacts = Artifacts::default();
             let node = read_document("p.json", properties.as_bytes(), &mut Vec::new()).unwrap();

@@ -10,16 +10,16 @@ use gateway_policy::schema::{
 };
 use serde_json::Value;
 
-use super::Specification;
+use super::{Specification, soap};
 use crate::{
-    artifacts::File,
+    artifacts::{ApiFolder, File},
     doc::{Node, text_of},
     problem::Problem,
 };
 
 /// Keeps the document of an API. One that is too large is left out, so that validating fails at run time as it does
 /// in the original, and says so now.
-pub(super) fn openapi(root: &Node, file: &File, out: &mut Specification) {
+pub(super) fn openapi(root: &Node, file: &File, folder: &ApiFolder, out: &mut Specification) {
     if file.bytes.len() > SCHEMA_BYTES_MAX {
         let message = format!(
             "the specification has more than {SCHEMA_BYTES_MAX} bytes, so policies that validate messages refuse \
@@ -32,8 +32,11 @@ pub(super) fn openapi(root: &Node, file: &File, out: &mut Specification) {
     let mut document = root.to_json();
     let dialect = Dialect::of(&document);
     without_prose(&mut document);
+    let (xml, xml_refused) = soap::of_api(folder, None, out);
     out.schemas = Some(Arc::new(ApiSchemas {
         json: Some(JsonSchemas::new(document, dialect)),
+        xml,
+        xml_refused,
         ..ApiSchemas::default()
     }));
 }

@@ -5,6 +5,7 @@
 //! is treated as an error, with the action of its `content` element.
 
 mod body;
+mod xml;
 
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ static CONTENT: ElementDef =
         ),
         attr(
             "validate-as",
-            "How the body is read. XML schemas are not read yet: with `xml` and `soap` no body conforms.",
+            "How the body is read: JSON, a document of XML Schema 1.0, or a SOAP envelope whose body is one.",
         )
         .required()
         .words(As::WORDS),
@@ -224,13 +225,20 @@ impl Rule {
             validate_as: validate_as?,
             action: action?,
         };
-        if rule.validate_as != As::Json {
-            let message = "XML schemas are not read by this gateway yet, so no body conforms";
-            let help = "with `action=\"prevent\"` every such body is refused";
+        let of_json = [
+            "schema-ref",
+            "allow-additional-properties",
+            "case-insensitive-property-names",
+        ];
+        for name in of_json
+            .iter()
+            .filter(|n| rule.validate_as != As::Json && node.has(n))
+        {
+            let message = format!("`{name}` is for JSON schemas and has no effect on XML");
             compiler.report(
-                Finding::on(node.element, "unsupported-validation", message)
+                Finding::on(node.element, "no-effect", message)
                     .warning()
-                    .help(help),
+                    .help("remove it"),
             );
         }
         if rule.schema_ref.is_some() && rule.schema_id.is_none() {

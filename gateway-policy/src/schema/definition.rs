@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::{document::JsonSchemas, graphql::GraphQlSchema};
+use super::{document::JsonSchemas, graphql::GraphQlSchema, xsd::XmlSchemas};
 
 /// Most bytes of one definition or schema ("The maximum size of the API schema … is 4 MB").
 pub const SCHEMA_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -29,6 +29,8 @@ pub type NamedSchemas = BTreeMap<Arc<str>, NamedSchema>;
 pub enum NamedSchema {
     /// JSON Schema, or a document with schemas in it.
     Json(Arc<JsonSchemas>),
+    /// XML Schema.
+    Xml(Arc<XmlSchemas>),
     /// It cannot be used, and why.
     Refused(Arc<str>),
 }
@@ -40,8 +42,10 @@ pub struct ApiSchemas {
     pub json: Option<JsonSchemas>,
     /// The schema of a GraphQL API.
     pub graphql: Option<GraphQlSchema>,
-    /// Why there are none, when there should be some.
-    pub refused: Option<Arc<str>>,
+    /// XML schemas: entities of the API, or those in its WSDL document.
+    pub xml: Option<Arc<XmlSchemas>>,
+    /// Why there are no XML schemas, when there should be some.
+    pub xml_refused: Option<Arc<str>>,
 }
 
 /// An operation.
@@ -64,7 +68,7 @@ pub struct OperationDefinition {
 pub struct Content {
     /// Media type or range, in lower case, without parameters.
     pub media_type: Arc<str>,
-    /// JSON pointer of its schema; `None`: it has none.
+    /// JSON pointer of its schema; `None`: it has none. XML bodies say themselves what they are.
     pub schema: Option<Arc<str>>,
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod graphql;
 pub(crate) mod json;
 pub mod openapi;
 pub(crate) mod parameter;
+pub(crate) mod xsd;
 
 pub use definition::{
     Answer, ApiSchemas, Content, Definitions, NamedSchema, NamedSchemas, OperationDefinition, Parameter,
@@ -15,3 +16,4 @@ pub use definition::{
 };
 pub use document::{Dialect, JsonSchemas};
 pub use graphql::GraphQlSchema;
+pub use xsd::{XmlSchemaProblem, XmlSchemas, XmlSource};

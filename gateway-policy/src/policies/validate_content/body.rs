@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::HeaderValue;
 
-use super::{As, Rule, names, shown};
+use super::{As, Rule, names, shown, xml};
 use crate::{
     exec::Run,
     policies::validation::{Error, direction},
@@ -57,7 +57,7 @@ pub(super) fn cannot(given: &str, direction: Direction, why: &str) -> Error {
     Error::new("", kind, "ValidationException", details).internal()
 }
 
-fn missing(given: &str, direction: Direction, definition: &str) -> Error {
+pub(super) fn missing(given: &str, direction: Direction, definition: &str) -> Error {
     let details = format!(
         "API's schema does not contain definition {definition}, which is associated with the content type {given}."
     );
@@ -78,11 +78,7 @@ pub(super) fn errors(
             Ok(found) => json_errors(&found, rule, given, direction, body),
             Err(error) => vec![*error],
         },
-        As::Xml | As::Soap => vec![cannot(
-            given,
-            direction,
-            "XML schemas are not read by this gateway yet.",
-        )],
+        As::Xml | As::Soap => xml::errors(run, rule, given, body),
     }
 }
 
@@ -118,6 +114,9 @@ fn json_schema(
     if let Some(id) = &rule.schema_id {
         let schemas = match definitions.schemas.as_ref().and_then(|s| s.get(id)) {
             Some(NamedSchema::Json(schemas)) => Arc::clone(schemas),
+            Some(NamedSchema::Xml(_)) => {
+                return Err(Box::new(cannot(given, direction, "The schema is an XML schema.")));
+            }
             Some(NamedSchema::Refused(why)) => return Err(Box::new(cannot(given, direction, why))),
             None => return Err(Box::new(missing(given, direction, id))),
         };
