@@ -10,6 +10,8 @@ pub const MAX_GROUPS: u32 = 16;
 pub const MAX_GENERATIONS: u32 = 4;
 /// Most workers of a generation: one per core, on the largest machines in use twice over.
 pub const MAX_WORKERS: u32 = 256;
+/// Index in the map of working words, behind those of the groups: number of the process that reads the rings.
+pub const READER_SLOT: u32 = MAX_GROUPS;
 /// Slots of the socket map.
 pub const MAX_SOCKETS: u32 = MAX_GROUPS * MAX_GENERATIONS * MAX_WORKERS;
 /// Most exact destinations (one address, one port, one protocol).

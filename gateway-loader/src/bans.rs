@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use aya::maps::{HashMap, MapData, MapError};
+use aya::maps::{HashMap, Map, MapData, MapError, MapInfo};
 use gateway_common::edge::{EDGE_BANS, PREFIX_DENY, PREFIX_DENY_GATEWAY, REASON_BYTES};
 use gateway_common::{BanEntry, Octets4, Octets16};
 use ipnet::IpNet;
@@ -214,6 +215,54 @@ impl Bans {
         };
         found.ok()
     }
+}
+
+impl Bans {
+    /// Puts a ban of an earlier map back, unless there is no room.
+    pub(crate) fn restore(&mut self, address: IpAddr, entry: BanEntry) {
+        let of_family = |other: &&IpAddr| other.is_ipv4() == address.is_ipv4();
+        if self.until.keys().filter(of_family).count() >= self.most {
+            return;
+        }
+        let done = match address {
+            IpAddr::V4(v4) => self.v4.insert(Octets4 { octets: v4.octets() }, entry, 0),
+            IpAddr::V6(v6) => self.v6.insert(Octets16 { octets: v6.octets() }, entry, 0),
+        };
+        if done.is_ok() {
+            self.until.insert(address, entry.until_ns);
+        }
+    }
+}
+
+/// The bans in two pinned maps, of whatever size; none when they are of another shape.
+pub(crate) fn pinned(v4: &Path, v6: &Path) -> Vec<(IpAddr, BanEntry)> {
+    let fits = |path: &Path, key: usize| {
+        MapInfo::from_pin(path).is_ok_and(|info| {
+            info.key_size() as usize == key && info.value_size() as usize == size_of::<BanEntry>()
+        })
+    };
+    let mut bans = Vec::new();
+    if fits(v4, size_of::<Octets4>())
+        && let Ok(data) = MapData::from_pin(v4)
+        && let Ok(map) = HashMap::<_, Octets4, BanEntry>::try_from(Map::HashMap(data))
+    {
+        bans.extend(
+            map.iter()
+                .flatten()
+                .map(|(key, entry)| (IpAddr::from(key.octets), entry)),
+        );
+    }
+    if fits(v6, size_of::<Octets16>())
+        && let Ok(data) = MapData::from_pin(v6)
+        && let Ok(map) = HashMap::<_, Octets16, BanEntry>::try_from(Map::HashMap(data))
+    {
+        bans.extend(
+            map.iter()
+                .flatten()
+                .map(|(key, entry)| (IpAddr::from(key.octets), entry)),
+        );
+    }
+    bans
 }
 
 fn shown(address: IpAddr, entry: &BanEntry, now: u64) -> Option<Ban> {

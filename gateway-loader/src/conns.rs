@@ -1,12 +1,13 @@
 //! Connection records out of the ring, and the marks that make a socket the gateway's.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aya::maps::{MapData, RingBuf, SkStorage};
+use aya::maps::{MapData, SkStorage};
 use gateway_common::{ConnMark, ConnRecord};
 
 use crate::hook::map_reason;
+use crate::reader::Ring;
 
 /// Records taken by one call of [`Connections::poll`]: bounds the time on a runtime that serves others too.
 pub const MAX_RECORDS_PER_POLL: usize = 4096;
@@ -14,20 +15,23 @@ pub const MAX_RECORDS_PER_POLL: usize = 4096;
 /// The reader of the connection ring. One per process; poll it every 10 to 100 ms, and when its descriptor is readable:
 /// the kernel wakes it only when the ring is a quarter full.
 pub struct Connections {
-    ring: RingBuf<MapData>,
+    ring: Ring,
     misread: u64,
 }
 
 impl Connections {
-    pub(crate) fn new(ring: RingBuf<MapData>) -> Self {
+    pub(crate) const fn new(ring: Ring) -> Self {
         Self { ring, misread: 0 }
     }
 
     /// Appends the waiting records to `into`, at most [`MAX_RECORDS_PER_POLL`], and returns how many it were.
     pub fn poll(&mut self, into: &mut Vec<ConnRecord>) -> usize {
         let mut taken = 0;
+        let Some(ring) = self.ring.open() else {
+            return 0;
+        };
         while taken < MAX_RECORDS_PER_POLL {
-            let Some(item) = self.ring.next() else {
+            let Some(item) = ring.next() else {
                 break;
             };
             match ConnRecord::from_bytes(&item) {
@@ -45,19 +49,10 @@ impl Connections {
     }
 }
 
-impl AsFd for Connections {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        #[expect(unsafe_code, reason = "the ring lends its descriptor as a number only")]
-        // SAFETY: the ring owns the descriptor, and the borrow ends with it.
-        unsafe {
-            BorrowedFd::borrow_raw(self.ring.as_raw_fd())
-        }
-    }
-}
-
-impl AsRawFd for Connections {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
+impl Connections {
+    /// The ring's descriptor, readable when it is a quarter full; `None` when it could not be opened.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.ring.descriptor()
     }
 }
 

@@ -1,10 +1,9 @@
 //! Samples of dropped packets out of their ring.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd};
-
-use aya::maps::{MapData, RingBuf};
 use gateway_common::edge::SAMPLE_RING_BYTES;
 use gateway_common::{Counter, DropSample};
+
+use crate::reader::Ring;
 
 /// Samples taken by one call of [`Drops::poll`]: what the ring holds at most.
 pub const MAX_SAMPLES_PER_POLL: usize = SAMPLE_RING_BYTES / DropSample::SIZE;
@@ -28,28 +27,20 @@ pub struct Dropped {
 
 /// The reader of the ring. One per process.
 pub struct Drops {
-    ring: RingBuf<MapData>,
+    ring: Ring,
 }
 
 impl Drops {
-    pub(crate) const fn new(ring: RingBuf<MapData>) -> Self {
+    pub(crate) const fn new(ring: Ring) -> Self {
         Self { ring }
     }
 
     /// Appends the waiting samples to `into`.
     pub fn poll(&mut self, into: &mut Vec<Dropped>) {
+        let Some(ring) = self.ring.open() else { return };
         for _ in 0..MAX_SAMPLES_PER_POLL {
-            let Some(item) = self.ring.next() else { break };
+            let Some(item) = ring.next() else { break };
             into.extend(DropSample::from_bytes(&item).and_then(|sample| dropped(&sample)));
-        }
-    }
-
-    /// The ring's descriptor, readable when samples wait.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        #[expect(unsafe_code, reason = "the ring lends its descriptor as a number only")]
-        // SAFETY: the ring owns the descriptor, and the borrow ends with it.
-        unsafe {
-            BorrowedFd::borrow_raw(self.ring.as_raw_fd())
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct HookState {
     pub mode: &'static str,
     /// Why it is not attached, or a warning about how it is.
     pub reason: Option<String>,
+    /// It stays attached when this process ends.
+    pub pinned: bool,
 }
 
 impl HookState {
@@ -68,7 +70,13 @@ impl HookState {
             attached: true,
             mode,
             reason: None,
+            pinned: false,
         }
+    }
+
+    pub(crate) fn with_pin(mut self, pinned: bool) -> Self {
+        self.pinned = pinned;
+        self
     }
 
     pub(crate) fn with_warning(mut self, warning: impl Into<String>) -> Self {
@@ -83,6 +91,7 @@ impl HookState {
             attached: false,
             mode: "userspace",
             reason: Some(reason.into()),
+            pinned: false,
         }
     }
 
@@ -93,6 +102,7 @@ impl HookState {
             attached: false,
             mode: "off",
             reason: Some("not asked for".to_owned()),
+            pinned: false,
         }
     }
 

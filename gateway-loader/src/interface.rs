@@ -4,8 +4,10 @@ use std::ffi::CString;
 use std::io;
 
 use aya::programs::tc::{self, NlOptions, TcAttachOptions, TcError, TcHandle};
+use aya::programs::xdp::XdpLinkId;
 use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode as AyaMode};
 
+use crate::attach::Keeper;
 use crate::hook::{HookName, HookState, reason, system_error};
 use crate::options::{Uplink, XdpMode};
 
@@ -20,7 +22,11 @@ const FOREIGN: &str = "another XDP program is attached to this interface; it is 
 
 /// Attaches the loaded program and reports how. The error says why no XDP program can be attached here at all, so that tc may be
 /// tried; a foreign program is no such reason.
-pub(crate) fn attach(program: &mut Xdp, uplink: &Uplink) -> Result<HookState, Option<String>> {
+pub(crate) fn attach(
+    program: &mut Xdp,
+    uplink: &Uplink,
+    keeper: &Keeper<'_>,
+) -> Result<HookState, Option<String>> {
     let driver = driver_of(&uplink.interface);
     if let Err(error) = &driver
         && error.raw_os_error() == Some(libc::ENODEV)
@@ -33,40 +39,46 @@ pub(crate) fn attach(program: &mut Xdp, uplink: &Uplink) -> Result<HookState, Op
     let driver = driver.unwrap_or_default();
     let software = GENERIC_DRIVERS.contains(&driver.as_str());
     match uplink.mode {
-        XdpMode::Generic => generic(program, uplink, None).or_else(|why| Ok(failed(uplink, &why))),
+        XdpMode::Generic => generic(program, uplink, None, keeper).or_else(|why| Ok(failed(uplink, &why))),
         XdpMode::Auto if software => {
             let warning =
                 format!("{driver} interface: native mode would take segmentation offload from its peer");
-            generic(program, uplink, Some(warning)).map_err(Some)
+            generic(program, uplink, Some(warning), keeper).map_err(Some)
         }
-        XdpMode::Auto | XdpMode::Tc => native(program, uplink, true).map_err(Some),
-        XdpMode::Native => native(program, uplink, false).or_else(|why| Ok(failed(uplink, &why))),
+        XdpMode::Auto | XdpMode::Tc => native(program, uplink, true, keeper).map_err(Some),
+        XdpMode::Native => native(program, uplink, false, keeper).or_else(|why| Ok(failed(uplink, &why))),
     }
 }
 
-fn native(program: &mut Xdp, uplink: &Uplink, may_fall_back: bool) -> Result<HookState, String> {
+fn native(
+    program: &mut Xdp,
+    uplink: &Uplink,
+    may_fall_back: bool,
+    keeper: &Keeper<'_>,
+) -> Result<HookState, String> {
     match program.attach(&uplink.interface, AyaMode::Driver) {
-        Ok(_) => Ok(HookState::attached(
-            HookName::EdgeDrop,
-            &uplink.interface,
-            "native",
-        )),
+        Ok(link) => kept(program, link, uplink, "native", keeper),
         Err(error) if is_foreign(&error) => Ok(failed(uplink, FOREIGN)),
         Err(error) if may_fall_back => {
             let warning = format!(
                 "native mode is not available ({}); generic drops about half as fast",
                 reason(&error)
             );
-            generic(program, uplink, Some(warning))
+            generic(program, uplink, Some(warning), keeper)
         }
         Err(error) => Err(reason(&error)),
     }
 }
 
-fn generic(program: &mut Xdp, uplink: &Uplink, warning: Option<String>) -> Result<HookState, String> {
+fn generic(
+    program: &mut Xdp,
+    uplink: &Uplink,
+    warning: Option<String>,
+    keeper: &Keeper<'_>,
+) -> Result<HookState, String> {
     match program.attach(&uplink.interface, AyaMode::Skb) {
-        Ok(_) => {
-            let state = HookState::attached(HookName::EdgeDrop, &uplink.interface, "generic");
+        Ok(link) => {
+            let state = kept(program, link, uplink, "generic", keeper)?;
             Ok(match warning {
                 Some(warning) => state.with_warning(warning),
                 None => state,
@@ -77,15 +89,37 @@ fn generic(program: &mut Xdp, uplink: &Uplink, warning: Option<String>) -> Resul
     }
 }
 
+/// Pins the link when there is a directory for it; otherwise the program holds it.
+fn kept(
+    program: &mut Xdp,
+    link: XdpLinkId,
+    uplink: &Uplink,
+    mode: &'static str,
+    keeper: &Keeper<'_>,
+) -> Result<HookState, String> {
+    let mut pinned = false;
+    if keeper.pins.is_some() {
+        let link = program.take_link(link).map_err(|error| reason(&error))?;
+        pinned = keeper.pin(HookName::EdgeDrop, &uplink.interface, mode, link)?;
+    }
+    Ok(HookState::attached(HookName::EdgeDrop, &uplink.interface, mode).with_pin(pinned))
+}
+
 /// Attaches the program at tc ingress: TCX where the kernel has it (6.6), else a filter of clsact with our own priority and
-/// handle. Programs of others stay and run too. Returns the mode.
-pub(crate) fn attach_tc(program: &mut SchedClassifier, interface: &str) -> Result<&'static str, String> {
+/// handle, which cannot be pinned. Programs of others stay and run too. Returns the mode and whether the link is pinned.
+pub(crate) fn attach_tc(
+    program: &mut SchedClassifier,
+    interface: &str,
+    keeper: &Keeper<'_>,
+) -> Result<(&'static str, bool), String> {
     let order = TcAttachOptions::TcxOrder(LinkOrder::first());
-    if program
-        .attach_with_options(interface, TcAttachType::Ingress, order)
-        .is_ok()
-    {
-        return Ok("tcx");
+    if let Ok(link) = program.attach_with_options(interface, TcAttachType::Ingress, order) {
+        if keeper.pins.is_none() {
+            return Ok(("tcx", false));
+        }
+        let link = program.take_link(link).map_err(|error| reason(&error))?;
+        let pinned = keeper.pin(HookName::EdgeDrop, interface, "tcx", link)?;
+        return Ok(("tcx", pinned));
     }
     match tc::qdisc_add_clsact(interface) {
         Ok(()) | Err(TcError::AlreadyAttached) => {}
@@ -98,7 +132,7 @@ pub(crate) fn attach_tc(program: &mut SchedClassifier, interface: &str) -> Resul
     });
     program
         .attach_with_options(interface, TcAttachType::Ingress, options)
-        .map(|_| "clsact")
+        .map(|_| ("clsact", false))
         .map_err(|error| reason(&error))
 }
 

@@ -1,21 +1,22 @@
 //! The kernel side as one value: load, attach each hook on its own, update, read, detach by dropping.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
-use aya::maps::{MapData, PerCpuArray};
+use aya::maps::{Array, Map, MapData, PerCpuArray};
 use aya::programs::SkReuseport;
 use aya::{Ebpf, EbpfLoader};
-use gateway_common::CounterValue;
 use gateway_common::config::{
     GLOBAL_ACCOUNT, GLOBAL_KERNEL, GLOBAL_QUIC, KERNEL_COARSE_CLOCK, KERNEL_LOAD_BYTES,
 };
 use gateway_common::edge::{FILTER_WORDS, MAX_BANS, MAX_SOURCES};
+use gateway_common::{BanEntry, CounterValue};
 use ipnet::IpNet;
 use socket2::SockRef;
 
 use crate::attach::{self, AccountPlan};
-use crate::bans::{Ban, Bans, NewBan};
+use crate::bans::{self, Ban, Bans, NewBan};
 use crate::conns::{Connections, Marker};
 use crate::counters::{self, Reading};
 use crate::drops::Drops;
@@ -26,18 +27,25 @@ use crate::fill::{self, Fill};
 use crate::hook::{self, HookName, HookState, reason};
 use crate::object;
 use crate::options::Options;
+use crate::pins::{self, Pins, Shape, Sizes};
 use crate::prefixes::{PrefixRule, Prefixes};
 use crate::probe;
+use crate::reader::{Ring, Turn};
 use crate::steer::{Applied, Steer};
+use crate::sys;
 use crate::workers::{Group, Groups};
 
-/// The loaded programs. Dropping it detaches every hook; registered sockets and connections live on.
+/// The loaded programs. Dropping it detaches every hook that is not pinned; registered sockets and connections live on.
 pub struct Kernel {
     ebpf: Ebpf,
     hooks: Vec<HookState>,
+    /// Numbers of the uplinks when they were attached, for the namespace of the thread that loaded.
+    interfaces: BTreeMap<String, u32>,
     groups: Groups,
     steering: Applied,
     edge: Edge,
+    /// Why nothing is pinned although a directory was given.
+    unpinned: Option<String>,
     drops: Option<Drops>,
     counts: PerCpuArray<MapData, CounterValue>,
     connections: Option<Connections>,
@@ -59,8 +67,21 @@ impl Kernel {
         let bytes = object::bytes()?;
         raise_memory_limit();
         let account = AccountPlan::new(options);
-        let sizes = Sizes::new(options);
-        let mut ebpf = EbpfLoader::new()
+        let sizes = sizes(options);
+        let (pins, unpinned) = match options.pins.as_deref().map(Pins::open) {
+            None => (None, None),
+            Some(Ok(pins)) => (Some(pins), None),
+            Some(Err(why)) => (None, Some(why)),
+        };
+        let shapes = pins::shapes(&sizes);
+        let carried = pins.as_ref().map(|pins| Carried::over(pins, &shapes));
+        let mut loader = EbpfLoader::new();
+        for shape in &shapes {
+            if let Some(pins) = &pins {
+                loader.map_pin_path(shape.name, pins.map(shape.name));
+            }
+        }
+        let mut ebpf = loader
             .override_global(GLOBAL_KERNEL, &features(), true)
             .override_global(GLOBAL_ACCOUNT, &account.flags, true)
             .override_global(GLOBAL_QUIC, &options.quic_key, true)
@@ -72,7 +93,15 @@ impl Kernel {
             .map_max_entries("FILTER6", sizes.filter)
             .load(bytes)
             .map_err(hook::load_error)?;
-        let hooks = attach::all(&mut ebpf, options, &account);
+        let hooks = attach::all(&mut ebpf, options, &account, pins.as_ref());
+        let turn = match &pins {
+            None => Turn::alone(),
+            Some(pins) => Turn::take(working_words(pins)?),
+        };
+        let mut edge = edge(&mut ebpf, &sizes)?;
+        if let Some(carried) = carried {
+            carried.into(&mut edge);
+        }
         let groups = Groups::new(
             take(&mut ebpf, "SOCKETS")?,
             take(&mut ebpf, "GROUPS")?,
@@ -82,17 +111,45 @@ impl Kernel {
         Ok(Self {
             groups,
             steering: Applied::new(take(&mut ebpf, "EXACT")?, take(&mut ebpf, "PREFIXES")?),
-            edge: edge(&mut ebpf, &sizes)?,
-            drops: Some(Drops::new(take(&mut ebpf, "DROPS")?)),
+            edge,
+            unpinned,
+            drops: Some(Drops::new(Ring::new(map(&mut ebpf, "DROPS")?, turn.clone()))),
             counts: take(&mut ebpf, "COUNTS")?,
-            connections: Some(Connections::new(take(&mut ebpf, "CONNS")?)),
+            connections: Some(Connections::new(Ring::new(map(&mut ebpf, "CONNS")?, turn))),
             marker: Marker::new(take(&mut ebpf, "MARKS")?),
             // After the programs: they are loaded with the descriptor of the log's map, which the logger takes over.
             #[cfg(feature = "log")]
             log: start_log(&mut ebpf),
+            interfaces: interfaces(&hooks),
             hooks,
             ebpf,
         })
+    }
+
+    /// Looks whether the interfaces are still there. Call it every few seconds: a program goes with its interface, and one that
+    /// comes back has none until the next start. Whether anything changed.
+    pub fn refresh(&mut self) -> bool {
+        let mut changed = false;
+        let uplinks = self
+            .hooks
+            .iter_mut()
+            .filter(|state| state.name == HookName::EdgeDrop);
+        for state in uplinks.filter(|state| state.attached) {
+            let now = sys::interface_number(&state.target);
+            let then = self.interfaces.get(&state.target).copied();
+            if now == then {
+                continue;
+            }
+            let reason = match now {
+                None => "the interface is gone, and the program with it",
+                Some(_) => {
+                    "the interface was gone and is back without the program; restart the agent to attach it"
+                }
+            };
+            *state = HookState::failed(HookName::EdgeDrop, state.target.clone(), reason);
+            changed = true;
+        }
+        changed
     }
 
     /// The state of every hook, one line per uplink for `edge_drop`.
@@ -156,7 +213,8 @@ impl Kernel {
 
     /// Says that every listener is registered: those of an earlier process are the gateway's no more.
     pub fn settle(&mut self) {
-        self.edge.keep_own(self.groups.known());
+        self.groups.settle();
+        self.edge.keep_own(self.groups.registered());
     }
 
     /// Makes `list` the gateway's destinations: what is not in it is no longer steered. New entries go in before old ones
@@ -307,12 +365,17 @@ impl Kernel {
         }
     }
 
+    /// Why nothing is pinned although a directory was given.
+    pub fn unpinned(&self) -> Option<&str> {
+        self.unpinned.as_deref()
+    }
+
     /// The loaded programs, for test runs and tools.
     pub const fn programs(&self) -> &Ebpf {
         &self.ebpf
     }
 
-    /// Detaches every hook. The same as dropping; connections stay open.
+    /// Detaches every hook that is not pinned. The same as dropping; connections stay open.
     pub fn detach(self) {
         drop(self);
     }
@@ -358,24 +421,59 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// Sizes of the maps that the machine or the configuration decide. Without an uplink the maps of the edge are as small as
-/// possible: the state of sources is allocated at once.
-struct Sizes {
-    sources: u32,
-    bans: u32,
-    filter: u32,
+fn interfaces(hooks: &[HookState]) -> BTreeMap<String, u32> {
+    let uplinks = hooks
+        .iter()
+        .filter(|state| state.name == HookName::EdgeDrop && state.attached);
+    uplinks
+        .filter_map(|state| Some((state.target.clone(), sys::interface_number(&state.target)?)))
+        .collect()
 }
 
-impl Sizes {
-    fn new(options: &Options) -> Self {
-        let edge = !options.uplinks.is_empty();
-        let or_one = |size: u32| if edge { size.max(1) } else { 1 };
+/// Sizes of the maps that the machine or the configuration decide. Without an uplink the maps of the edge are as small as
+/// possible: the state of sources is allocated at once.
+fn sizes(options: &Options) -> Sizes {
+    let edge = !options.uplinks.is_empty();
+    let or_one = |size: u32| if edge { size.max(1) } else { 1 };
+    Sizes {
+        sources: or_one(options.source_entries.unwrap_or(MAX_SOURCES)),
+        bans: or_one(options.ban_entries.unwrap_or(MAX_BANS)),
+        filter: or_one(FILTER_WORDS),
+        ring: options.ring_bytes,
+    }
+}
+
+/// Bans of pinned maps that are replaced by maps of another size.
+struct Carried {
+    bans: Vec<(IpAddr, BanEntry)>,
+}
+
+impl Carried {
+    /// Takes the misfits away, and what can be saved of them along.
+    fn over(pins: &Pins, shapes: &[Shape]) -> Self {
+        let bans = bans::pinned(&pins.map("BANS4"), &pins.map("BANS6"));
+        let discarded = pins.discard_misfits(shapes);
+        if !discarded.is_empty() {
+            tracing::warn!(maps = ?discarded, "pinned maps of another size were replaced; bans are kept");
+        }
+        let lost = |address: &IpAddr| discarded.contains(&if address.is_ipv4() { "BANS4" } else { "BANS6" });
         Self {
-            sources: or_one(options.source_entries.unwrap_or(MAX_SOURCES)),
-            bans: or_one(options.ban_entries.unwrap_or(MAX_BANS)),
-            filter: or_one(FILTER_WORDS),
+            bans: bans.into_iter().filter(|(address, _)| lost(address)).collect(),
         }
     }
+
+    fn into(self, edge: &mut Edge) {
+        for (address, entry) in self.bans {
+            edge.bans.restore(address, entry);
+        }
+    }
+}
+
+/// The map of working words once more, for the number of the rings' reader.
+fn working_words(pins: &Pins) -> Result<Array<MapData, u64>, LoadError> {
+    MapData::from_pin(pins.map("WORKING"))
+        .and_then(|data| Array::try_from(Map::Array(data)))
+        .map_err(|error| LoadError::Object(format!("map WORKING: {error}")))
 }
 
 fn edge(ebpf: &mut Ebpf, sizes: &Sizes) -> Result<Edge, LoadError> {
@@ -416,6 +514,11 @@ where
         .take_map(name)
         .ok_or_else(|| LoadError::Object(format!("there is no map {name}")))?;
     M::try_from(map).map_err(|error| LoadError::Object(format!("map {name}: {error}")))
+}
+
+fn map(ebpf: &mut Ebpf, name: &str) -> Result<Map, LoadError> {
+    ebpf.take_map(name)
+        .ok_or_else(|| LoadError::Object(format!("there is no map {name}")))
 }
 
 /// Hides the logger's type, which names a crate that only it needs.

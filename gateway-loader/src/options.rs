@@ -31,6 +31,9 @@ pub struct Options {
     pub netns: Option<PathBuf>,
     /// Bytes of the connection ring; a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Directory in a BPF file system where maps and links are pinned, so that they outlive this process and the next one takes
+    /// them over; `None`: everything ends with the process.
+    pub pins: Option<PathBuf>,
     /// Generation of this process: sockets of other generations stay in their slots.
     pub generation: u32,
     /// Key of the check in QUIC connection IDs; the same in every generation that shares sockets.
@@ -50,6 +53,7 @@ impl Default for Options {
             cgroup: None,
             netns: None,
             ring_bytes: DEFAULT_RING_BYTES,
+            pins: None,
             generation: 0,
             quic_key: IdKey([0; 2]),
         }

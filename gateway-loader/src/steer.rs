@@ -207,10 +207,22 @@ impl Applied {
         exact: HashMap<MapData, SteerKey, u32>,
         prefixes: LpmTrie<MapData, SteerPrefix, SteerSet>,
     ) -> Self {
+        // The maps may be older than this process.
+        let in_force = Plan {
+            exact: exact.iter().flatten().collect(),
+            prefixes: prefixes
+                .iter()
+                .flatten()
+                .map(|(key, set)| {
+                    let (bits, prefix) = (key.prefix_len(), key.data());
+                    (PrefixKey { bits, prefix }, set)
+                })
+                .collect(),
+        };
         Self {
             exact,
             prefixes,
-            in_force: Plan::default(),
+            in_force,
         }
     }
 

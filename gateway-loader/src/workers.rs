@@ -21,7 +21,10 @@ pub(crate) struct Groups {
     pub(crate) sockets: SockMap<MapData>,
     pub(crate) keys: HashMap<MapData, GroupKey, u32>,
     pub(crate) working: Array<MapData, u64>,
-    known: Vec<GroupKey>,
+    /// Listening address of each group.
+    known: Vec<Option<GroupKey>>,
+    /// Those of this process.
+    registered: Vec<GroupKey>,
     generation: u32,
     /// Own words of groups that a predecessor still serves.
     waiting: Vec<(u32, Working)>,
@@ -34,11 +37,19 @@ impl Groups {
         working: Array<MapData, u64>,
         generation: u32,
     ) -> Self {
+        // The maps may be older than this process: a listening address keeps its number.
+        let mut known = vec![None; MAX_GROUPS as usize];
+        for (key, group) in keys.iter().flatten() {
+            if let Some(slot) = known.get_mut(group as usize) {
+                *slot = Some(key);
+            }
+        }
         Self {
             sockets,
             keys,
             working,
-            known: Vec::new(),
+            known,
+            registered: Vec::new(),
             generation,
             waiting: Vec::new(),
         }
@@ -114,29 +125,46 @@ impl Groups {
     }
 
     /// Listening addresses of the registered groups.
-    pub(crate) fn known(&self) -> &[GroupKey] {
-        &self.known
+    pub(crate) fn registered(&self) -> &[GroupKey] {
+        &self.registered
     }
 
     /// Listening address of a group.
     pub(crate) fn key(&self, group: Group) -> Option<GroupKey> {
-        self.known.get(group.0 as usize).copied()
+        self.known.get(group.0 as usize).copied().flatten()
     }
 
     /// Registered groups.
     pub(crate) fn len(&self) -> usize {
-        self.known.len()
+        self.registered.len()
+    }
+
+    /// Frees the numbers of listening addresses that this process does not have.
+    pub(crate) fn settle(&mut self) {
+        for slot in &mut self.known {
+            if let Some(key) = slot
+                && !self.registered.contains(key)
+            {
+                // Gone already is what was wanted.
+                let _ = self.keys.remove(key);
+                *slot = None;
+            }
+        }
     }
 
     fn group_of(&mut self, key: &GroupKey) -> Result<u32, WorkersError> {
-        if let Some(at) = self.known.iter().position(|known| known == key) {
-            return Ok(at as u32);
+        let known = self.known.iter().position(|known| known.as_ref() == Some(key));
+        let at = match known.or_else(|| self.known.iter().position(Option::is_none)) {
+            Some(at) => at,
+            None => return Err(WorkersError::TooManyGroups),
+        };
+        if let Some(slot) = self.known.get_mut(at) {
+            *slot = Some(*key);
         }
-        if self.known.len() >= MAX_GROUPS as usize {
-            return Err(WorkersError::TooManyGroups);
+        if !self.registered.contains(key) {
+            self.registered.push(*key);
         }
-        self.known.push(*key);
-        Ok(self.known.len() as u32 - 1)
+        Ok(at as u32)
     }
 }
 

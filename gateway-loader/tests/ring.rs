@@ -6,7 +6,6 @@ mod support;
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd as _;
 use std::thread;
 
 use gateway_loader::common::conn::DIRECTION_ACCEPTED;
@@ -135,7 +134,7 @@ fn a_full_ring_is_counted_and_wakes_its_reader() {
     let to = lab.node.at(listener.local_addr().unwrap().port());
     // Not every connection wakes the reader: that is what would cost. A full quarter does.
     let woken = thread::scope(|scope| {
-        let waiting = connections.as_fd();
+        let waiting = connections.descriptor().unwrap();
         let reader = scope.spawn(move || {
             let timeout = PollTimeout::try_from(DEADLINE).unwrap();
             poll(&mut [PollFd::new(waiting, PollFlags::POLLIN)], timeout).unwrap()

@@ -76,9 +76,9 @@ pub(super) static EXACT: HashMap<SteerKey, u32, { MAX_EXACT as usize }, { BPF_F_
 #[btf_map]
 pub(super) static PREFIXES: LpmTrie<SteerPrefix, SteerSet, { MAX_PREFIXES as usize }> = LpmTrie::new();
 
-/// Working generation of each group, [`gateway_common::Working`].
+/// Working generation of each group, [`gateway_common::Working`], and behind them the reader of the rings.
 #[btf_map]
-pub(super) static WORKING: Array<u64, { MAX_GROUPS as usize }> = Array::new();
+pub(super) static WORKING: Array<u64, { MAX_GROUPS as usize + 1 }> = Array::new();
 
 /// One map for both steering programs: a socket can be in one reuseport array only, and a socket in such an array cannot
 /// be in a socket map; a socket map serves `bpf_sk_assign` and `bpf_sk_select_reuseport` alike (5.8).
