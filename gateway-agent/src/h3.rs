@@ -257,10 +257,7 @@ async fn connection(worker: Rc<Worker>, held: Registration, connecting: quinn::C
         }
     };
     metrics.handshakes.with_label_values(&["1.3"]).inc();
-    let _ = conn.tls.set(TlsFacts {
-        version: "1.3",
-        client_certificate: client_certificate(&quic),
-    });
+    let _ = conn.tls.set(TlsFacts::new("1.3", &client_chain(&quic)));
     conn.enter(Phase::Idle);
     match uncut(&conn, requests(&worker, &conn, quic.clone())).await {
         Some(Ok(())) if !conn.should_close() => {}
@@ -271,12 +268,9 @@ async fn connection(worker: Rc<Worker>, held: Registration, connecting: quinn::C
     }
 }
 
-fn client_certificate(quic: &quinn::Connection) -> Option<Arc<[u8]>> {
-    let identity = quic.peer_identity()?;
-    let chain = identity
-        .downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>()
-        .ok()?;
-    chain.first().map(|der| der.as_ref().into())
+fn client_chain(quic: &quinn::Connection) -> Vec<rustls::pki_types::CertificateDer<'static>> {
+    let chain = quic.peer_identity().and_then(|identity| identity.downcast().ok());
+    chain.map(|chain| *chain).unwrap_or_default()
 }
 
 /// Takes requests until the connection ends; during a drain no new ones.

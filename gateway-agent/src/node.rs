@@ -18,9 +18,12 @@ use crate::{
     limits::Limits,
     oidc,
     permits::Permits,
+    revocation,
     telemetry::{Metrics, RequestRecord, RouteMetrics},
     tls,
 };
+
+pub use crate::upstream::Proxies;
 
 /// What the settings say about the data plane.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +56,10 @@ pub struct Settings {
     pub openid: oidc::Timing,
     /// CA certificates, DER, believed besides the public ones when a backend shows its certificate.
     pub backend_authorities: Vec<Arc<[u8]>>,
+    /// Proxies of the environment, for backends that have none of their own.
+    pub proxies: Proxies,
+    /// Where the Dapr sidecar listens on this host (`DAPR_HTTP_PORT`); `None`: 3500.
+    pub dapr_port: Option<u16>,
 }
 
 /// Where finished requests are told. Called on the workers: it must not block.
@@ -102,6 +109,8 @@ pub struct Node {
     pub(crate) breakers: Breakers,
     /// OpenID metadata and keys.
     pub(crate) openid: Arc<oidc::Directory>,
+    /// Certificate revocation lists.
+    pub(crate) revocation: revocation::Lists,
     /// `limit-concurrency`.
     pub(crate) permits: Permits,
     pub(crate) sink: Arc<dyn RequestSink>,
@@ -180,6 +189,7 @@ impl Node {
             tokens: identity::Tokens::new(settings.identity.clone()),
             client_identities: ArcSwap::default(),
             openid: Arc::new(oidc::Directory::new(settings.openid)),
+            revocation: revocation::Lists::default(),
             counters: Counters::new(settings.limits.counter_keys),
             breakers: Breakers::default(),
             tls: tls::Server::new(
@@ -210,6 +220,7 @@ impl Node {
             service_id: Arc::clone(&gateway.service_name),
             service_name: Arc::clone(&gateway.service_name),
             certificates: self.client_identities.load().shown(),
+            dapr_port: self.settings.dapr_port,
         };
         let mut routes = HashMap::new();
         for api in snapshot.apis() {

@@ -84,6 +84,8 @@ pub(crate) enum StartError {
         "no configuration was active in {0} s, so the running agent keeps its sockets; see the problems above"
     )]
     NotReady(u64),
+    #[error("{0}; name an HTTP proxy such as http://proxy.example:3128, or leave the variable out")]
+    Proxy(String),
     #[error("{0}; grant what is missing, or set kernel.mode to `auto`")]
     Kernel(String),
     #[error(

@@ -270,6 +270,8 @@ pub struct ClientSettings {
     pub https_proxy: Option<Arc<str>>,
     /// `NO_PROXY`
     pub no_proxy: Vec<Arc<str>>,
+    /// `DAPR_HTTP_PORT`
+    pub dapr_port: Option<u16>,
 }
 
 /// Metrics.

@@ -90,6 +90,9 @@ pub enum Effect {
         /// the last five minutes.
         refresh: bool,
     },
+    /// Whether the client's certificate, or one between it and its trusted authority, is revoked. Answered by
+    /// [`Outcome::Revocation`].
+    Revocation,
     /// Enter a section that holds at most `max_count` requests (`limit-concurrency`). Answered by
     /// [`Outcome::Permit`]; the permit is given back by dropping it.
     Enter {
@@ -123,12 +126,25 @@ pub enum Outcome {
     Token(Arc<str>),
     /// The discovery document and its keys.
     OpenId(Arc<OpenIdConfiguration>),
+    /// What the authorities say about the client's certificate.
+    Revocation(Revocation),
     /// The place inside, or `None` when all are taken.
     Permit(Option<Permit>),
     /// What came of one effect of a [`Step::Start`].
     Of(Ticket, Box<Outcome>),
     /// The effect failed: backend unreachable, timeout, client gone, body too large.
     Failed(Failure),
+}
+
+/// What is known about the revocation of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// Its authorities say that it is not revoked.
+    Good,
+    /// One of them revoked it, or a certificate above it.
+    Revoked,
+    /// Nobody says, and why.
+    Unknown(String),
 }
 
 /// `forward-request`

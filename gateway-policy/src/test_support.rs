@@ -10,7 +10,7 @@ use crate::{
     context::{
         Api, Backend, Body, Context, Deployment, Operation, Request, Response, Subscription, Url, Variables,
     },
-    effect::{CacheAction, ClientCertificate, Counted, Example, Permit, SelectedBackend, Ticket},
+    effect::{CacheAction, ClientCertificate, Counted, Example, Permit, Revocation, SelectedBackend, Ticket},
     exec::Execution,
     failure::Failure,
     jose::{Key, KeySet, OpenIdConfiguration},
@@ -315,6 +315,9 @@ fn parse_answer(answer: &str) -> Outcome {
                 keys,
             }))
         }
+        "good" => Outcome::Revocation(Revocation::Good),
+        "revoked" => Outcome::Revocation(Revocation::Revoked),
+        "unknown" => Outcome::Revocation(Revocation::Unknown("nobody says".into())),
         "hit" => Outcome::Cached(Some(crate::Value::string(rest))),
         "miss" => Outcome::Cached(None),
         "allowed" => {
@@ -442,6 +445,7 @@ fn tell_effect(effect: &Effect, now: &Context, before: &Context) -> String {
         },
         Effect::OpenId { url, refresh } => format!("{} {url}", if *refresh { "refresh" } else { "openid" }),
         Effect::Token(request) => format!("token {}", request.resource),
+        Effect::Revocation => "revocation".to_owned(),
         Effect::Enter { key, max_count } => format!("enter {key} {max_count}"),
     }
 }

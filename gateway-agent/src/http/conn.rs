@@ -77,6 +77,24 @@ pub(crate) struct TlsFacts {
     pub(crate) version: &'static str,
     /// The client's certificate, DER.
     pub(crate) client_certificate: Option<Arc<[u8]>>,
+    /// What the client sent with it, DER, the certificate itself first.
+    pub(crate) client_chain: Vec<Arc<[u8]>>,
+}
+
+/// Certificates of a client's chain that are kept; real chains have two or three.
+const CHAIN_MAX: usize = 8;
+
+impl TlsFacts {
+    /// Of a handshake in which the client sent this chain.
+    pub(crate) fn new(version: &'static str, chain: &[rustls::pki_types::CertificateDer<'_>]) -> Self {
+        let chain = chain.iter().take(CHAIN_MAX);
+        let client_chain: Vec<Arc<[u8]>> = chain.map(|der| der.as_ref().into()).collect();
+        Self {
+            version,
+            client_certificate: client_chain.first().cloned(),
+            client_chain,
+        }
+    }
 }
 
 /// One client connection. Lives on one worker.

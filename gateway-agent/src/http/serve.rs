@@ -139,14 +139,7 @@ fn facts(session: &rustls::ServerConnection) -> TlsFacts {
         Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
         _ => "other",
     };
-    let client_certificate = session
-        .peer_certificates()
-        .and_then(|chain| chain.first())
-        .map(|der| der.as_ref().into());
-    TlsFacts {
-        version,
-        client_certificate,
-    }
+    TlsFacts::new(version, session.peer_certificates().unwrap_or_default())
 }
 
 /// Closed set of reasons: safe as a metric label.

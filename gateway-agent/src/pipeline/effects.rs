@@ -9,7 +9,7 @@ use gateway_policy::{
     context::Body as ContextBody,
     effect::{
         CacheAction, CacheRequest, Count, Counted, Effect, Example, Message, Outcome, OutgoingRequest,
-        SelectedBackend, TokenRequest,
+        Revocation, SelectedBackend, TokenRequest,
     },
 };
 use http::request::Parts;
@@ -18,14 +18,14 @@ use http_body_util::BodyExt;
 
 use super::{Protocol, forward, ledger::Ledger, setup::Prepared};
 use crate::{
-    cache, debug, external,
+    cache, debug, download, external,
     http::{
         body::{BodyError, ClientBody},
         conn::Conn,
     },
     identity,
     node::Active,
-    oidc,
+    oidc, revocation,
     upstream::UpstreamBody,
     worker::Worker,
 };
@@ -137,6 +137,7 @@ impl Exchange {
             }
             Effect::OpenId { url, refresh } => self.openid(url, refresh).await,
             Effect::Token(request) => self.token(*request).await,
+            Effect::Revocation => Outcome::Revocation(self.revocation().await),
             other => unsupported(&format!("{other:?}")),
         };
         (outcome, Spent::Nothing)
@@ -204,6 +205,29 @@ impl Exchange {
             Ok(document) => Outcome::OpenId(document),
             Err(failure) => Outcome::Failed(failure),
         }
+    }
+
+    /// What the lists of the authorities say about the client's certificate.
+    async fn revocation(&self) -> Revocation {
+        let (worker, active) = (&self.worker, &self.active);
+        let chain = self.conn.tls.get().map_or(&[][..], |tls| &tls.client_chain);
+        let fetch = async |url: Arc<str>| {
+            let address =
+                gateway_policy::url::parse(&url).map_err(|expected| format!("its URL must be {expected}"))?;
+            let document = download::fetch(worker, active, address, revocation::WANTED).await?;
+            Ok(document.bytes)
+        };
+        let authorities = worker.node.tls.authorities();
+        let check = revocation::check(&worker.node.revocation, chain, &authorities, fetch);
+        let verdict = Box::pin(check).await;
+        let result = match &verdict {
+            Revocation::Good => "good",
+            Revocation::Revoked => "revoked",
+            Revocation::Unknown(_) => "unknown",
+        };
+        let checks = &worker.node.metrics.effects.revocation_checks;
+        checks.with_label_values(&[result]).inc();
+        verdict
     }
 
     /// Reads the request body whole.

@@ -24,7 +24,7 @@ use crate::{
     node::Active,
     tls::ClientIdentity,
     tunnel::Upgraded,
-    upstream::{OutBody, Protocol, Sent, Target, UpstreamError, Via},
+    upstream::{OutBody, Protocol, Proxies, Sent, Target, UpstreamError, Via},
     worker::Worker,
 };
 
@@ -298,6 +298,7 @@ fn is_idempotent(method: &Method) -> bool {
 }
 
 fn target(
+    proxies: &Proxies,
     url: &Url,
     entry: Option<&BackendEntry>,
     version: BackendHttpVersion,
@@ -318,19 +319,19 @@ fn target(
             "the API has no service URL and no policy chose a backend".to_owned(),
         ));
     }
+    let port = match url.port {
+        0 => default_port(secure),
+        port => port,
+    };
     Ok(Target {
         secure,
         host: Arc::clone(&url.host),
-        port: if url.port == 0 {
-            default_port(secure)
-        } else {
-            url.port
-        },
+        port,
         version: version.into(),
         validate_chain: entry.is_none_or(|entry| entry.validate_chain),
         validate_name: entry.is_none_or(|entry| entry.validate_name),
         identity: identity.filter(|_| secure).map(Arc::clone),
-        via: via(entry, proxy),
+        via: via(entry, proxy).or_else(|| proxies.via(secure, &url.host, port)),
     })
 }
 
@@ -366,6 +367,7 @@ async fn one(
         how.http_version
     };
     let target = target(
+        &exchange.worker.node.settings.proxies,
         destination.url,
         destination.entry,
         version,
@@ -525,7 +527,7 @@ fn redirect(sent: &Sent, from: &Url, method: &Method) -> Option<Url> {
 }
 
 /// `location` seen from `from` (RFC 3986 §5.2, without dot segments, which servers send in no redirects).
-fn resolve(from: &Url, location: &str) -> Option<Url> {
+pub(crate) fn resolve(from: &Url, location: &str) -> Option<Url> {
     let split = |target: &str| match target.split_once('?') {
         Some((path, query)) => (path.to_owned(), query.to_owned()),
         None => (target.to_owned(), String::new()),
@@ -632,6 +634,7 @@ pub(crate) async fn call(
     let identity = identity(worker, certificate.as_ref(), entry.as_deref())?;
     let exchange = async {
         let target = target(
+            &worker.node.settings.proxies,
             &url,
             entry.as_deref(),
             BackendHttpVersion::Http1,

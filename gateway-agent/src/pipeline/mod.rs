@@ -19,7 +19,7 @@ mod tests;
 mod wait_tests;
 pub(crate) mod world;
 
-pub(crate) use forward::{call, escape};
+pub(crate) use forward::{call, escape, resolve};
 
 use std::{
     rc::Rc,

@@ -29,6 +29,7 @@ use crate::{
     },
     telemetry::events::{Format, Threshold},
     upgrade::{Identity, Inherited, Offer, TakeError},
+    upstream::Proxies,
     worker,
 };
 
@@ -273,6 +274,13 @@ pub(super) fn node_settings(
             minimum: settings.openid.minimum_refresh,
         },
         backend_authorities: certificates::authorities(&settings.client),
+        proxies: Proxies::new(
+            settings.client.http_proxy.as_deref(),
+            settings.client.https_proxy.as_deref(),
+            &settings.client.no_proxy,
+        )
+        .map_err(StartError::Proxy)?,
+        dapr_port: settings.client.dapr_port,
     })
 }
 

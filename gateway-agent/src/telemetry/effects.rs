@@ -16,6 +16,8 @@ pub struct EffectMetrics {
     pub openid_fetches: IntCounterVec,
     /// Answers with metadata that was due to be fetched again.
     pub openid_stale: IntCounter,
+    /// Checks of client certificates against revocation lists, by result (`good`, `revoked`, `unknown`).
+    pub revocation_checks: IntCounterVec,
     /// Cache operations of policies, by cache (`external`, `memory`, `none`), operation and result.
     pub cache_operations: IntCounterVec,
     /// Bytes in the memory cache.
@@ -52,6 +54,11 @@ impl EffectMetrics {
             openid_stale: f.counter(
                 "gateway_openid_stale_total",
                 "Requests checked with OpenID keys that were due to be fetched again.",
+            )?,
+            revocation_checks: f.counters(
+                "gateway_revocation_checks_total",
+                "Checks of client certificates against the revocation lists of their authorities.",
+                &["result"],
             )?,
             cache_operations: f.counters(
                 "gateway_cache_operations_total",

@@ -49,6 +49,7 @@ struct Active {
     certificates: Arc<Certificates>,
     tcp: Arc<ServerConfig>,
     quic: Arc<ServerConfig>,
+    authorities: Arc<[Arc<[u8]>]>,
 }
 
 impl fmt::Debug for Server {
@@ -118,6 +119,11 @@ impl Server {
         Arc::clone(&self.active.load().tcp)
     }
 
+    /// CA certificates, DER, whose clients are believed.
+    pub(crate) fn authorities(&self) -> Arc<[Arc<[u8]>]> {
+        Arc::clone(&self.active.load().authorities)
+    }
+
     /// The configuration for QUIC: TLS 1.3 and `h3` only.
     pub(crate) fn quic(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.active.load().quic)
@@ -166,5 +172,9 @@ fn build(
         tcp: Arc::new(tcp),
         quic: Arc::new(quic),
         certificates,
+        authorities: match clients {
+            ClientCertificates::Ignored => Arc::default(),
+            ClientCertificates::Asked { authorities } => authorities.as_slice().into(),
+        },
     })
 }

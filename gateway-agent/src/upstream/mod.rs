@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 mod connect;
+mod environment;
 mod error;
 mod h1;
 mod host;
@@ -17,6 +18,7 @@ pub(crate) mod tls;
 
 pub(crate) use body::{OutBody, UpstreamBody};
 pub(crate) use connect::Dial;
+pub use environment::Proxies;
 pub(crate) use error::UpstreamError;
 #[cfg(feature = "fuzzing")]
 pub use h1::read_response;

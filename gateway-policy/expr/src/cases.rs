@@ -384,6 +384,7 @@ fn contoso(context: &mut Context) {
         service_id: text("contoso"),
         service_name: text("contoso"),
         certificates: Vec::new(),
+        dapr_port: None,
     });
     context.last_error = Some(Box::new(LastError {
         source: text("validate-jwt"),

@@ -235,6 +235,8 @@ pub struct Deployment {
     pub service_name: Arc<str>,
     /// `Certificates`: certificate id and DER (or PFX) bytes.
     pub certificates: Vec<(Arc<str>, Arc<[u8]>)>,
+    /// Port of the Dapr sidecar on this host; `None`: 3500. Expressions do not see it.
+    pub dapr_port: Option<u16>,
 }
 
 /// `context.LastError`

@@ -157,7 +157,7 @@ impl Call {
         let url = Url {
             scheme: "http".into(),
             host: "localhost".into(),
-            port: DAPR_PORT,
+            port: run.context.deployment.dapr_port.unwrap_or(DAPR_PORT),
             path,
             query: String::new(),
         };

@@ -136,8 +136,9 @@ impl Policy for SetBackendService {
                 let (app_id, method) = (app_id.get(run)?.into_owned(), method.get(run)?.into_owned());
                 let namespace = optional(namespace.as_ref(), run)?;
                 let target = namespace.map_or_else(|| app_id.to_string(), |n| format!("{app_id}.{}", *n));
+                let port = run.context.deployment.dapr_port.unwrap_or(DAPR_PORT);
                 let url = &mut run.context.request.url;
-                (url.scheme, url.host, url.port) = ("http".into(), "localhost".into(), DAPR_PORT);
+                (url.scheme, url.host, url.port) = ("http".into(), "localhost".into(), port);
                 url.path = join_path(&format!("/v1.0/invoke/{target}/method"), &method);
                 run.context.backend = None;
                 Ok(Flow::Next)

@@ -1,8 +1,8 @@
 //! `validate-client-certificate`: requires a client certificate that is valid and one of those listed.
 //!
 //! Source: "Validate client certificate" policy page; `policies.md` §4. Fail closed: trust is what the TLS listener
-//! verified, the issuer must be at hand to be compared, and revocation, for which no lists are at hand, cannot be
-//! affirmed. A document that leaves `validate-revocation` at its default is warned about.
+//! verified, the issuer must be at hand to be compared, and the authorities must affirm that nothing is revoked: the
+//! agent asks their lists, and when nobody says, the certificate is refused.
 
 mod identity;
 
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     compile::{Compiler, Finding, Node},
+    effect::{Effect, Outcome, Revocation},
     exec::Run,
     failure::{Failure, Refusal},
     scope::{Scopes, Sections},
@@ -55,7 +56,7 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
     .attributes(&[
         attr(
             "validate-revocation",
-            "Refuse certificates that may be revoked. This gateway has no revocation lists, so `true` refuses all.",
+            "Refuse certificates that are revoked, or whose authorities publish no revocation list that can be fetched.",
         )
         .default("true"),
         attr("validate-trust", "The chain must lead to a trusted authority.").default("true"),
@@ -93,16 +94,6 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         compiler.report(Finding::on(node.element, "too-many", message).help(help));
     }
     let identities: Vec<_> = listed.into_iter().map(|n| Identity::build(compiler, n)).collect();
-    if revocation == Some(true) && ignore_error == Some(false) {
-        let message =
-            "there are no revocation lists here, so `validate-revocation` refuses every certificate";
-        let help = "set `validate-revocation=\"false\"` where the authorities publish no lists";
-        compiler.report(
-            Finding::on(node.element, "no-revocation-lists", message)
-                .warning()
-                .help(help),
-        );
-    }
     compiler.policy(ValidateClientCertificate {
         revocation: revocation?,
         trust: trust?,
@@ -126,9 +117,35 @@ struct ValidateClientCertificate {
 
 impl Policy for ValidateClientCertificate {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
-        let Err((reason, why)) = self.check(run) else {
-            return Ok(Flow::Next);
+        match self.check(run) {
+            Ok(()) if self.revocation => Ok(Flow::Ask(Effect::Revocation)),
+            Ok(()) => Ok(Flow::Next),
+            Err((reason, why)) => self.refuse(run, reason, why),
+        }
+    }
+
+    fn resume(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
+        let (reason, why) = match outcome {
+            Outcome::Revocation(Revocation::Good) => return Ok(Flow::Next),
+            Outcome::Revocation(Revocation::Revoked) => {
+                ("ClientCertificateRevoked", "The client's certificate is revoked.")
+            }
+            Outcome::Revocation(Revocation::Unknown(why)) => {
+                run.detail("unknown", || why);
+                (
+                    "ClientCertificateRevocationUnknown",
+                    "Whether the client's certificate is revoked cannot be checked.",
+                )
+            }
+            other => return Err(run.unexpected(other)),
         };
+        self.refuse(run, reason, why)
+    }
+}
+
+impl ValidateClientCertificate {
+    /// The refusal, unless errors are ignored.
+    fn refuse(&self, run: &mut Run<'_>, reason: &'static str, why: &'static str) -> Result<Flow, Failure> {
         run.detail("failed", || why.to_owned());
         if self.ignore_error {
             return Ok(Flow::Next);
@@ -142,9 +159,7 @@ impl Policy for ValidateClientCertificate {
             headers: Vec::new(),
         })))
     }
-}
 
-impl ValidateClientCertificate {
     /// `LastError.Reason` and why, when the certificate is not accepted.
     fn check(&self, run: &Run<'_>) -> Result<(), (&'static str, &'static str)> {
         let Some(der) = run.context.request.certificate.as_deref() else {
@@ -172,10 +187,6 @@ impl ValidateClientCertificate {
         if self.trust && !run.exchange.certificate_trusted {
             let why = "The chain of the client's certificate leads to no trusted authority.";
             return Err(("ClientCertificateNotTrusted", why));
-        }
-        if self.revocation {
-            let why = "Whether the client's certificate is revoked cannot be checked.";
-            return Err(("ClientCertificateRevocationUnknown", why));
         }
         let issuer = Issuer::new(&run.context.deployment.certificates, der, now);
         let matches = |identity: &Identity| identity.matches(&certificate, &issuer);

@@ -123,6 +123,7 @@ fn deployment(json: &Json) -> Deployment {
         service_id: or("serviceId", "contoso"),
         service_name: or("serviceName", "contoso"),
         certificates: Vec::new(),
+        dapr_port: None,
     }
 }
 

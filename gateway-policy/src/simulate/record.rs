@@ -53,6 +53,7 @@ impl Recorder {
             Effect::OpenId { url, refresh } => {
                 json!({ "call": "openid-config", "url": &**url, "refresh": refresh })
             }
+            Effect::Revocation => json!({ "call": "revocation" }),
             Effect::Enter { key, max_count } => {
                 json!({ "call": "enter", "key": &**key, "maxCount": max_count })
             }

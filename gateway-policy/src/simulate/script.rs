@@ -11,7 +11,7 @@ use crate::{
     Effect, Execution, Outcome, Value,
     context::{Backend, Body, Response},
     effect::{
-        CacheAction, CacheRequest, Count, Counted, Example, Message, OutgoingRequest, Permit,
+        CacheAction, CacheRequest, Count, Counted, Example, Message, OutgoingRequest, Permit, Revocation,
         SelectedBackend, Window,
     },
     failure::Failure,
@@ -32,6 +32,7 @@ pub(super) struct Script {
     backends: BTreeMap<String, Json>,
     tokens: BTreeMap<String, String>,
     openid: BTreeMap<String, Arc<OpenIdConfiguration>>,
+    revocation: Revocation,
     cache: BTreeMap<String, Value>,
     counters: BTreeMap<String, u64>,
     example: Option<Example>,
@@ -154,6 +155,14 @@ pub(super) fn body_from_json(json: Option<&Json>) -> Body {
     }
 }
 
+fn revocation_text(revocation: &Revocation) -> &'static str {
+    match revocation {
+        Revocation::Good => "good",
+        Revocation::Revoked => "revoked",
+        Revocation::Unknown(_) => "unknown",
+    }
+}
+
 impl Script {
     pub(super) fn from_json(scenario: &Json) -> Result<Self, String> {
         let object = |name: &str| {
@@ -187,6 +196,13 @@ impl Script {
                 .ok_or_else(|| format!("tokens.{resource} must be a string"))?;
             tokens.insert(resource, token.to_owned());
         }
+        let revocation = match scenario.get("revocation").map(Json::as_str) {
+            None => Revocation::Unknown("the scenario does not say".into()),
+            Some(Some("good")) => Revocation::Good,
+            Some(Some("revoked")) => Revocation::Revoked,
+            Some(Some("unknown")) => Revocation::Unknown("the scenario says so".into()),
+            Some(_) => return Err("revocation must be good, revoked or unknown".into()),
+        };
         let example = scenario.get("example").map(|e| Example {
             content_type: e.get("contentType").and_then(Json::as_str).map(Into::into),
             body: match body_from_json(e.get("body")) {
@@ -200,6 +216,7 @@ impl Script {
             backends: object("backends").into_iter().collect(),
             tokens,
             openid,
+            revocation,
             cache,
             counters,
             example,
@@ -266,6 +283,11 @@ impl Script {
                         Outcome::Failed(Failure::BackendConnection(format!("There is nothing at {url}.")))
                     }
                 }
+            }
+            Effect::Revocation => {
+                self.calls
+                    .push(json!({ "call": "revocation", "answer": revocation_text(&self.revocation) }));
+                Outcome::Revocation(self.revocation.clone())
             }
             Effect::Enter { key, max_count } => {
                 self.calls

@@ -9,7 +9,8 @@ use rcgen::{
 };
 
 use crate::{
-    Execution, Outcome, Program, Step,
+    Effect, Execution, Outcome, Program, Step,
+    effect::Revocation,
     scope::Scope,
     test_support::{FixedWorld, check_load, compile, context, document},
 };
@@ -49,8 +50,19 @@ fn shown(from: i32, until: i32) -> Shown {
     }
 }
 
-/// The reason of the refusal, or `passes`.
+/// The reason of the refusal, or `passes`, or `asks` the authorities.
 fn verdict(attributes: &str, identities: &str, shown: Option<&Shown>, trusted: bool) -> String {
+    verdict_after(attributes, identities, shown, trusted, None)
+}
+
+/// The same, when the authorities say this.
+fn verdict_after(
+    attributes: &str,
+    identities: &str,
+    shown: Option<&Shown>,
+    trusted: bool,
+    revocation: Option<Revocation>,
+) -> String {
     let text = format!(
         "<validate-client-certificate {attributes}><identities>{identities}</identities></validate-client-certificate>"
     );
@@ -72,13 +84,36 @@ fn verdict(attributes: &str, identities: &str, shown: Option<&Shown>, trusted: b
     } else {
         execution
     };
-    match execution.resume(Outcome::Start, &FixedWorld) {
+    let mut step = execution.resume(Outcome::Start, &FixedWorld);
+    if let (Step::Effect(Effect::Revocation), Some(revocation)) = (&step, revocation) {
+        step = execution.resume(Outcome::Revocation(revocation), &FixedWorld);
+    }
+    match step {
+        Step::Effect(Effect::Revocation) => "asks".into(),
         Step::Effect(_) | Step::Start(_) => "passes".into(),
         Step::Done => {
             let context = execution.context();
             assert_eq!(context.response.as_ref().unwrap().status, 403);
             context.last_error.as_ref().unwrap().reason.to_string()
         }
+    }
+}
+
+#[test]
+fn what_the_authorities_say_decides() {
+    let good = shown(2020, 2030);
+    for (attributes, says, expected) in [
+        ("", Revocation::Good, "passes"),
+        ("", Revocation::Revoked, "ClientCertificateRevoked"),
+        (
+            "",
+            Revocation::Unknown("nobody".into()),
+            "ClientCertificateRevocationUnknown",
+        ),
+        ("ignore-error='true'", Revocation::Revoked, "passes"),
+    ] {
+        let got = verdict_after(attributes, "", Some(&good), true, Some(says.clone()));
+        assert_eq!(got, expected, "{attributes} {says:?}");
     }
 }
 
@@ -111,7 +146,8 @@ fn each_check_can_be_switched_off() {
             true,
             "passes",
         ),
-        ("", Some(&good), true, "ClientCertificateRevocationUnknown"),
+        ("", Some(&good), true, "asks"),
+        ("", Some(&late), true, "ClientCertificateExpired"),
         ("ignore-error='true'", None, false, "passes"),
     ] {
         assert_eq!(verdict(attributes, "", shown, trusted), expected, "{attributes}");
@@ -191,8 +227,7 @@ fn attributes() {
         ),
         (
             "<validate-client-certificate validate-trust='@(true)'/>".into(),
-            "expression-not-allowed: `validate-trust` of `validate-client-certificate` does not take an expression; \
-             no-revocation-lists: there are no revocation lists here, so `validate-revocation` refuses every certificate",
+            "expression-not-allowed: `validate-trust` of `validate-client-certificate` does not take an expression",
         ),
         ("<validate-client-certificate/>".into(), "loads"),
     ] {
