@@ -1,5 +1,7 @@
 //! `System.Text.Encoding`: the encodings .NET Core has without a provider, with their replacement fallbacks.
 
+mod utf7;
+
 use crate::{Error, Str};
 
 /// A `System.Text.Encoding`.
@@ -15,8 +17,13 @@ pub enum Encoding {
     Ascii,
     Latin1,
     Unicode,
+    /// UTF-16 whose `GetPreamble` is empty.
+    UnicodeNoPreamble,
     BigEndianUnicode,
     Utf32,
+    /// Big-endian UTF-32, `utf-32BE`.
+    Utf32Big,
+    Utf7,
 }
 
 impl Encoding {
@@ -27,7 +34,6 @@ impl Encoding {
     pub fn by_name(name: &str) -> Result<Encoding, Error> {
         Ok(match name.to_ascii_lowercase().as_str() {
             "utf-8"
-            | "utf8"
             | "unicode-1-1-utf-8"
             | "unicode-2-0-utf-8"
             | "x-unicode-1-1-utf-8"
@@ -39,6 +45,13 @@ impl Encoding {
             "utf-16" | "utf-16le" | "unicode" | "ucs-2" | "iso-10646-ucs-2" => Encoding::Unicode,
             "utf-16be" | "unicodefffe" => Encoding::BigEndianUnicode,
             "utf-32" | "utf-32le" => Encoding::Utf32,
+            "utf-32be" => Encoding::Utf32Big,
+            "utf-7"
+            | "csunicode11utf7"
+            | "unicode-1-1-utf-7"
+            | "unicode-2-0-utf-7"
+            | "x-unicode-1-1-utf-7"
+            | "x-unicode-2-0-utf-7" => Encoding::Utf7,
             _ => {
                 return Err(Error::argument(
                     "name",
@@ -53,15 +66,26 @@ impl Encoding {
     /// `Encoding.GetEncoding(codepage)`.
     ///
     /// # Errors
-    /// `NotSupportedException`.
+    /// `NotSupportedException`, `ArgumentOutOfRangeException` for what is no code page.
     pub fn by_code_page(page: i32) -> Result<Encoding, Error> {
         Ok(match page {
-            0 | 65001 => Encoding::Utf8,
+            0 => Encoding::Utf8NoPreamble,
+            65001 => Encoding::Utf8,
+            65000 => Encoding::Utf7,
+            12001 => Encoding::Utf32Big,
             20127 => Encoding::Ascii,
             28591 => Encoding::Latin1,
             1200 => Encoding::Unicode,
             1201 => Encoding::BigEndianUnicode,
             12000 => Encoding::Utf32,
+            1 | 2 | 3 | 42 => {
+                let message = format!("{page} is not a supported code page.");
+                return Err(Error::argument("codepage", &message));
+            }
+            page if !(0..=65535).contains(&page) => {
+                let message = "Valid values are between 0 and 65535, inclusive.";
+                return Err(Error::out_of_range("codepage", message));
+            }
             _ => {
                 return Err(Error::new(
                     crate::ExceptionKind::NotSupportedException,
@@ -79,9 +103,11 @@ impl Encoding {
             Encoding::Utf8 | Encoding::Utf8NoPreamble => "utf-8",
             Encoding::Ascii => "us-ascii",
             Encoding::Latin1 => "iso-8859-1",
-            Encoding::Unicode => "utf-16",
+            Encoding::Unicode | Encoding::UnicodeNoPreamble => "utf-16",
             Encoding::BigEndianUnicode => "utf-16BE",
             Encoding::Utf32 => "utf-32",
+            Encoding::Utf32Big => "utf-32BE",
+            Encoding::Utf7 => "utf-7",
         }
     }
 
@@ -91,9 +117,11 @@ impl Encoding {
             Encoding::Utf8 | Encoding::Utf8NoPreamble => "Unicode (UTF-8)",
             Encoding::Ascii => "US-ASCII",
             Encoding::Latin1 => "Western European (ISO)",
-            Encoding::Unicode => "Unicode",
+            Encoding::Unicode | Encoding::UnicodeNoPreamble => "Unicode",
             Encoding::BigEndianUnicode => "Unicode (Big-Endian)",
             Encoding::Utf32 => "Unicode (UTF-32)",
+            Encoding::Utf32Big => "Unicode (UTF-32 Big-Endian)",
+            Encoding::Utf7 => "Unicode (UTF-7)",
         }
     }
 
@@ -103,9 +131,11 @@ impl Encoding {
             Encoding::Utf8 | Encoding::Utf8NoPreamble => 65001,
             Encoding::Ascii => 20127,
             Encoding::Latin1 => 28591,
-            Encoding::Unicode => 1200,
+            Encoding::Unicode | Encoding::UnicodeNoPreamble => 1200,
             Encoding::BigEndianUnicode => 1201,
             Encoding::Utf32 => 12000,
+            Encoding::Utf32Big => 12001,
+            Encoding::Utf7 => 65000,
         }
     }
 
@@ -116,6 +146,7 @@ impl Encoding {
             Encoding::Unicode => &[0xFF, 0xFE],
             Encoding::BigEndianUnicode => &[0xFE, 0xFF],
             Encoding::Utf32 => &[0xFF, 0xFE, 0, 0],
+            Encoding::Utf32Big => &[0, 0, 0xFE, 0xFF],
             _ => &[],
         }
     }
@@ -129,13 +160,21 @@ impl Encoding {
                 .map(|u| u8::try_from(u).ok().filter(u8::is_ascii).unwrap_or(b'?'))
                 .collect(),
             Encoding::Latin1 => text.units().map(|u| u8::try_from(u).unwrap_or(b'?')).collect(),
-            Encoding::Unicode => paired(text).flat_map(u16::to_le_bytes).collect(),
+            Encoding::Unicode | Encoding::UnicodeNoPreamble => {
+                paired(text).flat_map(u16::to_le_bytes).collect()
+            }
             Encoding::BigEndianUnicode => paired(text).flat_map(u16::to_be_bytes).collect(),
             Encoding::Utf32 => text
                 .to_lossy()
                 .chars()
                 .flat_map(|c| u32::from(c).to_le_bytes())
                 .collect(),
+            Encoding::Utf32Big => text
+                .to_lossy()
+                .chars()
+                .flat_map(|c| u32::from(c).to_be_bytes())
+                .collect(),
+            Encoding::Utf7 => utf7::bytes(text),
         }
     }
 
@@ -154,17 +193,53 @@ impl Encoding {
                 Str::from(text)
             }
             Encoding::Latin1 => Str::from(bytes.iter().map(|b| char::from(*b)).collect::<String>()),
-            Encoding::Unicode => utf16(bytes, u16::from_le_bytes),
+            Encoding::Unicode | Encoding::UnicodeNoPreamble => utf16(bytes, u16::from_le_bytes),
             Encoding::BigEndianUnicode => utf16(bytes, u16::from_be_bytes),
-            Encoding::Utf32 => {
-                let whole = bytes.chunks(4).map(|c| {
-                    let code = <[u8; 4]>::try_from(c).ok().map(u32::from_le_bytes);
-                    code.and_then(char::from_u32)
-                        .unwrap_or(char::REPLACEMENT_CHARACTER)
-                });
-                Str::from(whole.collect::<String>())
-            }
+            Encoding::Utf32 => utf32(bytes, u32::from_le_bytes),
+            Encoding::Utf32Big => utf32(bytes, u32::from_be_bytes),
+            Encoding::Utf7 => utf7::string(bytes),
         }
+    }
+
+    /// `GetMaxByteCount(charCount)`: the framework's own formula.
+    ///
+    /// # Errors
+    /// `ArgumentOutOfRangeException` for a negative count, or one whose answer is no `int`.
+    pub fn max_bytes(self, chars: i32) -> Result<i32, Error> {
+        let n = counted(chars, "charCount")?;
+        let count = match self {
+            Encoding::Utf8 | Encoding::Utf8NoPreamble => (n + 1) * 3,
+            Encoding::Ascii | Encoding::Latin1 => n + 1,
+            Encoding::Unicode | Encoding::UnicodeNoPreamble | Encoding::BigEndianUnicode => (n + 1) * 2,
+            Encoding::Utf32 | Encoding::Utf32Big => (n + 1) * 4,
+            Encoding::Utf7 => n * 3 + 2,
+        };
+        i32::try_from(count).map_err(|_| {
+            let message = "Too many characters. The resulting number of bytes is larger than what can be returned as an int.";
+            Error::out_of_range("charCount", message)
+        })
+    }
+
+    /// `GetMaxCharCount(byteCount)`.
+    ///
+    /// # Errors
+    /// As [`Encoding::max_bytes`].
+    pub fn max_chars(self, bytes: i32) -> Result<i32, Error> {
+        let n = counted(bytes, "byteCount")?;
+        let count = match self {
+            Encoding::Utf8 | Encoding::Utf8NoPreamble => n + 1,
+            Encoding::Ascii | Encoding::Latin1 => n,
+            Encoding::Unicode | Encoding::UnicodeNoPreamble | Encoding::BigEndianUnicode => {
+                (n >> 1) + (n & 1) + 1
+            }
+            Encoding::Utf32 | Encoding::Utf32Big => n / 2 + 2,
+            Encoding::Utf7 => n.max(1),
+        };
+        i32::try_from(count).map_err(|_| {
+            let message =
+                "Too many bytes. The resulting number of chars is larger than what can be returned as an int.";
+            Error::out_of_range("byteCount", message)
+        })
     }
 
     /// `GetString(bytes, index, count)`.
@@ -186,6 +261,22 @@ impl Encoding {
             })?;
         Ok(self.string(part))
     }
+}
+
+fn counted(count: i32, name: &str) -> Result<i64, Error> {
+    match count {
+        0.. => Ok(i64::from(count)),
+        _ => Err(Error::out_of_range(name, "Non-negative number required.")),
+    }
+}
+
+fn utf32(bytes: &[u8], read: fn([u8; 4]) -> u32) -> Str {
+    let whole = bytes.chunks(4).map(|c| {
+        let code = <[u8; 4]>::try_from(c).ok().map(read);
+        code.and_then(char::from_u32)
+            .unwrap_or(char::REPLACEMENT_CHARACTER)
+    });
+    Str::from(whole.collect::<String>())
 }
 
 /// The units with U+FFFD for lone surrogates.

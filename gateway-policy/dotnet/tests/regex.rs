@@ -49,7 +49,7 @@ fn more(row: &Value) -> String {
     let input = text(row, "input");
     let outcome = Regex::new(&text(row, "pattern"), Options::NONE).and_then(|regex| {
         if row["split"].as_bool() == Some(true) {
-            let pieces = regex.split(&input, 0)?;
+            let pieces = regex.split(&input, 0, None)?;
             let pieces: Vec<_> = pieces.iter().map(Str::to_lossy).collect();
             return Ok(pieces.join("\u{b6}"));
         }

@@ -21,6 +21,8 @@ pub(crate) enum Comparer {
     Json,
     /// `XNodeEqualityComparer`: `XNode.DeepEquals`
     Xml,
+    /// `HashSet<T>.CreateSetComparer()`: the same elements
+    Sets,
 }
 
 /// `a.Equals(b)` under a comparer.
@@ -29,6 +31,10 @@ pub(crate) fn equals(a: &Value, b: &Value, how: Comparer) -> bool {
         (Comparer::Text(c), Value::Str(a), Value::Str(b)) => a.equals(b, c),
         (Comparer::Xml, Value::Object(a), Value::Object(b)) => crate::lib::deep_equal_xml(a, b),
         (Comparer::Json, Value::Json(a), Value::Json(b)) => a.deep_equals(b).unwrap_or(false),
+        (Comparer::Sets, Value::Object(a), Value::Object(b)) => match (&a.data, &b.data) {
+            (Data::Table(a), Data::Table(b)) => same_sets(&a.borrow(), &b.borrow()),
+            _ => false,
+        },
         _ => object_equals(a, b),
     }
 }
@@ -103,8 +109,17 @@ pub(crate) fn hash(value: &Value, how: Comparer, state: &mut impl Hasher) {
         Value::Json(t) if how == Comparer::Json && t.is_container() => t.count().hash(state),
         // Equal trees have equal names; that must do.
         Value::Object(_) if how == Comparer::Xml => 0u8.hash(state),
+        // Equal sets have equal counts; that must do.
+        Value::Object(o) if how == Comparer::Sets => match &o.data {
+            Data::Table(t) => t.borrow().len().hash(state),
+            _ => 0u8.hash(state),
+        },
         other => hash_value(other, state),
     }
+}
+
+fn same_sets(a: &crate::collections::Table, b: &crate::collections::Table) -> bool {
+    a.len() == b.len() && a.iter().all(|(k, _)| b.contains(k))
 }
 
 fn hash_value(value: &Value, state: &mut impl Hasher) {

@@ -78,6 +78,8 @@ pub(crate) struct ExceptionData {
     pub message: Str,
     pub inner: Value,
     pub param: Option<Str>,
+    /// `HelpLink`, `Source` and `HResult` where they were set.
+    pub set: RefCell<[Option<Value>; 3]>,
 }
 
 impl Object {

@@ -71,7 +71,18 @@ fn parts_text(o: &Object) -> Str {
         Data::Builder(b) => b.borrow().to_str(),
         Data::Pair(k, v) => Str::new(&format!("[{}, {}]", lossy(k), lossy(v))),
         Data::Tuple(items) => {
-            let texts: Vec<String> = items.borrow().iter().map(lossy).collect();
+            let items = items.borrow();
+            let texts: Vec<String> = items
+                .iter()
+                .enumerate()
+                .map(|(i, v)| match lossy(v) {
+                    // The eighth part is a tuple of those that did not fit.
+                    rest if i == 7 && rest.starts_with('(') && rest.ends_with(')') => {
+                        rest[1..rest.len() - 1].to_owned()
+                    }
+                    text => text,
+                })
+                .collect();
             Str::new(&format!("({})", texts.join(", ")))
         }
         Data::Anon(items) => match &o.ty {

@@ -70,6 +70,22 @@ fn hostile_expressions_are_cut_off() {
             "Regex.Replace(new string('a',70),\"\",new string('b',1000000))".into(),
             End::Budget,
         ),
+        (
+            "new StringBuilder().Insert(0,\"ab\",int.MaxValue)".into(),
+            End::Budget,
+        ),
+        (
+            "@{var b=new StringBuilder(\"aaaaaaaaaa\"); while(true) b.Replace(\"a\",\"aaaaaaaaaa\",0,b.Length);}".into(),
+            End::Budget,
+        ),
+        (
+            "@{var b=new StringBuilder(\"a\"); while(true) b.AppendJoin(',',b.ToString(),b.ToString());}".into(),
+            End::Budget,
+        ),
+        (
+            "new Regex(\"\").Replace(new string('a',70),new string('b',1000000),-1,0)".into(),
+            End::Budget,
+        ),
         ("@{for(;;);}".into(), End::Budget),
         ("@{a: goto a;}".into(), End::Budget),
         ("@{int F(int n)=>F(n+1); return F(0);}".into(), End::Budget),

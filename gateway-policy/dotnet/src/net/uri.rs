@@ -306,6 +306,15 @@ impl Uri {
             return false;
         };
         let lossy = text.to_lossy();
+        // A rooted path is a file only by grace, and no colon may stand before a relative path's first slash.
+        let colon = lossy
+            .split(['/', '?', '#', '\\'])
+            .next()
+            .is_some_and(|s| s.contains(':'));
+        if uri.is_absolute() && lossy.starts_with('/') || !uri.is_absolute() && (colon || lossy.contains('#'))
+        {
+            return false;
+        }
         let bytes = lossy.as_bytes();
         let clean = (0..bytes.len()).all(|i| match bytes[i] {
             b'%' => hex_at(bytes, i).is_some(),
@@ -362,10 +371,11 @@ impl Parts {
 
     /// Scheme and authority.
     fn left(&self) -> String {
-        if !self.authority {
-            return format!("{}:", self.scheme);
-        }
         let at = if self.user.is_empty() { "" } else { "@" };
+        if !self.authority {
+            // Only mail has a user and a host there.
+            return format!("{}:{}{at}{}", self.scheme, self.user, self.authority_text());
+        }
         format!("{}://{}{at}{}", self.scheme, self.user, self.authority_text())
     }
 }
@@ -411,6 +421,7 @@ fn parse(text: &str) -> Result<Parts, Error> {
         None if default_port(&scheme) > 0 && scheme != "mailto" => {
             return Err(uri_error("Invalid URI: The Authority/Host could not be parsed."));
         }
+        None if scheme == "mailto" => mail(rest)?,
         None => Parts::bare(&scheme, false, canonical(rest, false)),
     };
     parts.query = canonical(query, false);
@@ -434,6 +445,16 @@ impl Parts {
     }
 }
 
+/// `mailto:user@host`, which .NET takes for an authority without slashes.
+fn mail(rest: &str) -> Result<Parts, Error> {
+    let (authority, path) = cut(rest, '/');
+    let mut parts = Parts::bare("mailto", false, canonical(path, false));
+    if !authority.is_empty() {
+        parts.read_authority(authority)?;
+    }
+    Ok(parts)
+}
+
 fn with_authority(scheme: &str, rest: &str) -> Result<Parts, Error> {
     let known = default_port(scheme) > 0;
     let end = rest.find('/').unwrap_or(rest.len());
@@ -454,21 +475,29 @@ fn with_authority(scheme: &str, rest: &str) -> Result<Parts, Error> {
     if authority.is_empty() {
         return if known { Err(bad_host()) } else { Ok(parts) };
     }
-    let (user, server) = authority.split_once('@').map_or(("", authority), |(u, s)| (u, s));
-    parts.user = canonical(user, false);
-    let colon = server.rfind(':').filter(|i| !server[*i..].contains(']'));
-    let (name, port) = colon.map_or((server, ""), |i| (&server[..i], &server[i + 1..]));
-    if !port.is_empty() {
-        let number = port
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| port.parse::<u16>().ok())
-            .flatten();
-        let number = number.ok_or_else(|| uri_error("Invalid URI: Invalid port specified."))?;
-        parts.port = i32::from(number);
-    }
-    (parts.host, parts.kind) = host::canonical(name).ok_or_else(bad_host)?;
+    parts.read_authority(authority)?;
     Ok(parts)
+}
+
+impl Parts {
+    /// User, host and port.
+    fn read_authority(&mut self, authority: &str) -> Result<(), Error> {
+        let (user, server) = authority.split_once('@').map_or(("", authority), |(u, s)| (u, s));
+        self.user = canonical(user, false);
+        let colon = server.rfind(':').filter(|i| !server[*i..].contains(']'));
+        let (name, port) = colon.map_or((server, ""), |i| (&server[..i], &server[i + 1..]));
+        if !port.is_empty() {
+            let number = port
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| port.parse::<u16>().ok())
+                .flatten();
+            let number = number.ok_or_else(|| uri_error("Invalid URI: Invalid port specified."))?;
+            self.port = i32::from(number);
+        }
+        (self.host, self.kind) = host::canonical(name).ok_or_else(bad_host)?;
+        Ok(())
+    }
 }
 
 fn cut(text: &str, at: char) -> (&str, &str) {

@@ -21,6 +21,38 @@ pub fn url_encode(text: &Str) -> Str {
     Str::from(out)
 }
 
+/// `UrlEncodeToBytes`: blanks become `+`, other unsafe bytes escapes.
+pub fn url_encode_bytes(bytes: &[u8]) -> Vec<u8> {
+    let mut out = String::with_capacity(bytes.len() + 16);
+    for b in bytes {
+        match b {
+            b' ' => out.push('+'),
+            _ if b.is_ascii_alphanumeric() || b"-_.!*()".contains(b) => out.push(char::from(*b)),
+            _ => push_escaped(*b, &mut out),
+        }
+    }
+    out.into_bytes()
+}
+
+/// `UrlDecodeToBytes`: `+` becomes a blank, escapes their byte; what is no escape stays.
+pub fn url_decode_bytes(bytes: &[u8]) -> Vec<u8> {
+    let digit = |i: usize| bytes.get(i).and_then(|b| char::from(*b).to_digit(16));
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(b) = bytes.get(at) {
+        match (b, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                at += 2;
+            }
+            (b'+', ..) => out.push(b' '),
+            _ => out.push(*b),
+        }
+        at += 1;
+    }
+    out
+}
+
 /// `UrlDecode(text)`: escapes are UTF-8, what is none of it becomes U+FFFD; other text stays.
 pub fn url_decode(text: &Str) -> Str {
     let units = text.to_utf16();

@@ -422,6 +422,34 @@ impl Decimal {
         self.trimmed().bits().iter().fold(0, |hash, part| hash ^ part)
     }
 
+    /// `new decimal(int[] bits)`: low, middle, high, flags.
+    ///
+    /// # Errors
+    /// `ArgumentException` for anything but four parts with valid flags.
+    pub fn from_bits(bits: &[i32]) -> Result<Decimal, Error> {
+        let wrong = || {
+            Error::new(
+                crate::ExceptionKind::ArgumentException,
+                "Decimal byte array constructor requires an array of length four containing valid decimal bytes.",
+            )
+        };
+        let [low, middle, high, flags] = bits else {
+            return Err(wrong());
+        };
+        let part = |v: &i32, shift: u32| u128::from(*v as u32) << shift;
+        let flags = *flags as u32;
+        let scale = ((flags >> 16) & 0xFF) as u8;
+        if flags & 0x7F00_FFFF != 0 {
+            return Err(wrong());
+        }
+        Decimal::new(
+            part(low, 0) | part(middle, 32) | part(high, 64),
+            scale,
+            flags >> 31 == 1,
+        )
+        .ok_or_else(wrong)
+    }
+
     /// `Decimal.GetBits`: low, middle, high, flags.
     pub fn bits(self) -> [i32; 4] {
         let flags = (u32::from(self.scale) << 16) | (u32::from(self.negative) << 31);

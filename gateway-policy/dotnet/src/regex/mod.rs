@@ -230,15 +230,7 @@ impl Regex {
     /// `ArgumentOutOfRangeException` for a start outside the text; else as [`Regex::is_match`].
     pub fn find_at(&self, text: &Str, start: i32) -> Result<Option<Match>, Error> {
         let units = text.to_utf16();
-        let start = usize::try_from(start)
-            .ok()
-            .filter(|s| *s <= units.len())
-            .ok_or_else(|| {
-                Error::out_of_range(
-                    "startat",
-                    "Start index cannot be less than 0 or greater than input length.",
-                )
-            })?;
+        let start = start_in(&units, start)?;
         self.run(&units, start, start, &mut MAX_STEPS.clone())
     }
 
@@ -249,6 +241,15 @@ impl Regex {
     pub fn find_all(&self, text: &Str, limit: usize) -> Result<Vec<Match>, Error> {
         let units = text.to_utf16();
         self.all(&units, self.first_start(&units), limit)
+    }
+
+    /// `Matches(input, startat)`: those from `start` on, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Regex::find_at`].
+    pub fn find_all_at(&self, text: &Str, start: i32, limit: usize) -> Result<Vec<Match>, Error> {
+        let units = text.to_utf16();
+        self.all(&units, start_in(&units, start)?, limit)
     }
 
     /// The match after `previous` (`Match.NextMatch()`).
@@ -302,13 +303,16 @@ impl Regex {
     /// `Split(input, count, startat)`; `count` 0 is no limit. Captures stand between the pieces.
     ///
     /// # Errors
-    /// As [`Regex::is_match`].
-    pub fn split(&self, text: &Str, count: usize) -> Result<Vec<Str>, Error> {
+    /// As [`Regex::find_at`].
+    pub fn split(&self, text: &Str, count: usize, start: Option<i32>) -> Result<Vec<Str>, Error> {
         if count == 1 {
             return Ok(vec![text.clone()]);
         }
         let limit = if count == 0 { usize::MAX } else { count - 1 };
-        let matches = self.find_all(text, limit)?;
+        let matches = match start {
+            Some(start) => self.find_all_at(text, start, limit)?,
+            None => self.find_all(text, limit)?,
+        };
         let mut pieces = Vec::with_capacity(matches.len() + 1);
         let mut at = if self.is_rtl() { text.len() } else { 0 };
         for one in &matches {
@@ -333,6 +337,14 @@ impl Regex {
         }
         Ok(pieces)
     }
+}
+
+fn start_in(units: &[u16], start: i32) -> Result<usize, Error> {
+    let message = "Start index cannot be less than 0 or greater than input length.";
+    usize::try_from(start)
+        .ok()
+        .filter(|s| *s <= units.len())
+        .ok_or_else(|| Error::out_of_range("startat", message))
 }
 
 /// `Regex.Escape`

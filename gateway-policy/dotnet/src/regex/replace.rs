@@ -51,9 +51,22 @@ impl Regex {
         &self,
         text: &Str,
         count: usize,
+        evaluator: impl FnMut(&Match) -> Result<Str, E>,
+    ) -> Result<Str, E> {
+        let matches = self.find_all(text, count)?;
+        self.replace_matches(text, matches, evaluator)
+    }
+
+    /// Puts something else in the place of these matches.
+    ///
+    /// # Errors
+    /// A budget error for a giant result, and what the evaluator throws.
+    pub fn replace_matches<E: From<Error>>(
+        &self,
+        text: &Str,
+        mut matches: Vec<Match>,
         mut evaluator: impl FnMut(&Match) -> Result<Str, E>,
     ) -> Result<Str, E> {
-        let mut matches = self.find_all(text, count)?;
         if matches.is_empty() {
             return Ok(text.clone());
         }

@@ -5,14 +5,112 @@ use crate::{Error, ExceptionKind};
 
 const INDEX: &str = "Index was out of range. Must be non-negative and less than the size of the collection.";
 
+/// `Capacity` of a builder that was not given one.
+const DEFAULT_CAPACITY: usize = 16;
+
+/// Units that a builder grows by at most when it doubles.
+const MAX_BLOCK: usize = 8000;
+
 /// Text under construction, in UTF-16 units.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StringBuilder(Vec<u16>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StringBuilder {
+    units: Vec<u16>,
+    /// What `Capacity` tells; memory is reserved as it is needed.
+    capacity: usize,
+    /// `MaxCapacity`: more than this is an exception.
+    max: usize,
+}
+
+impl Default for StringBuilder {
+    fn default() -> Self {
+        StringBuilder::new(&Str::EMPTY)
+    }
+}
 
 impl StringBuilder {
     /// A builder holding `text`.
     pub fn new(text: &Str) -> Self {
-        StringBuilder(text.to_utf16())
+        StringBuilder {
+            capacity: text.len().max(DEFAULT_CAPACITY),
+            units: text.to_utf16(),
+            max: i32::MAX as usize,
+        }
+    }
+
+    /// `new StringBuilder(text, capacity)`.
+    ///
+    /// # Errors
+    /// `ArgumentOutOfRangeException` for a negative capacity.
+    pub fn with_capacity(text: &Str, capacity: i32) -> Result<Self, Error> {
+        let wanted = usize::try_from(capacity)
+            .map_err(|_| Error::out_of_range("capacity", "'capacity' must be greater than zero."))?;
+        let capacity = if wanted == 0 { DEFAULT_CAPACITY } else { wanted };
+        Ok(StringBuilder {
+            capacity: capacity.max(text.len()),
+            ..StringBuilder::new(text)
+        })
+    }
+
+    /// `new StringBuilder(capacity, maxCapacity)`.
+    ///
+    /// # Errors
+    /// `ArgumentOutOfRangeException` for a capacity that is negative or above the maximum, or a maximum below one.
+    pub fn with_maximum(capacity: i32, max: i32) -> Result<Self, Error> {
+        if capacity > max {
+            return Err(Error::out_of_range(
+                "capacity",
+                "Capacity exceeds maximum capacity.",
+            ));
+        }
+        if max < 1 {
+            return Err(Error::out_of_range(
+                "maxCapacity",
+                "MaxCapacity must be one or greater.",
+            ));
+        }
+        let max = max as usize;
+        let made = StringBuilder::with_capacity(&Str::EMPTY, capacity)?;
+        Ok(StringBuilder {
+            capacity: made.capacity.min(max),
+            max,
+            ..made
+        })
+    }
+
+    /// `Capacity`
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// `MaxCapacity`
+    pub fn max_capacity(&self) -> usize {
+        self.max
+    }
+
+    /// Setting `Capacity`.
+    ///
+    /// # Errors
+    /// `ArgumentOutOfRangeException` for less than the length or more than the maximum.
+    pub fn set_capacity(&mut self, capacity: i32) -> Result<(), Error> {
+        let wanted = usize::try_from(capacity)
+            .ok()
+            .filter(|c| (self.len()..=self.max).contains(c))
+            .ok_or_else(|| Error::out_of_range("value", "capacity was less than the current size."))?;
+        self.capacity = wanted;
+        Ok(())
+    }
+
+    /// `EnsureCapacity(capacity)`: the capacity then.
+    ///
+    /// # Errors
+    /// `ArgumentOutOfRangeException`.
+    pub fn ensure_capacity(&mut self, capacity: i32) -> Result<usize, Error> {
+        let wanted = usize::try_from(capacity)
+            .map_err(|_| Error::out_of_range("capacity", "Capacity must be positive."))?;
+        if self.capacity < wanted {
+            self.set_capacity(capacity)?;
+        }
+        Ok(self.capacity)
     }
 
     /// `Append(string)`.
@@ -21,7 +119,7 @@ impl StringBuilder {
     /// A budget error past [`MAX_STRING_UNITS`].
     pub fn append(&mut self, text: &Str) -> Result<(), Error> {
         self.room(text.len())?;
-        self.0.extend(text.units());
+        self.units.extend(text.units());
         Ok(())
     }
 
@@ -33,12 +131,36 @@ impl StringBuilder {
         let count = usize::try_from(count)
             .map_err(|_| Error::out_of_range("repeatCount", "Count cannot be less than zero."))?;
         self.room(count)?;
-        self.0.extend(std::iter::repeat_n(unit, count));
+        self.units.extend(std::iter::repeat_n(unit, count));
         Ok(())
     }
 
-    fn room(&self, more: usize) -> Result<(), Error> {
-        if self.0.len().saturating_add(more) > MAX_STRING_UNITS {
+    /// Makes room for more at the end.
+    fn room(&mut self, more: usize) -> Result<(), Error> {
+        let wanted = self.units.len().saturating_add(more);
+        self.bound(wanted)?;
+        if wanted > self.capacity {
+            self.capacity += (wanted - self.capacity).max(self.capacity.min(MAX_BLOCK));
+        }
+        Ok(())
+    }
+
+    /// Makes room for more in the middle: a block of its own, unless what is there is short.
+    fn room_inside(&mut self, more: usize) -> Result<(), Error> {
+        let wanted = self.units.len().saturating_add(more);
+        self.bound(wanted)?;
+        if more > 0 && (self.units.len() > DEFAULT_CAPACITY * 2 || wanted > self.capacity) {
+            self.capacity += more;
+        }
+        Ok(())
+    }
+
+    fn bound(&self, wanted: usize) -> Result<(), Error> {
+        if wanted > self.max {
+            let message = "capacity was less than the current size.";
+            return Err(Error::out_of_range("requiredLength", message));
+        }
+        if wanted > MAX_STRING_UNITS {
             return Err(Error::budget("length of a string"));
         }
         Ok(())
@@ -46,12 +168,12 @@ impl StringBuilder {
 
     /// `Length`.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.units.len()
     }
 
     /// Whether nothing has been appended.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.units.is_empty()
     }
 
     /// Setting `Length`: cuts, or fills with U+0000.
@@ -61,14 +183,14 @@ impl StringBuilder {
     pub fn set_len(&mut self, len: i32) -> Result<(), Error> {
         let len = usize::try_from(len)
             .map_err(|_| Error::out_of_range("value", "Length cannot be less than zero."))?;
-        self.room(len.saturating_sub(self.0.len()))?;
-        self.0.resize(len, 0);
+        self.room(len.saturating_sub(self.units.len()))?;
+        self.units.resize(len, 0);
         Ok(())
     }
 
     /// `Clear()`.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.units.clear();
     }
 
     /// `this[index]`.
@@ -78,7 +200,7 @@ impl StringBuilder {
     pub fn get(&self, index: i32) -> Result<u16, Error> {
         usize::try_from(index)
             .ok()
-            .and_then(|i| self.0.get(i).copied())
+            .and_then(|i| self.units.get(i).copied())
             .ok_or_else(|| Error::of(ExceptionKind::IndexOutOfRangeException))
     }
 
@@ -87,7 +209,7 @@ impl StringBuilder {
     /// # Errors
     /// `ArgumentOutOfRangeException`.
     pub fn set(&mut self, index: i32, unit: u16) -> Result<(), Error> {
-        let slot = usize::try_from(index).ok().and_then(|i| self.0.get_mut(i));
+        let slot = usize::try_from(index).ok().and_then(|i| self.units.get_mut(i));
         *slot.ok_or_else(|| Error::out_of_range("index", INDEX))? = unit;
         Ok(())
     }
@@ -99,10 +221,10 @@ impl StringBuilder {
     pub fn insert(&mut self, index: i32, text: &Str) -> Result<(), Error> {
         let at = usize::try_from(index)
             .ok()
-            .filter(|i| *i <= self.0.len())
+            .filter(|i| *i <= self.units.len())
             .ok_or_else(|| Error::out_of_range("index", INDEX))?;
-        self.room(text.len())?;
-        self.0.splice(at..at, text.units());
+        self.room_inside(text.len())?;
+        self.units.splice(at..at, text.units());
         Ok(())
     }
 
@@ -120,10 +242,10 @@ impl StringBuilder {
                 "StartIndex cannot be less than zero.",
             ));
         }
-        if i64::from(start) + i64::from(len) > self.0.len() as i64 {
+        if i64::from(start) + i64::from(len) > self.units.len() as i64 {
             return Err(Error::out_of_range("length", INDEX));
         }
-        self.0.drain(start as usize..start as usize + len as usize);
+        self.units.drain(start as usize..start as usize + len as usize);
         Ok(())
     }
 
@@ -135,16 +257,31 @@ impl StringBuilder {
         if old.is_empty() {
             return Err(Error::argument("oldValue", "Empty name is not legal."));
         }
-        self.0 = self
+        self.units = self
             .to_str()
             .replace(old, new, super::StringComparison::Ordinal)?
             .to_utf16();
         Ok(())
     }
 
+    /// `Replace(oldValue, newValue, startIndex, count)`.
+    ///
+    /// # Errors
+    /// `ArgumentOutOfRangeException`, and as [`Str::replace`].
+    pub fn replace_in(&mut self, old: &Str, new: &Str, start: i32, count: i32) -> Result<(), Error> {
+        let span = usize::try_from(start).ok().zip(usize::try_from(count).ok());
+        let span = span.and_then(|(s, n)| Some(s..s.checked_add(n).filter(|end| *end <= self.units.len())?));
+        let span = span.ok_or_else(|| Error::out_of_range("startIndex", INDEX))?;
+        let mut part = StringBuilder::new(&Str::from_utf16(&self.units[span.clone()]));
+        part.replace(old, new)?;
+        self.room_inside(part.len().saturating_sub(span.len()))?;
+        self.units.splice(span, part.units);
+        Ok(())
+    }
+
     /// `ToString()`.
     pub fn to_str(&self) -> Str {
-        Str::from_utf16(&self.0)
+        Str::from_utf16(&self.units)
     }
 }
 

@@ -130,7 +130,16 @@ fn digit_value(unit: u16) -> Option<u16> {
 
 /// `Char.GetUnicodeCategory`: the name and number of the .NET enum member.
 pub fn unicode_category(unit: u16) -> (&'static str, i32) {
-    match category(unit) {
+    named(category(unit))
+}
+
+/// The number of the .NET category of a whole code point.
+pub fn category_of(c: char) -> i32 {
+    named(Some(c.general_category())).1
+}
+
+fn named(group: Option<G>) -> (&'static str, i32) {
+    match group {
         None => ("Surrogate", 16),
         Some(g) => match g {
             G::UppercaseLetter => ("UppercaseLetter", 0),

@@ -7,6 +7,7 @@ mod format;
 mod offset;
 mod parse;
 mod span;
+mod span_exact;
 mod span_text;
 mod tzif;
 mod zone;

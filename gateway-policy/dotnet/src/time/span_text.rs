@@ -135,6 +135,8 @@ impl TimeSpan {
         let roles: &[usize] = match seps.as_str() {
             "" => &[0],
             ":" => &[1, 2],
+            // More than 23 hours can only be days, the parts behind them hours and minutes.
+            "::" if parts[0].parse::<u32>().is_ok_and(|v| v > 23) => &[0, 1, 2],
             "::" => &[1, 2, 3],
             ".:" => &[0, 1, 2],
             ".::" | ":::" => &[0, 1, 2, 3],

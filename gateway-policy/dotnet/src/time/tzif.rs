@@ -49,8 +49,13 @@ enum ChangeDay {
 impl Zone {
     /// A zone that is UTC.
     pub(super) fn fixed(abbreviation: &str) -> Zone {
+        Zone::fixed_at(0, abbreviation)
+    }
+
+    /// A zone that is always so many seconds ahead of UTC.
+    pub(super) fn fixed_at(offset: i32, abbreviation: &str) -> Zone {
         let only = LocalType {
-            offset: 0,
+            offset,
             daylight: false,
             abbreviation: abbreviation.to_owned(),
         };

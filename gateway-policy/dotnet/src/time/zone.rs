@@ -16,6 +16,8 @@ pub struct TimeZone(Arc<Data>);
 struct Data {
     id: String,
     zone: tzif::Zone,
+    /// `DisplayName` and `StandardName` of a custom zone.
+    names: Option<(String, String)>,
 }
 
 const BAD_KIND: &str = "The conversion could not be completed because the supplied DateTime did not have the Kind property set correctly.  For example, when the Kind property is DateTimeKind.Local, the source time zone must be TimeZoneInfo.Local.";
@@ -35,6 +37,7 @@ impl TimeZone {
         TimeZone(Arc::new(Data {
             id: id.to_owned(),
             zone: tzif::Zone::fixed(abbreviation),
+            names: None,
         }))
     }
 
@@ -63,12 +66,64 @@ impl TimeZone {
             Some(zone) => Ok(TimeZone(Arc::new(Data {
                 id: id.to_owned(),
                 zone,
+                names: None,
             }))),
             None => Err(Error::new(
                 ExceptionKind::TimeZoneNotFoundException,
                 format!("The time zone ID '{id}' was not found on the local computer."),
             )),
         }
+    }
+
+    /// `TimeZoneInfo.CreateCustomTimeZone` without rules: the same offset all year.
+    ///
+    /// # Errors
+    /// `ArgumentException` for an empty name or an offset in fractions of minutes, `ArgumentOutOfRangeException`
+    /// beyond 14 hours.
+    pub fn custom(id: &str, offset: TimeSpan, display: &str, standard: &str) -> Result<TimeZone, Error> {
+        const MOST: i64 = 14 * super::TICKS_PER_HOUR;
+        if id.is_empty() {
+            let message = "The specified ID parameter '' is not supported.";
+            return Err(Error::argument("id", message));
+        }
+        if offset.ticks().abs() > MOST {
+            let message = "The TimeSpan parameter must be within plus or minus 14.0 hours.";
+            return Err(Error::out_of_range("baseUtcOffset", message));
+        }
+        if offset.ticks() % TICKS_PER_MINUTE != 0 {
+            let message = "The TimeSpan parameter cannot be specified more precisely than whole minutes.";
+            return Err(Error::argument("baseUtcOffset", message));
+        }
+        let seconds = (offset.ticks() / TICKS_PER_SECOND) as i32;
+        Ok(TimeZone(Arc::new(Data {
+            id: id.to_owned(),
+            zone: tzif::Zone::fixed_at(seconds, standard),
+            names: Some((display.to_owned(), standard.to_owned())),
+        })))
+    }
+
+    /// What the zone's clock shows at an instant.
+    ///
+    /// # Errors
+    /// `ArgumentOutOfRangeException` beyond the calendar.
+    pub fn clock_of(&self, instant: DateTimeOffset) -> Result<DateTime, Error> {
+        Ok(TimeZone::convert_offset(instant, self)?.clock())
+    }
+
+    /// `GetAmbiguousTimeOffsets`: standard time, then daylight time.
+    ///
+    /// # Errors
+    /// `ArgumentException` for a time that is not ambiguous.
+    pub fn ambiguous_offsets(&self, clock: DateTime) -> Result<[TimeSpan; 2], Error> {
+        const DAY: i64 = 86_400;
+        if !self.is_ambiguous(clock.with_kind(DateTimeKind::Unspecified)) {
+            let message = "The supplied DateTime is not in an ambiguous time range.";
+            return Err(Error::argument("dateTime", message));
+        }
+        let local = seconds(clock);
+        let mut both = [self.0.zone.at(local - DAY), self.0.zone.at(local + DAY)];
+        both.sort_by_key(|(offset, _)| *offset);
+        Ok(both.map(|(offset, _)| TimeSpan::from_ticks(ticks(offset))))
     }
 
     /// `Id`
@@ -78,11 +133,25 @@ impl TimeZone {
 
     /// `StandardName` and, in invariant culture, `DaylightName`.
     pub fn standard_name(&self) -> &str {
+        if let Some((_, standard)) = &self.0.names {
+            return standard;
+        }
+        if self.0.id == "UTC" {
+            return "Coordinated Universal Time";
+        }
         &self.0.zone.standard().abbreviation
+    }
+
+    /// `DaylightName`
+    pub fn daylight_name(&self) -> &str {
+        self.standard_name()
     }
 
     /// `DisplayName` and `ToString()`.
     pub fn display_name(&self) -> String {
+        if let Some((display, _)) = &self.0.names {
+            return display.clone();
+        }
         if self.0.id == "UTC" {
             return "(UTC) Coordinated Universal Time".to_owned();
         }
@@ -90,6 +159,11 @@ impl TimeZone {
         let sign = if minutes < 0 { '-' } else { '+' };
         let (h, m) = (minutes.abs() / 60, minutes.abs() % 60);
         format!("(UTC{sign}{h:02}:{m:02}) {}", self.standard_name())
+    }
+
+    /// `Equals`: the same zone of the same database.
+    pub fn same(&self, other: &TimeZone) -> bool {
+        self.0.id.eq_ignore_ascii_case(&other.0.id) && self.base_offset() == other.base_offset()
     }
 
     /// `BaseUtcOffset`

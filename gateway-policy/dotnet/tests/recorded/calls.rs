@@ -354,7 +354,7 @@ fn patterns(name: &str, a: &[&str]) -> Result<String, Error> {
             let replacement = regex.replacement(&Str::new(a[3]));
             regex.replace(&input, &replacement, usize::MAX)?.to_string()
         }
-        "regex.split" => joined(&regex.split(&input, 0)?),
+        "regex.split" => joined(&regex.split(&input, 0, None)?),
         _ => unknown(name),
     })
 }

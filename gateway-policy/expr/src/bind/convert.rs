@@ -563,9 +563,13 @@ impl<'a> Binder<'a> {
             let outcome = ops::convert(num, true)(konst.value());
             return Some(match outcome {
                 Ok(v) => Val::konst(to.clone(), Const::of(&v)?),
-                Err(_) if self.checked_constants() || matches!(konst, Const::Decimal(_)) => {
+                Err(_)
+                    if self.checked_constants()
+                        || matches!(konst, Const::Decimal(_))
+                        || num == crate::types::Num::Decimal =>
+                {
                     let shown = crate::text::to_text(&konst.value());
-                    let code = if matches!(konst, Const::Decimal(_)) {
+                    let code = if matches!(konst, Const::Decimal(_)) || num == crate::types::Num::Decimal {
                         "CS0031"
                     } else {
                         "CS0221"

@@ -1,4 +1,4 @@
-//! `object`, the interfaces everything builds on, arrays, enums, `Nullable<T>`, `Tuple`, `Type`.
+//! `object`, the interfaces everything builds on, enums, `Nullable<T>`, `Tuple`, `Type`.
 
 use std::cell::RefCell;
 
@@ -12,9 +12,9 @@ use super::{
     none, only, values,
 };
 use crate::{
-    Value, array, cast,
+    Value, cast,
     equality::{self, Comparer},
-    object::{Data, Object},
+    object::Data,
     text as texts,
     types::{Type, TypeKind, registry},
     vm::{Eval, Thrown},
@@ -84,6 +84,31 @@ fn number_hash(bits: u64, width: u32) -> i32 {
         bits
     };
     (folded as i32) ^ ((folded >> 32) as i32)
+}
+
+/// `GetTypeCode()`.
+pub(crate) fn type_code(c: &mut Call<'_, '_>) -> Eval {
+    let code = match c.arg(0) {
+        Value::Null => 0,
+        Value::Bool(_) => 3,
+        Value::Char(_) => 4,
+        Value::SByte(_) => 5,
+        Value::Byte(_) => 6,
+        Value::Short(_) => 7,
+        Value::UShort(_) => 8,
+        Value::Int(_) | Value::Enum(..) => 9,
+        Value::UInt(_) => 10,
+        Value::Long(_) => 11,
+        Value::ULong(_) => 12,
+        Value::Float(_) => 13,
+        Value::Double(_) => 14,
+        Value::Decimal(_) => 15,
+        Value::DateTime(_) => 16,
+        Value::Str(_) => 18,
+        _ => 1,
+    };
+    let def = registry().by_full_name("System.TypeCode");
+    Ok(Value::Enum(def.unwrap_or(crate::types::OBJECT), code))
 }
 
 pub(crate) fn compare_to(c: &mut Call<'_, '_>) -> Eval {
@@ -232,274 +257,6 @@ fn has_flag(c: &mut Call<'_, '_>) -> Eval {
     }
 }
 
-// ---- arrays
-
-fn array_of(c: &Call<'_, '_>, i: usize, name: &str) -> Result<std::rc::Rc<Object>, Thrown> {
-    match c.arg(i) {
-        Value::Object(o) => Ok(o.clone()),
-        _ => Err(Error::null(name).into()),
-    }
-}
-
-fn length(c: &mut Call<'_, '_>) -> Eval {
-    Ok(Value::Int(c.array_len(0).unwrap_or(0) as i32))
-}
-
-fn get_length(c: &mut Call<'_, '_>) -> Eval {
-    let o = array_of(c, 0, "array")?;
-    let dimension = c.int(1)?;
-    let found = match &o.data {
-        Data::Matrix(_, lengths) => usize::try_from(dimension)
-            .ok()
-            .and_then(|d| lengths.get(d).copied()),
-        _ if dimension == 0 => c.array_len(0),
-        _ => None,
-    };
-    match found {
-        Some(n) => Ok(Value::Int(n as i32)),
-        None => Err(Error::of(ExceptionKind::IndexOutOfRangeException).into()),
-    }
-}
-
-/// Replaces the contents of a one-dimensional array.
-fn write_back(o: &Object, items: Vec<Value>) {
-    match &o.data {
-        Data::Array(place) => *place.borrow_mut() = items,
-        Data::Bytes(place) => {
-            *place.borrow_mut() = items
-                .iter()
-                .map(|v| if let Value::Byte(b) = v { *b } else { 0 })
-                .collect();
-        }
-        _ => {}
-    }
-}
-
-fn copy(c: &mut Call<'_, '_>) -> Eval {
-    let (source, target, from, to, count) = match c.args.len() {
-        3 => (0, 1, 0, 0, c.long(2)?),
-        _ => (0, 2, c.long(1)?, c.long(3)?, c.long(4)?),
-    };
-    let items = {
-        array_of(c, source, "sourceArray")?;
-        c.items(source)
-    };
-    let destination = array_of(c, target, "destinationArray")?;
-    let mut out = c.items(target);
-    if from < 0 || to < 0 || count < 0 {
-        let name = if count < 0 {
-            "length"
-        } else if from < 0 {
-            "sourceIndex"
-        } else {
-            "destinationIndex"
-        };
-        return Err(Error::out_of_range(name, "Non-negative number required.").into());
-    }
-    let (from, to, count) = (from as usize, to as usize, count as usize);
-    if from + count > items.len() {
-        let message = "Source array was not long enough. Check the source index, length, and the array's lower bounds. (Parameter 'sourceArray')";
-        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
-    }
-    if to + count > out.len() {
-        let message = "Destination array was not long enough. Check the destination index, length, and the array's lower bounds. (Parameter 'destinationArray')";
-        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
-    }
-    out[to..to + count].clone_from_slice(&items[from..from + count]);
-    write_back(&destination, out);
-    Ok(Value::Null)
-}
-
-fn copy_to(c: &mut Call<'_, '_>) -> Eval {
-    let (items, at) = (c.items(0), c.long(2)?);
-    let destination = array_of(c, 1, "array")?;
-    let mut out = c.items(1);
-    let end = usize::try_from(at)
-        .ok()
-        .map(|a| (a, a + items.len()))
-        .filter(|(_, e)| *e <= out.len());
-    let Some((start, end)) = end else {
-        let message = "Destination array was not long enough. Check the destination index, length, and the array's lower bounds. (Parameter 'destinationArray')";
-        return Err(Error::new(ExceptionKind::ArgumentException, message).into());
-    };
-    out[start..end].clone_from_slice(&items);
-    write_back(&destination, out);
-    Ok(Value::Null)
-}
-
-fn find(c: &mut Call<'_, '_>, from_end: bool) -> Result<Option<usize>, Thrown> {
-    array_of(c, 0, "array")?;
-    let (items, test) = (c.items(0), c.arg(1).clone());
-    if test.is_null() {
-        return Err(Error::null("match").into());
-    }
-    let order: Vec<usize> = if from_end {
-        (0..items.len()).rev().collect()
-    } else {
-        (0..items.len()).collect()
-    };
-    for i in order {
-        c.vm.step()?;
-        if c.vm.test(&test, std::slice::from_ref(&items[i]))? {
-            return Ok(Some(i));
-        }
-    }
-    Ok(None)
-}
-
-fn found_value(c: &mut Call<'_, '_>, from_end: bool) -> Eval {
-    let items = c.items(0);
-    Ok(match find(c, from_end)? {
-        Some(i) => items[i].clone(),
-        None => cast::default_value(&c.ty(0)),
-    })
-}
-
-fn find_all(c: &mut Call<'_, '_>) -> Eval {
-    array_of(c, 0, "array")?;
-    let (items, test) = (c.items(0), c.arg(1).clone());
-    let mut kept = Vec::new();
-    for item in items {
-        c.vm.step()?;
-        if c.vm.test(&test, std::slice::from_ref(&item))? {
-            kept.push(item);
-        }
-    }
-    Ok(Value::array(c.ty(0), kept))
-}
-
-fn for_each(c: &mut Call<'_, '_>) -> Eval {
-    array_of(c, 0, "array")?;
-    let (items, action) = (c.items(0), c.arg(1).clone());
-    for item in items {
-        c.vm.step()?;
-        c.vm.invoke(&action, &[item])?;
-    }
-    Ok(Value::Null)
-}
-
-fn true_for_all(c: &mut Call<'_, '_>) -> Eval {
-    array_of(c, 0, "array")?;
-    let (items, test) = (c.items(0), c.arg(1).clone());
-    for item in items {
-        c.vm.step()?;
-        if !c.vm.test(&test, &[item])? {
-            return Ok(Value::Bool(false));
-        }
-    }
-    Ok(Value::Bool(true))
-}
-
-fn index_of(c: &mut Call<'_, '_>) -> Eval {
-    array_of(c, 0, "array")?;
-    let items = c.items(0);
-    let start = if c.args.len() > 2 {
-        c.int(2)?.max(0) as usize
-    } else {
-        0
-    };
-    let at = items
-        .iter()
-        .enumerate()
-        .skip(start)
-        .find(|(_, v)| equality::object_equals(v, c.arg(1)));
-    Ok(Value::Int(at.map_or(-1, |(i, _)| i as i32)))
-}
-
-fn last_index_of(c: &mut Call<'_, '_>) -> Eval {
-    array_of(c, 0, "array")?;
-    let items = c.items(0);
-    let at = items.iter().rposition(|v| equality::object_equals(v, c.arg(1)));
-    Ok(Value::Int(at.map_or(-1, |i| i as i32)))
-}
-
-fn reverse(c: &mut Call<'_, '_>) -> Eval {
-    let o = array_of(c, 0, "array")?;
-    let mut items = c.items(0);
-    if c.args.len() == 3 {
-        let (start, count) = (c.int(1)?.max(0) as usize, c.int(2)?.max(0) as usize);
-        match items.get_mut(start..start + count) {
-            Some(part) => part.reverse(),
-            None => return Err(Error::of(ExceptionKind::ArgumentException).into()),
-        }
-    } else {
-        items.reverse();
-    }
-    write_back(&o, items);
-    Ok(Value::Null)
-}
-
-fn sort(c: &mut Call<'_, '_>) -> Eval {
-    let o = array_of(c, 0, "array")?;
-    let items = c.items(0);
-    let by = c.arg(1).clone();
-    let sorted = super::collections::sorted(c.vm, items, &by)?;
-    write_back(&o, sorted);
-    Ok(Value::Null)
-}
-
-fn resize(c: &mut Call<'_, '_>) -> Eval {
-    let size = usize::try_from(c.int(1)?)
-        .map_err(|_| Thrown::from(Error::out_of_range("newSize", "Non-negative number required.")))?;
-    c.vm.charge(size * size_of::<Value>())?;
-    let mut items = c.items(0);
-    let element = c.ty(0);
-    items.resize(size, cast::default_value(&element));
-    c.out(0, Value::array(element, items));
-    Ok(Value::Null)
-}
-
-fn clear(c: &mut Call<'_, '_>) -> Eval {
-    let o = array_of(c, 0, "array")?;
-    let mut items = c.items(0);
-    let Type::Array(element, _) = &o.ty else {
-        return Ok(Value::Null);
-    };
-    let (start, count) = (c.int(1)?.max(0) as usize, c.int(2)?.max(0) as usize);
-    match items.get_mut(start..start.saturating_add(count)) {
-        Some(part) => part.fill(cast::default_value(element)),
-        None => return Err(Error::of(ExceptionKind::IndexOutOfRangeException).into()),
-    }
-    write_back(&o, items);
-    Ok(Value::Null)
-}
-
-fn empty(c: &mut Call<'_, '_>) -> Eval {
-    Ok(Value::array(c.ty(0), Vec::new()))
-}
-
-fn convert_all(c: &mut Call<'_, '_>) -> Eval {
-    array_of(c, 0, "array")?;
-    let (items, convert) = (c.items(0), c.arg(1).clone());
-    let mut out = Vec::with_capacity(items.len());
-    for item in items {
-        c.vm.step()?;
-        out.push(c.vm.invoke(&convert, &[item])?);
-    }
-    Ok(Value::array(c.ty(1), out))
-}
-
-fn clone_array(c: &mut Call<'_, '_>) -> Eval {
-    let o = array_of(c, 0, "array")?;
-    let items = c.items(0);
-    c.vm.charge(items.len() * size_of::<Value>())?;
-    Ok(match &o.ty {
-        Type::Array(element, 1) => Value::array((**element).clone(), items),
-        _ => c.arg(0).clone(),
-    })
-}
-
-fn get_value(c: &mut Call<'_, '_>) -> Eval {
-    let array = c.arg(0).clone();
-    array::get(&array, &c.args[1..])
-}
-
-fn set_value(c: &mut Call<'_, '_>) -> Eval {
-    let (array, value) = (c.arg(0).clone(), c.arg(1).clone());
-    array::set(&array, &c.args[2..], value)?;
-    Ok(Value::Null)
-}
-
 // ---- tuples
 
 /// `Tuple.Create(…)` and `new Tuple<…>(…)`
@@ -628,95 +385,6 @@ pub(super) const TYPES: &[Decl] = &[
             Get("static bool operator !=(Type left, Type right)", |c| {
                 Ok(Value::Bool(!equality::reference_equals(c.arg(0), c.arg(1))))
             }),
-        ],
-    ),
-    all(
-        "abstract class System.Array : IEnumerable",
-        &[
-            Get("int Length", length),
-            Get("long LongLength", |c| {
-                Ok(Value::Long(c.array_len(0).unwrap_or(0) as i64))
-            }),
-            Get("int Rank", |c| {
-                Ok(Value::Int(match &array_of(c, 0, "array")?.ty {
-                    Type::Array(_, r) => i32::from(*r),
-                    _ => 1,
-                }))
-            }),
-            Get("int GetLength(int dimension)", get_length),
-            Get("int GetUpperBound(int dimension)", |c| match get_length(c)? {
-                Value::Int(n) => Ok(Value::Int(n - 1)),
-                v => Ok(v),
-            }),
-            Get("int GetLowerBound(int dimension)", |_| Ok(Value::Int(0))),
-            Get("object GetValue(int index)", get_value),
-            Get("object GetValue(params int[] indices)", |c| {
-                let at = c.items(1);
-                array::get(c.arg(0), &at)
-            }),
-            Get("void SetValue(object value, int index)", set_value),
-            Get("object Clone()", clone_array),
-            Get("void CopyTo(Array array, int index)", copy_to),
-            Get(
-                "static void Copy(Array sourceArray, Array destinationArray, int length)",
-                copy,
-            ),
-            Get(
-                "static void Copy(Array sourceArray, Array destinationArray, long length)",
-                copy,
-            ),
-            Get(
-                "static void Copy(Array sourceArray, int sourceIndex, Array destinationArray, int destinationIndex, int length)",
-                copy,
-            ),
-            Get(
-                "static void Copy(Array sourceArray, long sourceIndex, Array destinationArray, long destinationIndex, long length)",
-                copy,
-            ),
-            Get("static bool Exists<T>(T[] array, Predicate<T> match)", |c| {
-                Ok(Value::Bool(find(c, false)?.is_some()))
-            }),
-            Get("static T Find<T>(T[] array, Predicate<T> match)", |c| {
-                found_value(c, false)
-            }),
-            Get("static T FindLast<T>(T[] array, Predicate<T> match)", |c| {
-                found_value(c, true)
-            }),
-            Get("static int FindIndex<T>(T[] array, Predicate<T> match)", |c| {
-                Ok(Value::Int(find(c, false)?.map_or(-1, |i| i as i32)))
-            }),
-            Get(
-                "static int FindLastIndex<T>(T[] array, Predicate<T> match)",
-                |c| Ok(Value::Int(find(c, true)?.map_or(-1, |i| i as i32))),
-            ),
-            Get("static T[] FindAll<T>(T[] array, Predicate<T> match)", find_all),
-            Get("static void ForEach<T>(T[] array, Action<T> action)", for_each),
-            Get(
-                "static bool TrueForAll<T>(T[] array, Predicate<T> match)",
-                true_for_all,
-            ),
-            Get("static int IndexOf<T>(T[] array, T value)", index_of),
-            Get(
-                "static int IndexOf<T>(T[] array, T value, int startIndex)",
-                index_of,
-            ),
-            Get("static int IndexOf(Array array, object value)", index_of),
-            Get("static int LastIndexOf<T>(T[] array, T value)", last_index_of),
-            Get("static int LastIndexOf(Array array, object value)", last_index_of),
-            Get("static void Reverse(Array array)", reverse),
-            Get("static void Reverse(Array array, int index, int length)", reverse),
-            Get("static void Reverse<T>(T[] array)", reverse),
-            Get("static void Sort(Array array)", sort),
-            Get("static void Sort<T>(T[] array)", sort),
-            Get("static void Sort<T>(T[] array, Comparison<T> comparison)", sort),
-            Get("static void Sort<T>(T[] array, IComparer<T> comparer)", sort),
-            Get("static void Resize<T>(ref T[] array, int newSize)", resize),
-            Get("static void Clear(Array array, int index, int length)", clear),
-            Get("static T[] Empty<T>()", empty),
-            Get(
-                "static TOutput[] ConvertAll<TInput, TOutput>(TInput[] array, Converter<TInput, TOutput> converter)",
-                convert_all,
-            ),
         ],
     ),
     none("abstract class System.Delegate", &[]),

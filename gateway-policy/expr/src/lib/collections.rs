@@ -25,9 +25,9 @@ use crate::{
 // ---- sorting
 
 /// Items in order under a comparison delegate, a comparer, or the default order.
-pub(crate) fn sorted(vm: &mut Vm<'_>, items: Vec<Value>, by: &Value) -> Result<Vec<Value>, Thrown> {
-    let by = by.clone();
-    merge_sort(vm, items, &mut |vm, a, b| compare_with(vm, &by, a, b))
+pub(crate) fn sorted(vm: &mut Vm<'_>, mut items: Vec<Value>, by: &Value) -> Result<Vec<Value>, Thrown> {
+    introsort(vm, &mut items, None, by)?;
+    Ok(items)
 }
 
 /// Compares under a `Comparison<T>`, a `StringComparer` or by default.
@@ -115,15 +115,23 @@ fn new_of(c: &Call<'_, '_>, def: types::DefId, items: Vec<Value>) -> Eval {
 }
 
 fn new_list(c: &mut Call<'_, '_>, def: types::DefId) -> Eval {
-    let items = match c.arg(0) {
-        Value::Int(n) if *n < 0 => {
-            return Err(Error::out_of_range("capacity", "Non-negative number required.").into());
+    let (items, capacity) = match c.arg(0) {
+        Value::Int(n) => {
+            let room = usize::try_from(*n)
+                .map_err(|_| Error::out_of_range("capacity", "Non-negative number required."))?;
+            (Vec::new(), room)
         }
-        Value::Int(_) => Vec::new(),
-        Value::Null if c.args.is_empty() => Vec::new(),
-        _ => c.sequence(0, "collection")?,
+        Value::Null if c.args.is_empty() => (Vec::new(), 0),
+        _ => {
+            let items = c.sequence(0, "collection")?;
+            let len = items.len();
+            (items, len)
+        }
     };
-    new_of(c, def, items)
+    Ok(Value::object(
+        Type::generic(def, c.types.to_vec()),
+        Data::List(RefCell::new(Growable::with_capacity(items, capacity))),
+    ))
 }
 
 fn position(index: i32, len: usize) -> Result<usize, Thrown> {
@@ -152,6 +160,7 @@ fn add_range(c: &mut Call<'_, '_>) -> Eval {
     let items = c.sequence(1, "collection")?;
     c.vm.charge(items.len() * size_of::<Value>())?;
     changed(c, |l| {
+        l.reserve(items.len());
         l.items.extend(items);
         Ok(Value::Null)
     })
@@ -248,6 +257,7 @@ fn insert_range(c: &mut Call<'_, '_>) -> Eval {
             .ok()
             .filter(|i| *i <= l.items.len())
             .ok_or_else(out_of_range)?;
+        l.reserve(more.len());
         let tail = l.items.split_off(at);
         l.items.extend(more);
         l.items.extend(tail);
@@ -350,7 +360,18 @@ fn sort(c: &mut Call<'_, '_>) -> Eval {
 fn copy_to(c: &mut Call<'_, '_>) -> Eval {
     let items = items_of(c)?;
     let at = if c.args.len() > 2 { c.int(2)? } else { 0 };
-    let target = c.arg(1).clone();
+    copy_items(c, items, 1, at)
+}
+
+/// Copies into the array at argument `target`, from index `at` on.
+fn copy_items(c: &Call<'_, '_>, items: Vec<Value>, target: usize, at: i32) -> Eval {
+    let target = c.arg(target).clone();
+    if target.is_null() {
+        return Err(Error::null("array").into());
+    }
+    if at < 0 {
+        return Err(Error::out_of_range("arrayIndex", "Non-negative number required.").into());
+    }
     let room = crate::array::length(&target).unwrap_or(0);
     if usize::try_from(at).ok().is_none_or(|a| a + items.len() > room) {
         let message = "Destination array was not long enough. Check the destination index, length, and the array's lower bounds. (Parameter 'destinationArray')";
@@ -512,11 +533,20 @@ fn new_dictionary(c: &mut Call<'_, '_>) -> Eval {
         .find(|h| *h != Comparer::Default)
         .unwrap_or(Comparer::Default);
     let source = match c.arg(0) {
-        Value::Int(_) | Value::Null => Vec::new(),
+        Value::Int(n) if *n < 0 => {
+            return Err(Error::out_of_range("capacity", "Non-negative number required.").into());
+        }
+        Value::Int(_) => Vec::new(),
+        Value::Null if c.args.len() < 2 => Vec::new(),
         Value::Object(o) if o.native::<Comparer>().is_some() => Vec::new(),
         _ => c.sequence(0, "dictionary")?,
     };
     let mut table = Table::new(how);
+    match c.arg(0) {
+        Value::Int(room) if *room > 0 => table.ensure_capacity(*room as usize),
+        _ if !source.is_empty() => table.ensure_capacity(source.len()),
+        _ => 0,
+    };
     for item in source {
         if let Some((k, v)) = pair(&item)
             && !table.set(k.clone(), v)
@@ -670,15 +700,26 @@ fn new_set(c: &mut Call<'_, '_>) -> Eval {
         .find(|h| *h != Comparer::Default)
         .unwrap_or(Comparer::Default);
     let items = match c.arg(0) {
-        Value::Int(_) | Value::Null => Vec::new(),
+        Value::Int(n) if *n < 0 => {
+            return Err(Error::out_of_range("capacity", "Non-negative number required.").into());
+        }
+        Value::Int(_) => Vec::new(),
+        Value::Null if c.args.len() < 2 => Vec::new(),
         Value::Object(o) if o.native::<Comparer>().is_some() => Vec::new(),
         _ => c.sequence(0, "collection")?,
     };
-    let entries = items.into_iter().map(|k| (k, Value::Null)).collect();
-    Ok(make_table(
+    let mut table = Table::new(how);
+    if let Value::Int(room @ 1..) = c.arg(0) {
+        table.ensure_capacity(*room as usize);
+    }
+    for item in items {
+        if !table.contains(&item) {
+            table.set(item, Value::Null);
+        }
+    }
+    Ok(Value::object(
         Type::generic(types::HASH_SET, c.types.to_vec()),
-        how,
-        entries,
+        Data::Table(RefCell::new(table)),
     ))
 }
 
@@ -792,7 +833,11 @@ fn nothing(_: &mut Call<'_, '_>) -> Eval {
 }
 
 mod more;
+mod sort;
 mod table;
 
-pub(super) use more::{ARRAY, HASH_SET, ISET, LIST, TUPLE, TYPES as MORE, VALUE_TUPLE};
+pub(super) use more::{read_only, viewed};
+pub(crate) use sort::introsort;
+
+pub(super) use more::{DICTIONARY, HASH_SET, ISET, LIST, PAIR, QUEUE, TUPLE, TYPES as MORE, VALUE_TUPLE};
 pub(super) use table::TYPES;

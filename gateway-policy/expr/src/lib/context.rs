@@ -482,8 +482,8 @@ fn body_bytes(c: &mut Call<'_, '_>, keep: bool) -> Result<bytes::Bytes, Thrown> 
     }
 }
 
-fn charset(c: &Call<'_, '_>) -> super::convert::Encoding {
-    use super::convert::Encoding;
+fn charset(c: &Call<'_, '_>) -> gateway_dotnet::encoding::Encoding {
+    use gateway_dotnet::encoding::Encoding;
     let content_type = match c.arg(0) {
         Value::Context(Part::RequestBody) => c.vm.context.request.headers.get("content-type"),
         Value::Context(Part::ResponseBody) => {
@@ -513,8 +513,8 @@ fn charset(c: &Call<'_, '_>) -> super::convert::Encoding {
     match name.split(['"', ';', ' ']).next().unwrap_or("") {
         "iso-8859-1" | "latin1" => Encoding::Latin1,
         "us-ascii" => Encoding::Ascii,
-        "utf-16" | "utf-16le" => Encoding::Utf16,
-        "utf-16be" => Encoding::Utf16Big,
+        "utf-16" | "utf-16le" => Encoding::Unicode,
+        "utf-16be" => Encoding::BigEndianUnicode,
         _ => Encoding::Utf8,
     }
 }
@@ -529,7 +529,7 @@ fn body_as(c: &mut Call<'_, '_>) -> Eval {
     if matches!(&ty, Type::Array(of, 1) if of.is_def(types::BYTE)) {
         return Ok(Value::bytes(bytes.to_vec()));
     }
-    let s = super::convert::decode(encoding, bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes));
+    let s = encoding.string(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes));
     if ty.is_string() {
         return text(s);
     }

@@ -1,10 +1,9 @@
-//! `Convert`, `BitConverter`, `Random`, `Guid`, `Encoding`.
+//! `Convert`, `BitConverter`, `Random`.
 
 use std::cell::RefCell;
 
 use gateway_dotnet::{
     Error, ExceptionKind, Str,
-    guid::Guid,
     number::{self, Decimal, IntType, NumberStyles, convert},
 };
 
@@ -13,6 +12,7 @@ use super::{
     Entry::Get,
     Verdict, all, base,
     call::{string, text},
+    none,
     numbers::wrap_integer,
     values,
 };
@@ -196,10 +196,7 @@ fn to_text(c: &mut Call<'_, '_>) -> Eval {
         };
         return string(convert::to_base(v, kind, *radix)?);
     }
-    match c.arg(0) {
-        Value::Null if c.types.is_empty() && c.args.len() == 1 => text(Str::EMPTY),
-        v => text(texts::to_text(v)),
-    }
+    text(texts::to_text(c.arg(0)))
 }
 
 /// `Convert.ToString(string)` keeps null.
@@ -235,6 +232,9 @@ fn from_base64(c: &mut Call<'_, '_>) -> Eval {
 
 macro_rules! conversions {
     ($name:ident, $ret:literal, $method:literal, $f:expr) => {
+        conversions!($name, $ret, $method, $f, $f);
+    };
+    ($name:ident, $ret:literal, $method:literal, $f:expr, $of_text:expr) => {
         const $name: [super::Entry; 17] = [
             Get(concat!("static ", $ret, " ", $method, "(object value)"), $f),
             Get(concat!("static ", $ret, " ", $method, "(bool value)"), $f),
@@ -265,7 +265,7 @@ macro_rules! conversions {
                     $method,
                     "(string value, IFormatProvider provider)"
                 ),
-                $f,
+                $of_text,
             ),
             Get(
                 concat!(
@@ -295,7 +295,67 @@ conversions!(SINGLE, "float", "ToSingle", to_single);
 conversions!(DOUBLE, "double", "ToDouble", to_double);
 conversions!(DECIMAL, "decimal", "ToDecimal", to_decimal);
 conversions!(DATE, "DateTime", "ToDateTime", to_date);
-conversions!(TEXT, "string", "ToString", to_text);
+conversions!(TEXT, "string", "ToString", to_text, to_text_str);
+
+/// `Convert.ToString(value, provider)` of every type but those of the macro.
+const PROVIDED: [super::Entry; 14] = [
+    Get(
+        "static string ToString(bool value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(char value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(sbyte value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(byte value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(short value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(ushort value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(int value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(uint value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(long value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(ulong value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(float value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(double value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(decimal value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+    Get(
+        "static string ToString(DateTime value, IFormatProvider provider)",
+        |c| text(texts::to_text(c.arg(0))),
+    ),
+];
 
 const CONVERT: &[super::Entry] = &[
     Get("static bool ToBoolean(string value)", to_boolean),
@@ -372,16 +432,156 @@ const CONVERT: &[super::Entry] = &[
     ),
     Get("static byte[] FromBase64String(string s)", from_base64),
     Get(
+        "static byte[] FromBase64CharArray(char[] inArray, int offset, int length)",
+        |c| {
+            if c.arg(0).is_null() {
+                return Err(Error::null("inArray").into());
+            }
+            let part = Str::from_utf16(&c.chars(0)).substring_len(c.int(1)?, c.int(2)?)?;
+            c.vm.charge(part.len())?;
+            Ok(Value::bytes(convert::from_base64(&part.to_lossy())?))
+        },
+    ),
+    Get(
+        "static int ToBase64CharArray(byte[] inArray, int offsetIn, int length, char[] outArray, int offsetOut)",
+        base64_chars,
+    ),
+    Get(
+        "static int ToBase64CharArray(byte[] inArray, int offsetIn, int length, char[] outArray, int offsetOut, Base64FormattingOptions options)",
+        base64_chars,
+    ),
+    Get("static object DBNull", |_| {
+        let ty = registry().type_named("System.DBNull").unwrap_or(Type::OBJECT);
+        Ok(Value::object(ty, Data::Native(Box::new(DbNull))))
+    }),
+    Get("static bool IsDBNull(object value)", |c| {
+        Ok(Value::Bool(is_db_null(c.arg(0))))
+    }),
+    Get("static TypeCode GetTypeCode(object value)", |c| {
+        if is_db_null(c.arg(0)) {
+            return Ok(type_code_value(2));
+        }
+        base::type_code(c)
+    }),
+    Get(
+        "static object ChangeType(object value, TypeCode typeCode)",
+        change_type_code,
+    ),
+    Get(
+        "static object ChangeType(object value, TypeCode typeCode, IFormatProvider provider)",
+        change_type_code,
+    ),
+    Get(
         "static object ChangeType(object value, Type conversionType)",
         change_type,
     ),
+    Get(
+        "static object ChangeType(object value, Type conversionType, IFormatProvider provider)",
+        change_type,
+    ),
 ];
+
+/// `DBNull.Value`
+struct DbNull;
+
+fn is_db_null(v: &Value) -> bool {
+    matches!(v, Value::Object(o) if o.native::<DbNull>().is_some())
+}
+
+fn type_code_value(code: i64) -> Value {
+    let def = registry().by_full_name("System.TypeCode");
+    Value::Enum(def.unwrap_or(crate::types::OBJECT), code)
+}
+
+/// `ToBase64CharArray`: how many characters were written.
+fn base64_chars(c: &mut Call<'_, '_>) -> Eval {
+    if c.arg(3).is_null() {
+        let name = if c.arg(0).is_null() { "inArray" } else { "outArray" };
+        return Err(Error::null(name).into());
+    }
+    let bytes = c.bytes(0, "inArray")?;
+    let outside = |name: &str| {
+        let message = "Offset and length must refer to a position in the string.";
+        Thrown::from(Error::out_of_range(name, message))
+    };
+    let start = usize::try_from(c.int(1)?).map_err(|_| outside("offsetIn"))?;
+    let count = usize::try_from(c.int(2)?).map_err(|_| outside("length"))?;
+    let part = start.checked_add(count).and_then(|end| bytes.get(start..end));
+    let part = part.ok_or_else(|| outside("offsetIn"))?;
+    let breaks = match c.args.get(5) {
+        Some(Value::Enum(_, options @ 0..=1)) => *options == 1,
+        Some(Value::Enum(_, options)) => {
+            let message = format!("Illegal enum value: {options}.");
+            return Err(Error::argument("options", &message).into());
+        }
+        _ => false,
+    };
+    c.vm.charge(part.len() * 2)?;
+    let made = convert::to_base64(part, breaks);
+    let room = c.array_len(3).unwrap_or(0);
+    let at = usize::try_from(c.int(4)?).ok();
+    let fits = |at: &usize| at.checked_add(made.len()).is_some_and(|end| end <= room);
+    let at = at.filter(fits).ok_or_else(|| outside("offsetOut"))?;
+    for (i, b) in made.bytes().enumerate() {
+        c.vm.step()?;
+        let place = [Value::Int((at + i) as i32)];
+        crate::array::set(c.arg(3), &place, Value::Char(u16::from(b)))?;
+    }
+    Ok(Value::Int(made.len() as i32))
+}
+
+/// Names of the types that a `TypeCode` stands for, from 3 on.
+const CODED: [&str; 16] = [
+    "Boolean", "Char", "SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Single",
+    "Double", "Decimal", "DateTime", "", "String",
+];
+
+fn change_type_code(c: &mut Call<'_, '_>) -> Eval {
+    let code = c.enumeration(1)?;
+    let cast_error = || -> Thrown {
+        Error::new(
+            ExceptionKind::InvalidCastException,
+            "Object must implement IConvertible.",
+        )
+        .into()
+    };
+    if c.arg(0).is_null() {
+        return if matches!(code, 0 | 1 | 18) {
+            Ok(Value::Null)
+        } else {
+            Err(cast_error())
+        };
+    }
+    let convertible = !matches!(
+        c.arg(0),
+        Value::Object(_) | Value::Guid(_) | Value::TimeSpan(_) | Value::Offset(_)
+    );
+    if !convertible {
+        return Err(cast_error());
+    }
+    let named = usize::try_from(code - 3).ok().and_then(|i| CODED.get(i));
+    let ty = match (code, named) {
+        (1, _) => return Ok(c.take(0)),
+        (0 | 2, _) => return Err(cast_error()),
+        (_, Some(name)) => registry().type_named(&format!("System.{name}")),
+        _ => None,
+    };
+    let Some(ty) = ty else {
+        return Err(Error::new(ExceptionKind::ArgumentException, "Unknown TypeCode value.").into());
+    };
+    c.args[1] = Value::Type(std::sync::Arc::new(ty));
+    change_type(c)
+}
 
 fn change_type(c: &mut Call<'_, '_>) -> Eval {
     let Value::Type(ty) = c.arg(1).clone() else {
         return Err(Error::null("conversionType").into());
     };
     let value = c.take(0);
+    if value.is_null() && ty.num().is_some() | ty.is_bool() {
+        let message = "Null object cannot be converted to a value type.";
+        return Err(Error::new(ExceptionKind::InvalidCastException, message).into());
+    }
     let mut one = [value];
     let mut inner = Call {
         vm: c.vm,
@@ -403,6 +603,7 @@ fn change_type(c: &mut Call<'_, '_>) -> Eval {
         Some(Num::Decimal) => to_decimal(&mut inner),
         None if ty.is_string() => to_text(&mut inner),
         None if ty.is_bool() => to_boolean(&mut inner),
+        None if ty.is_def(crate::types::DATE_TIME) && !inner.arg(0).is_null() => to_date(&mut inner),
         None => {
             let value = inner.take(0);
             crate::cast::cast(value, &ty)
@@ -412,7 +613,8 @@ fn change_type(c: &mut Call<'_, '_>) -> Eval {
 
 // ---- BitConverter
 
-fn raw(v: &Value) -> Option<Vec<u8>> {
+/// The bytes of a number in the machine's order, little-endian.
+pub(super) fn raw(v: &Value) -> Option<Vec<u8>> {
     Some(match v {
         Value::Bool(b) => vec![u8::from(*b)],
         Value::Char(v) => v.to_le_bytes().to_vec(),
@@ -453,20 +655,12 @@ fn fixed<const N: usize>(c: &Call<'_, '_>) -> Result<[u8; N], Thrown> {
 
 fn bit_text(c: &mut Call<'_, '_>) -> Eval {
     let bytes = c.bytes(0, "value")?;
-    let start = if c.args.len() > 1 {
-        c.int(1)?.max(0) as usize
-    } else {
-        0
-    };
-    let len = if c.args.len() > 2 {
-        c.int(2)?.max(0) as usize
-    } else {
-        bytes.len().saturating_sub(start)
-    };
-    let part = bytes.get(start..start.saturating_add(len)).unwrap_or_default();
-    c.vm.charge(part.len() * 3)?;
-    let hex: Vec<String> = part.iter().map(|b| format!("{b:02X}")).collect();
-    string(hex.join("-"))
+    c.vm.charge(bytes.len() * 3)?;
+    if c.args.len() == 1 {
+        return string(gateway_dotnet::bits::to_text(&bytes));
+    }
+    let len = if c.args.len() > 2 { Some(c.int(2)?) } else { None };
+    string(gateway_dotnet::bits::to_text_in(&bytes, c.int(1)?, len)?)
 }
 
 // ---- Random
@@ -493,219 +687,6 @@ fn new_random(c: &mut Call<'_, '_>) -> Eval {
         Data::Native(Box::new(RefCell::new(number::Random::new(seed)))),
     ))
 }
-
-// ---- Guid
-
-fn guid(c: &Call<'_, '_>, i: usize) -> Result<Guid, Thrown> {
-    match c.arg(i) {
-        Value::Guid(g) => Ok(*g),
-        _ => Err(Error::null_reference().into()),
-    }
-}
-
-fn guid_parse(c: &mut Call<'_, '_>) -> Eval {
-    let s = c.text(0, "input")?;
-    Ok(Value::Guid(Guid::parse(&s.to_lossy())?))
-}
-
-fn guid_try_parse(c: &mut Call<'_, '_>) -> Eval {
-    let parsed = c.opt_str(0).and_then(|s| Guid::parse(&s.to_lossy()).ok());
-    c.out(1, Value::Guid(parsed.unwrap_or_default()));
-    Ok(Value::Bool(parsed.is_some()))
-}
-
-// ---- Encoding
-
-/// A character encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Utf8,
-    Ascii,
-    Latin1,
-    Utf16,
-    Utf16Big,
-    Utf32,
-}
-
-fn encoding(e: Encoding) -> Eval {
-    let name = match e {
-        Encoding::Utf8 => "System.Text.UTF8Encoding+UTF8EncodingSealed",
-        Encoding::Ascii => "System.Text.ASCIIEncoding+ASCIIEncodingSealed",
-        Encoding::Latin1 => "System.Text.Latin1Encoding",
-        Encoding::Utf16 | Encoding::Utf16Big => "System.Text.UnicodeEncoding",
-        Encoding::Utf32 => "System.Text.UTF32Encoding",
-    };
-    let ty = registry().type_named(name).unwrap_or(Type::OBJECT);
-    Ok(Value::object(ty, Data::Native(Box::new(e))))
-}
-
-fn this_encoding(c: &Call<'_, '_>) -> Encoding {
-    match c.arg(0) {
-        Value::Object(o) => o.native::<Encoding>().copied().unwrap_or(Encoding::Utf8),
-        _ => Encoding::Utf8,
-    }
-}
-
-fn by_name(c: &mut Call<'_, '_>) -> Eval {
-    let name = match c.arg(0) {
-        Value::Int(page) => page.to_string(),
-        _ => c.text(0, "name")?.to_lossy().to_ascii_lowercase(),
-    };
-    encoding(match &*name {
-        "utf-8" | "utf8" | "65001" | "unicode-1-1-utf-8" | "x-unicode-2-0-utf-8" => Encoding::Utf8,
-        "us-ascii" | "ascii" | "20127" => Encoding::Ascii,
-        "iso-8859-1" | "latin1" | "28591" | "iso_8859-1" | "l1" => Encoding::Latin1,
-        "utf-16" | "unicode" | "utf-16le" | "1200" | "ucs-2" => Encoding::Utf16,
-        "utf-16be" | "unicodefffe" | "1201" => Encoding::Utf16Big,
-        "utf-32" | "utf-32le" | "12000" => Encoding::Utf32,
-        _ => {
-            let message = format!(
-                "'{name}' is not a supported encoding name. For information on defining a custom encoding, see the documentation for the Encoding.RegisterProvider method. (Parameter 'name')"
-            );
-            return Err(Error::new(ExceptionKind::ArgumentException, message).into());
-        }
-    })
-}
-
-/// The bytes of a text.
-pub(crate) fn encode(e: Encoding, s: &Str) -> Vec<u8> {
-    library(e).bytes(s)
-}
-
-fn library(e: Encoding) -> gateway_dotnet::encoding::Encoding {
-    use gateway_dotnet::encoding::Encoding as Library;
-    match e {
-        Encoding::Utf8 => Library::Utf8,
-        Encoding::Ascii => Library::Ascii,
-        Encoding::Latin1 => Library::Latin1,
-        Encoding::Utf16 => Library::Unicode,
-        Encoding::Utf16Big => Library::BigEndianUnicode,
-        Encoding::Utf32 => Library::Utf32,
-    }
-}
-
-/// The text of bytes; what cannot be read becomes U+FFFD (`?` in ASCII).
-pub(crate) fn decode(e: Encoding, bytes: &[u8]) -> Str {
-    library(e).string(bytes)
-}
-
-fn encoding_bytes(c: &mut Call<'_, '_>) -> Eval {
-    let e = this_encoding(c);
-    let s = match c.arg(1) {
-        Value::Str(s) => s.clone(),
-        Value::Object(_) => Str::from_utf16(&c.chars(1)),
-        _ => return Err(Error::null("s").into()),
-    };
-    c.vm.charge(s.len() * 2)?;
-    Ok(Value::bytes(encode(e, &s)))
-}
-
-fn encoding_text(c: &mut Call<'_, '_>) -> Eval {
-    let e = this_encoding(c);
-    let bytes = c.bytes(1, "bytes")?;
-    let part = match (c.arg(2), c.arg(3)) {
-        (Value::Int(at), Value::Int(len)) => {
-            let range = usize::try_from(*at).ok().zip(usize::try_from(*len).ok());
-            match range.and_then(|(s, l)| bytes.get(s..s.checked_add(l)?)) {
-                Some(part) => part,
-                None => {
-                    return Err(Error::out_of_range(
-                        "bytes",
-                        "Index and count must refer to a location within the buffer.",
-                    )
-                    .into());
-                }
-            }
-        }
-        _ => &bytes[..],
-    };
-    c.vm.charge(part.len())?;
-    text(decode(e, part))
-}
-
-fn encoding_name(c: &Call<'_, '_>) -> &'static str {
-    match this_encoding(c) {
-        Encoding::Utf8 => "utf-8",
-        Encoding::Ascii => "us-ascii",
-        Encoding::Latin1 => "iso-8859-1",
-        Encoding::Utf16 => "utf-16",
-        Encoding::Utf16Big => "utf-16BE",
-        Encoding::Utf32 => "utf-32",
-    }
-}
-
-const ENCODING: &[super::Entry] = &[
-    Get("static Encoding UTF8", |_| encoding(Encoding::Utf8)),
-    Get("static Encoding ASCII", |_| encoding(Encoding::Ascii)),
-    Get("static Encoding Unicode", |_| encoding(Encoding::Utf16)),
-    Get("static Encoding BigEndianUnicode", |_| {
-        encoding(Encoding::Utf16Big)
-    }),
-    Get("static Encoding UTF32", |_| encoding(Encoding::Utf32)),
-    Get("static Encoding Default", |_| encoding(Encoding::Utf8)),
-    Get("static Encoding GetEncoding(string name)", by_name),
-    Get("static Encoding GetEncoding(int codepage)", by_name),
-    Get("byte[] GetBytes(string s)", encoding_bytes),
-    Get("byte[] GetBytes(char[] chars)", encoding_bytes),
-    Get("string GetString(byte[] bytes)", encoding_text),
-    Get(
-        "string GetString(byte[] bytes, int index, int count)",
-        encoding_text,
-    ),
-    Get("char[] GetChars(byte[] bytes)", |c| {
-        let bytes = c.bytes(1, "bytes")?;
-        c.vm.charge(bytes.len() * size_of::<Value>())?;
-        let s = decode(this_encoding(c), &bytes);
-        Ok(Value::array(Type::CHAR, s.units().map(Value::Char).collect()))
-    }),
-    Get("int GetByteCount(string s)", |c| {
-        Ok(Value::Int(encode(this_encoding(c), &c.text(1, "s")?).len() as i32))
-    }),
-    Get("int GetCharCount(byte[] bytes)", |c| {
-        Ok(Value::Int(
-            decode(this_encoding(c), &c.bytes(1, "bytes")?).len() as i32
-        ))
-    }),
-    Get(
-        "static byte[] Convert(Encoding srcEncoding, Encoding dstEncoding, byte[] bytes)",
-        |c| {
-            let bytes = c.bytes(2, "bytes")?;
-            let of = |v: &Value| match v {
-                Value::Object(o) => o.native::<Encoding>().copied(),
-                _ => None,
-            };
-            let (from, to) = (
-                of(c.arg(0)).unwrap_or(Encoding::Utf8),
-                of(c.arg(1)).unwrap_or(Encoding::Utf8),
-            );
-            c.vm.charge(bytes.len() * 4)?;
-            Ok(Value::bytes(encode(to, &decode(from, &bytes))))
-        },
-    ),
-    Get("string WebName", |c| string(encoding_name(c))),
-    Get("string BodyName", |c| string(encoding_name(c))),
-    Get("string HeaderName", |c| string(encoding_name(c))),
-    Get("string EncodingName", |c| {
-        string(match this_encoding(c) {
-            Encoding::Utf8 => "Unicode (UTF-8)",
-            Encoding::Ascii => "US-ASCII",
-            Encoding::Latin1 => "Western European (ISO)",
-            Encoding::Utf16 => "Unicode",
-            Encoding::Utf16Big => "Unicode (Big-Endian)",
-            Encoding::Utf32 => "Unicode (UTF-32)",
-        })
-    }),
-    Get("int CodePage", |c| {
-        Ok(Value::Int(match this_encoding(c) {
-            Encoding::Utf8 => 65001,
-            Encoding::Ascii => 20127,
-            Encoding::Latin1 => 28591,
-            Encoding::Utf16 => 1200,
-            Encoding::Utf16Big => 1201,
-            Encoding::Utf32 => 12000,
-        }))
-    }),
-];
 
 pub(super) const TYPES: &[Decl] = &[
     all("static System.Convert", CONVERT),
@@ -759,6 +740,13 @@ pub(super) const TYPES: &[Decl] = &[
             Get("static double Int64BitsToDouble(long value)", |c| {
                 Ok(Value::Double(f64::from_bits(c.long(0)? as u64)))
             }),
+            Get("static int SingleToInt32Bits(float value)", |c| match c.arg(0) {
+                Value::Float(f) => Ok(Value::Int(f.to_bits() as i32)),
+                _ => Ok(Value::Int(0)),
+            }),
+            Get("static float Int32BitsToSingle(int value)", |c| {
+                Ok(Value::Float(f32::from_bits(c.int(0)? as u32)))
+            }),
             Get("static string ToString(byte[] value)", bit_text),
             Get("static string ToString(byte[] value, int startIndex)", bit_text),
             Get(
@@ -797,79 +785,7 @@ pub(super) const TYPES: &[Decl] = &[
             }),
         ],
     ),
-    all(
-        "struct System.Guid : IComparable, IFormattable, IComparable<Guid>, IEquatable<Guid>",
-        &[
-            Get("ctor(string g)", |c| {
-                let s = c.text(0, "g")?;
-                Ok(Value::Guid(Guid::parse(&s.to_lossy())?))
-            }),
-            Get("ctor(byte[] b)", |c| {
-                Ok(Value::Guid(Guid::from_bytes(&c.bytes(0, "b")?)?))
-            }),
-            Get("static Guid Empty", |_| Ok(Value::Guid(Guid::default()))),
-            Get("static Guid NewGuid()", |c| {
-                Ok(Value::Guid(Guid::random(
-                    c.vm.world.random(),
-                    c.vm.world.random(),
-                )))
-            }),
-            Get("static Guid Parse(string input)", guid_parse),
-            Get(
-                "static bool TryParse(string input, out Guid result)",
-                guid_try_parse,
-            ),
-            Get("byte[] ToByteArray()", |c| {
-                Ok(Value::bytes(guid(c, 0)?.to_bytes().to_vec()))
-            }),
-            Get("string ToString()", base::to_string),
-            Get("string ToString(string format)", base::format),
-            Get(
-                "string ToString(string format, IFormatProvider provider)",
-                base::format,
-            ),
-            Get("bool Equals(object o)", base::equals),
-            Get("bool Equals(Guid g)", base::equals),
-            Get("int CompareTo(object value)", base::compare_to),
-            Get("int CompareTo(Guid value)", base::compare_to),
-            Get("int GetHashCode()", base::hash_code),
-            Get("static bool operator ==(Guid a, Guid b)", base::equals),
-            Get("static bool operator !=(Guid a, Guid b)", |c| {
-                Ok(Value::Bool(guid(c, 0)? != guid(c, 1)?))
-            }),
-        ],
-    ),
-    all("abstract class System.Text.Encoding", ENCODING),
-    all(
-        "class System.Text.UTF8Encoding : Encoding",
-        &[
-            Get("ctor()", |_| encoding(Encoding::Utf8)),
-            Get("ctor(bool encoderShouldEmitUTF8Identifier)", |_| {
-                encoding(Encoding::Utf8)
-            }),
-        ],
-    ),
-    all(
-        "class System.Text.UTF8Encoding+UTF8EncodingSealed : UTF8Encoding",
-        &[],
-    ),
-    all(
-        "class System.Text.ASCIIEncoding : Encoding",
-        &[Get("ctor()", |_| encoding(Encoding::Ascii))],
-    ),
-    all(
-        "class System.Text.ASCIIEncoding+ASCIIEncodingSealed : ASCIIEncoding",
-        &[],
-    ),
-    all("class System.Text.Latin1Encoding : Encoding", &[]),
-    all(
-        "class System.Text.UnicodeEncoding : Encoding",
-        &[Get("ctor()", |_| encoding(Encoding::Utf16))],
-    ),
-    all(
-        "class System.Text.UTF32Encoding : Encoding",
-        &[Get("ctor()", |_| encoding(Encoding::Utf32))],
-    ),
+    none("class System.DBNull", &[]),
     values(
         "flags enum System.Base64FormattingOptions",
         Verdict::All,
@@ -877,8 +793,13 @@ pub(super) const TYPES: &[Decl] = &[
     ),
 ];
 
+/// `ToString()` of `DBNull`.
+pub(super) fn native_text(o: &crate::object::Object) -> Option<Str> {
+    o.native::<DbNull>().map(|_| Str::EMPTY)
+}
+
 /// The generated overloads of `Convert`, which the registry adds to the type.
 pub(super) const CONVERSIONS: &[&[super::Entry]] = &[
     &BOOLEAN, &CHAR, &SBYTE, &BYTE, &INT16, &UINT16, &INT32, &UINT32, &INT64, &UINT64, &SINGLE, &DOUBLE,
-    &DECIMAL, &DATE, &TEXT,
+    &DECIMAL, &DATE, &TEXT, &PROVIDED,
 ];

@@ -1,10 +1,12 @@
 //! Exception types.
 
+use std::cell::RefCell;
+
 use gateway_dotnet::{Error, ExceptionKind, Str};
 
 use super::{
     Call, Decl,
-    Entry::{Denied, Get},
+    Entry::{Denied, Get, Set},
     all, base,
     call::{string, text},
     none,
@@ -25,6 +27,7 @@ pub(crate) fn exception_object(e: &Error) -> Value {
         message: Str::new(&e.message),
         inner: Value::Null,
         param: None,
+        set: RefCell::default(),
     };
     Value::object(ty, Data::Exception(data))
 }
@@ -53,6 +56,7 @@ fn make(kind: ExceptionKind, message: Str, inner: Value, param: Option<Str>) -> 
             message,
             inner,
             param,
+            set: RefCell::default(),
         }),
     ))
 }
@@ -91,8 +95,64 @@ fn to_text(c: &mut Call<'_, '_>) -> Eval {
     base::to_string(c)
 }
 
-fn hresult(_: &mut Call<'_, '_>) -> Eval {
-    Ok(Value::Int(-2_146_233_088))
+/// What was set at `slot`, if anything was.
+fn given(c: &Call<'_, '_>, slot: usize) -> Result<Option<Value>, Thrown> {
+    with(c, |e| e.set.borrow()[slot].clone())
+}
+
+fn give(c: &mut Call<'_, '_>, slot: usize) -> Eval {
+    let value = c.take(1);
+    with(c, |e| e.set.borrow_mut()[slot] = Some(value))?;
+    Ok(Value::Null)
+}
+
+/// `HResult` of the exceptions that have one of their own; all others share that of `Exception`.
+const RESULTS: &[(&str, u32)] = &[
+    ("System.SystemException", 0x8013_1501),
+    ("System.ArgumentException", 0x8007_0057),
+    ("System.ArgumentNullException", 0x8000_4003),
+    ("System.ArgumentOutOfRangeException", 0x8013_1502),
+    ("System.ApplicationException", 0x8013_1600),
+    ("System.FormatException", 0x8013_1537),
+    ("System.UriFormatException", 0x8013_1537),
+    ("System.ArithmeticException", 0x8007_0216),
+    ("System.OverflowException", 0x8013_1516),
+    ("System.DivideByZeroException", 0x8002_0012),
+    ("System.NotFiniteNumberException", 0x8013_1528),
+    ("System.InvalidCastException", 0x8000_4002),
+    ("System.InvalidOperationException", 0x8013_1509),
+    ("System.ObjectDisposedException", 0x8013_1622),
+    ("System.NullReferenceException", 0x8000_4003),
+    ("System.IndexOutOfRangeException", 0x8013_1508),
+    ("System.ArrayTypeMismatchException", 0x8013_1503),
+    ("System.Collections.Generic.KeyNotFoundException", 0x8013_1577),
+    ("System.NotSupportedException", 0x8013_1515),
+    ("System.PlatformNotSupportedException", 0x8013_1539),
+    ("System.NotImplementedException", 0x8000_4001),
+    ("System.TimeoutException", 0x8013_1505),
+    ("System.RankException", 0x8013_1517),
+    (
+        "System.Text.RegularExpressions.RegexMatchTimeoutException",
+        0x8013_1505,
+    ),
+    ("System.Text.RegularExpressions.RegexParseException", 0x8007_0057),
+    ("System.Text.DecoderFallbackException", 0x8007_0057),
+    ("System.Text.EncoderFallbackException", 0x8007_0057),
+    ("System.Globalization.CultureNotFoundException", 0x8007_0057),
+    ("System.OutOfMemoryException", 0x8007_000E),
+    ("System.IO.IOException", 0x8013_1620),
+    ("System.OperationCanceledException", 0x8013_153B),
+    ("System.Xml.XmlException", 0x8013_1940),
+    ("System.Security.Cryptography.CryptographicException", 0x8013_1501),
+];
+
+fn hresult(c: &mut Call<'_, '_>) -> Eval {
+    if let Some(value) = given(c, 2)? {
+        return Ok(value);
+    }
+    let name = c.arg(0).type_name().unwrap_or_default();
+    let found = RESULTS.iter().find(|(n, _)| *n == name);
+    Ok(Value::Int(found.map_or(0x8013_1500, |(_, code)| *code) as i32))
 }
 
 macro_rules! exceptions {
@@ -114,8 +174,20 @@ const EXCEPTION: &[super::Entry] = &[
     Get("string Message", |c| text(with(c, |e| e.message.clone())?)),
     Get("Exception InnerException", |c| with(c, |e| e.inner.clone())),
     Get("string StackTrace", |_| string("   at Policy.Expression()")),
-    Get("string Source", |_| string("Policy")),
-    Get("int HResult", hresult),
+    Set(
+        "string Source",
+        |c| match given(c, 1)? {
+            Some(value) => Ok(value),
+            None => string("Policy"),
+        },
+        |c| give(c, 1),
+    ),
+    Set(
+        "string HelpLink",
+        |c| Ok(given(c, 0)?.unwrap_or(Value::Null)),
+        |c| give(c, 0),
+    ),
+    Set("int HResult", hresult, |c| give(c, 2)),
     Get("Exception GetBaseException()", |c| {
         let mut at = c.take(0);
         loop {

@@ -3,6 +3,7 @@
 //! One file per family of types. A member is one line: its signature as C# writes it, and the function
 //! that does it. The tables drive overload resolution, diagnostics, the allow-list and the documentation.
 
+mod arrays;
 mod base;
 mod call;
 mod collections;
@@ -10,8 +11,11 @@ mod context;
 mod convert;
 mod crypto;
 mod delegates;
+mod encoding;
 mod enumerable;
 mod exceptions;
+mod guid;
+mod io;
 mod json;
 mod jwt;
 mod net;
@@ -153,9 +157,14 @@ const fn values(ty: &'static str, verdict: Verdict, values: &'static [(&'static 
 /// Every table.
 pub(crate) const TABLES: &[&[Decl]] = &[
     base::TYPES,
+    arrays::TYPES,
     numbers::TYPES,
     string::TYPES,
+    string::BUILDER,
+    string::COMPARE,
     convert::TYPES,
+    encoding::TYPES,
+    guid::TYPES,
     time::TYPES,
     delegates::TYPES,
     exceptions::TYPES,
@@ -167,6 +176,8 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     context::TYPES,
     jwt::TYPES,
     net::TYPES,
+    net::MORE,
+    io::TYPES,
     regex::TYPES,
     crypto::TYPES,
     xml::TYPES,
@@ -180,12 +191,22 @@ pub(crate) const TABLES: &[&[Decl]] = &[
 pub(crate) fn generated(full: &str) -> &'static [&'static [Entry]] {
     match full {
         "System.Convert" => convert::CONVERSIONS,
+        "System.Char" => numbers::RARE_CHAR,
+        "System.String" => &[string::STRING_COMPARE],
+        "System.StringComparer" => &[string::COMPARER],
+        "System.Decimal" => numbers::RARE_DECIMAL,
+        "System.Math" => numbers::RARE_MATH,
+        "System.Uri" => &[net::URI],
+        "System.DateTimeOffset" => &[time::OFFSET_EXACT],
+        "System.TimeSpan" => &[time::SPAN_EXACT],
         "System.Linq.Enumerable" => enumerable::NUMERIC,
-        "System.Array" => &[collections::ARRAY],
         "System.Tuple" => &[collections::TUPLE],
         "System.ValueTuple" => &[collections::VALUE_TUPLE],
         "System.Collections.Generic.List`1" => &[collections::LIST],
         "System.Collections.Generic.HashSet`1" => &[collections::HASH_SET],
+        "System.Collections.Generic.Dictionary`2" => &[collections::DICTIONARY],
+        "System.Collections.Generic.Queue`1" | "System.Collections.Generic.Stack`1" => &[collections::QUEUE],
+        "System.Collections.Generic.KeyValuePair`2" => &[collections::PAIR],
         "System.Collections.Generic.ISet`1" => &[collections::ISET],
         _ => &[],
     }
@@ -250,8 +271,15 @@ pub(crate) fn native_equals(a: &Object, b: &Object) -> bool {
     ) {
         return net::same(x, y);
     }
+    if let (Some(x), Some(y)) = (
+        a.native::<gateway_dotnet::time::TimeZone>(),
+        b.native::<gateway_dotnet::time::TimeZone>(),
+    ) {
+        return x.same(y);
+    }
     crypto::native_equals(a, b)
         .or_else(|| same_xml(a, b))
+        .or_else(|| encoding::native_equals(a, b))
         .unwrap_or(false)
 }
 
@@ -278,6 +306,8 @@ pub(crate) fn native_text(o: &Object) -> Option<Str> {
         .or_else(|| crypto::native_text(o))
         .or_else(|| xml::text(o))
         .or_else(|| zone::native_text(o))
+        .or_else(|| io::native_text(o))
+        .or_else(|| convert::native_text(o))
         .or_else(|| json::native_text(o))
 }
 
@@ -287,7 +317,10 @@ pub(crate) fn native_format(_o: &Object, _format: &Str) -> Option<Result<Str, Er
 }
 
 /// `GetEnumerator()` of such objects.
-pub(crate) fn native_iter(_vm: &mut Vm<'_>, o: &Rc<Object>) -> Result<Box<dyn Iter>, Thrown> {
+pub(crate) fn native_iter(vm: &mut Vm<'_>, o: &Rc<Object>) -> Result<Box<dyn Iter>, Thrown> {
+    if let Some(inner) = collections::viewed(o) {
+        return vm.iter(&inner);
+    }
     if let Some(items) = regex::native_items(o).or_else(|| xml::native_items(o)) {
         return Ok(Box::new(Ready(items.into_iter())));
     }

@@ -1,5 +1,7 @@
 //! `Uri`, `WebUtility`, `IPAddress`.
 
+mod more;
+
 use std::{net::IpAddr, rc::Rc};
 
 use gateway_dotnet::{
@@ -17,12 +19,14 @@ use super::{
 use crate::{
     Value,
     object::{Data, Object},
-    types::{Type, URI, registry},
+    types::{self, Type, registry},
     vm::{Eval, Thrown},
 };
 
+pub(super) use more::{TYPES as MORE, URI};
+
 fn wrap(uri: Uri) -> Value {
-    Value::object(Type::Def(URI), Data::Native(Box::new(uri)))
+    Value::object(Type::Def(types::URI), Data::Native(Box::new(uri)))
 }
 
 /// A `System.Uri` of a text that has been parsed before; the text itself when it cannot be.
@@ -143,6 +147,24 @@ fn web(c: &mut Call<'_, '_>, f: fn(&Str) -> Str) -> Eval {
         }
         None => Ok(Value::Null),
     }
+}
+
+/// A `WebUtility` function of a part of some bytes: null with nothing to do stays null.
+fn web_bytes(c: &mut Call<'_, '_>, name: &str, f: fn(&[u8]) -> Vec<u8>) -> Eval {
+    let (offset, count) = (c.int(1)?, c.int(2)?);
+    if c.arg(0).is_null() && count == 0 {
+        return Ok(Value::Null);
+    }
+    let bytes = c.bytes(0, name)?;
+    let message = "Specified argument was out of the range of valid values.";
+    let start = usize::try_from(offset).ok().filter(|o| *o <= bytes.len());
+    let start = start.ok_or_else(|| Error::out_of_range("offset", message))?;
+    let part = usize::try_from(count)
+        .ok()
+        .and_then(|n| bytes.get(start..start.checked_add(n)?));
+    let part = part.ok_or_else(|| Error::out_of_range("count", message))?;
+    c.vm.charge(part.len() * 3)?;
+    Ok(Value::bytes(f(part)))
 }
 
 // ---- IP addresses
@@ -336,6 +358,22 @@ pub(super) const TYPES: &[Decl] = &[
             Get("static string HtmlEncode(string value)", |c| {
                 web(c, net::web::html_encode)
             }),
+            Get(
+                "static byte[] UrlEncodeToBytes(byte[] value, int offset, int count)",
+                |c| web_bytes(c, "value", net::web::url_encode_bytes),
+            ),
+            Get(
+                "static byte[] UrlDecodeToBytes(byte[] encodedValue, int offset, int count)",
+                |c| web_bytes(c, "encodedValue", net::web::url_decode_bytes),
+            ),
+            Get(
+                "static void HtmlEncode(string value, System.IO.TextWriter output)",
+                |c| more::html_to(c, net::web::html_encode),
+            ),
+            Get(
+                "static void HtmlDecode(string value, System.IO.TextWriter output)",
+                |c| more::html_to(c, net::web::html_decode),
+            ),
             Get("static string HtmlDecode(string value)", |c| {
                 web(c, net::web::html_decode)
             }),

@@ -1,5 +1,9 @@
 //! `bool`, `char`, the integer types, `float`, `double`, `decimal`, `Math`.
 
+mod rare;
+
+pub(super) use rare::{RARE_CHAR, RARE_DECIMAL, RARE_MATH};
+
 use gateway_dotnet::{
     Error, ExceptionKind,
     number::{self, Decimal, IntType, NumberStyles, math},
@@ -96,6 +100,7 @@ macro_rules! integer {
             Get("int CompareTo(object value)", base::compare_to),
             Get(concat!("int CompareTo(", $kw, " value)"), base::compare_to),
             Get("int GetHashCode()", base::hash_code),
+            Get("TypeCode GetTypeCode()", base::type_code),
         ])
     };
 }
@@ -136,6 +141,16 @@ fn check(c: &Call<'_, '_>, test: fn(f64) -> bool) -> Eval {
     Ok(Value::Bool(test(c.double(0)?)))
 }
 
+/// `IsNormal` and `IsSubnormal`, which depend on the width.
+fn normal(c: &mut Call<'_, '_>, wanted: bool) -> Eval {
+    use std::num::FpCategory::{Normal, Subnormal};
+    let class = match c.arg(0) {
+        Value::Float(f) => f.classify(),
+        _ => c.double(0)?.classify(),
+    };
+    Ok(Value::Bool(class == if wanted { Normal } else { Subnormal }))
+}
+
 macro_rules! real_type {
     ($decl:literal, $kw:literal, $single:literal, [$($constant:expr),*]) => {
         all(concat!("struct ", $decl, " : IComparable, IFormattable, IComparable<", $kw, ">, IEquatable<", $kw, ">"), &[
@@ -148,6 +163,8 @@ macro_rules! real_type {
             Get(concat!("static bool TryParse(string s, System.Globalization.NumberStyles style, IFormatProvider provider, out ", $kw, " result)"), |c| try_parse_real(c, $single)),
             Get(concat!("static bool IsNaN(", $kw, " d)"), |c| check(c, f64::is_nan)),
             Get(concat!("static bool IsInfinity(", $kw, " d)"), |c| check(c, f64::is_infinite)),
+            Get(concat!("static bool IsNormal(", $kw, " d)"), |c| normal(c, true)),
+            Get(concat!("static bool IsSubnormal(", $kw, " d)"), |c| normal(c, false)),
             Get(concat!("static bool IsFinite(", $kw, " d)"), |c| check(c, f64::is_finite)),
             Get(concat!("static bool IsNegative(", $kw, " d)"), |c| check(c, f64::is_sign_negative)),
             Get(concat!("static bool IsPositiveInfinity(", $kw, " d)"), |c| check(c, |d| d == f64::INFINITY)),
@@ -161,6 +178,7 @@ macro_rules! real_type {
             Get("int CompareTo(object value)", base::compare_to),
             Get(concat!("int CompareTo(", $kw, " value)"), base::compare_to),
             Get("int GetHashCode()", base::hash_code),
+            Get("TypeCode GetTypeCode()", base::type_code),
         ])
     };
 }
@@ -363,6 +381,7 @@ pub(super) const TYPES: &[Decl] = &[
             Get("int CompareTo(object obj)", base::compare_to),
             Get("int CompareTo(bool value)", base::compare_to),
             Get("int GetHashCode()", base::hash_code),
+            Get("TypeCode GetTypeCode()", base::type_code),
         ],
     ),
     all(
@@ -547,6 +566,7 @@ pub(super) const TYPES: &[Decl] = &[
             Get("int CompareTo(object value)", base::compare_to),
             Get("int CompareTo(decimal value)", base::compare_to),
             Get("int GetHashCode()", base::hash_code),
+            Get("TypeCode GetTypeCode()", base::type_code),
         ],
     ),
     all("static System.Math", MATH),
@@ -742,6 +762,7 @@ const CHAR: &[super::Entry] = &[
     Get("int CompareTo(object value)", char_compare),
     Get("int CompareTo(char value)", char_compare),
     Get("int GetHashCode()", base::hash_code),
+    Get("TypeCode GetTypeCode()", base::type_code),
 ];
 
 /// Characters compare by their difference.

@@ -94,9 +94,27 @@ fn this(c: &Call<'_, '_>) -> Result<Regex, Thrown> {
         .ok_or_else(|| Error::null_reference().into())
 }
 
+/// A `matchTimeout` among the arguments must be positive, or -1 ms for none, and at most 24 days.
+///
+/// What it allows is not measured: the engine counts steps, and ends what is catastrophic long before.
+fn check_timeout(c: &Call<'_, '_>) -> Result<(), Thrown> {
+    const NONE: i64 = -10_000;
+    const LONGEST: i64 = 21_474_836_460_000;
+    let bad = c.args.iter().skip(1).any(|v| match v {
+        Value::TimeSpan(t) => t.ticks() != NONE && !(1..=LONGEST).contains(&t.ticks()),
+        _ => false,
+    });
+    if bad {
+        let message = "Specified argument was out of the range of valid values.";
+        return Err(Error::out_of_range("matchTimeout", message).into());
+    }
+    Ok(())
+}
+
 /// Pattern and input of a static call `(input, pattern, …, options)`.
 fn static_parts(c: &mut Call<'_, '_>) -> Result<(Regex, Str), Thrown> {
     let (input, pattern) = (c.text(0, "input")?, c.text(1, "pattern")?);
+    check_timeout(c)?;
     let options = c.args.iter().skip(2).find_map(|v| {
         if let Value::Enum(_, o) = v {
             Some(*o as i32)
@@ -151,12 +169,61 @@ fn find_all(c: &mut Call<'_, '_>, parts: Parts) -> Eval {
     ))
 }
 
+fn bad_count() -> Thrown {
+    Error::out_of_range("count", "Count cannot be less than -1.").into()
+}
+
+/// `Replace(input, replacement or evaluator, count, startat)`
+fn replace_from(c: &mut Call<'_, '_>) -> Eval {
+    let (regex, input) = instance_parts(c)?;
+    let count = match c.int(3)? {
+        n if n < -1 => return Err(bad_count()),
+        n => usize::try_from(n).unwrap_or(usize::MAX),
+    };
+    let by = c.arg(2).clone();
+    if by.is_null() {
+        return Err(Error::null("replacement").into());
+    }
+    let matches = regex.find_all_at(&input, c.int(4)?, count)?;
+    let pattern = match &by {
+        Value::Str(pattern) => Some(regex.replacement(pattern)),
+        _ => None,
+    };
+    let vm = &mut *c.vm;
+    let result = regex.replace_matches::<Thrown>(&input, matches, |m| {
+        vm.step()?;
+        if let Some(pattern) = &pattern {
+            return Ok(Str::from_utf16(&pattern.expand(&input, m)));
+        }
+        match vm.invoke(&by, &[match_value(&regex, &input, Some(m.clone()))])? {
+            Value::Str(s) => Ok(s),
+            _ => Ok(Str::EMPTY),
+        }
+    })?;
+    c.vm.charge(result.len())?;
+    text(result)
+}
+
+/// `Matches(input, startat)`
+fn find_all_from(c: &mut Call<'_, '_>) -> Eval {
+    let (regex, input) = instance_parts(c)?;
+    let list = regex.find_all_at(&input, c.int(2)?, usize::MAX)?;
+    c.vm.charge(list.len() * 128)?;
+    let items = list
+        .into_iter()
+        .map(|m| match_value(&regex, &input, Some(m)))
+        .collect();
+    let names = Vec::new();
+    Ok(make("MatchCollection", Collection { items, names }))
+}
+
 /// `Replace`: the replacement is text or an evaluator, a count may follow.
 fn replace(c: &mut Call<'_, '_>, parts: Parts) -> Eval {
     let (regex, input) = parts(c)?;
     let by = c.arg(2).clone();
     let count = match c.arg(3) {
         Value::Int(n) if *n >= 0 => *n as usize,
+        Value::Int(n) if *n < -1 => return Err(bad_count()),
         _ => usize::MAX,
     };
     let result = match &by {
@@ -182,9 +249,14 @@ fn split(c: &mut Call<'_, '_>, parts: Parts) -> Eval {
     let (regex, input) = parts(c)?;
     let count = match c.args.get(2) {
         Some(Value::Int(n)) if *n > 0 => *n as usize,
+        Some(Value::Int(n)) if *n < 0 => return Err(bad_count()),
         _ => 0,
     };
-    let list = regex.split(&input, count)?;
+    let start = match c.args.get(3) {
+        Some(Value::Int(start)) => Some(*start),
+        _ => None,
+    };
+    let list = regex.split(&input, count, start)?;
     c.vm.charge(list.len() * size_of::<Value>())?;
     Ok(Value::array(
         Type::STRING,
@@ -373,6 +445,7 @@ fn result(c: &mut Call<'_, '_>) -> Eval {
 
 fn new_regex(c: &mut Call<'_, '_>) -> Eval {
     let pattern = c.text(0, "pattern")?;
+    check_timeout(c)?;
     let options = match c.arg(1) {
         Value::Enum(_, o) => *o as i32,
         _ => 0,
@@ -443,6 +516,10 @@ const REGEX: &[super::Entry] = &[
         "static MatchCollection Matches(string input, string pattern, RegexOptions options, TimeSpan matchTimeout)",
         |c| find_all(c, static_parts),
     ),
+    Get(
+        "MatchCollection Matches(string input, int startat)",
+        find_all_from,
+    ),
     Get("MatchCollection Matches(string input)", |c| {
         find_all(c, instance_parts)
     }),
@@ -477,6 +554,17 @@ const REGEX: &[super::Entry] = &[
         "string Replace(string input, string replacement, int count)",
         |c| replace(c, instance_parts),
     ),
+    Get(
+        "string Replace(string input, string replacement, int count, int startat)",
+        replace_from,
+    ),
+    Get(
+        "string Replace(string input, MatchEvaluator evaluator, int count, int startat)",
+        replace_from,
+    ),
+    Get("string[] Split(string input, int count, int startat)", |c| {
+        split(c, instance_parts)
+    }),
     Get("string Replace(string input, MatchEvaluator evaluator)", |c| {
         replace(c, instance_parts)
     }),

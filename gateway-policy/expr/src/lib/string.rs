@@ -9,7 +9,7 @@ use gateway_dotnet::{
 
 use super::{
     Call, Decl,
-    Entry::{Denied, Get, Set},
+    Entry::{Get, Set},
     Verdict, all,
     base::{self, comparison},
     call::text,
@@ -66,7 +66,11 @@ fn join_values(c: &mut Call<'_, '_>) -> Eval {
 
 fn join_range(c: &mut Call<'_, '_>) -> Eval {
     let parts = strings(c, 1);
-    text(Str::join_range(&c.str_or_empty(0), &parts, c.int(2)?, c.int(3)?)?)
+    if c.arg(1).is_null() {
+        return Err(Error::null("value").into());
+    }
+    let separator = texts::to_text(c.arg(0));
+    text(Str::join_range(&separator, &parts, c.int(2)?, c.int(3)?)?)
 }
 
 fn concat(c: &mut Call<'_, '_>) -> Eval {
@@ -132,17 +136,54 @@ fn split_with(c: &mut Call<'_, '_>, at: &Separators<'_>, count: i32, remove_empt
     ))
 }
 
+/// `CopyTo(sourceIndex, destination, destinationIndex, count)`
+fn copy_to(c: &mut Call<'_, '_>) -> Eval {
+    let units = c.this_str()?.to_utf16();
+    let (from, to, count) = (c.int(1)?, c.int(3)?, c.int(4)?);
+    copy_units(c, &units, from, to, count)
+}
+
+/// Writes `count` units into the `char[]` at argument 2.
+fn copy_units(c: &Call<'_, '_>, units: &[u16], from: i32, to: i32, count: i32) -> Eval {
+    if c.arg(2).is_null() {
+        return Err(Error::null("destination").into());
+    }
+    let place = c.object(2)?;
+    let Data::Array(items) = &place.data else {
+        return Err(Error::null_reference().into());
+    };
+    let mut items = items.borrow_mut();
+    let part = |len: usize, start: i32| {
+        let (start, count) = (usize::try_from(start).ok()?, usize::try_from(count).ok()?);
+        let end = start.checked_add(count).filter(|end| *end <= len)?;
+        Some(start..end)
+    };
+    let spans = part(units.len(), from).zip(part(items.len(), to));
+    let Some((source, target)) = spans else {
+        let message = "Index and count must refer to a location within the string.";
+        return Err(Error::out_of_range("sourceIndex", message).into());
+    };
+    for (slot, unit) in items[target].iter_mut().zip(&units[source]) {
+        *slot = Value::Char(*unit);
+    }
+    Ok(Value::Null)
+}
+
 /// Count and options after the separator, in either order of presence.
-fn split_options(c: &Call<'_, '_>, from: usize) -> (i32, bool) {
+fn split_options(c: &Call<'_, '_>, from: usize) -> Result<(i32, bool), Thrown> {
     let (mut count, mut remove) = (i32::MAX, false);
     for arg in &c.args[from.min(c.args.len())..] {
         match arg {
             Value::Int(n) => count = *n,
-            Value::Enum(_, v) => remove = *v & 1 == 1,
+            Value::Enum(_, v @ 0..=1) => remove = *v == 1,
+            Value::Enum(_, v) => {
+                let message = format!("Illegal enum value: {v}.");
+                return Err(Error::argument("options", &message).into());
+            }
             _ => {}
         }
     }
-    (count, remove)
+    Ok((count, remove))
 }
 
 fn split_chars(c: &mut Call<'_, '_>) -> Eval {
@@ -150,19 +191,19 @@ fn split_chars(c: &mut Call<'_, '_>) -> Eval {
         Value::Char(u) => vec![*u],
         _ => c.chars(1),
     };
-    let (count, remove) = split_options(c, 2);
+    let (count, remove) = split_options(c, 2)?;
     split_with(c, &Separators::Chars(&units), count, remove)
 }
 
 fn split_text(c: &mut Call<'_, '_>) -> Eval {
     let separator = c.opt_str(1);
-    let (count, remove) = split_options(c, 2);
+    let (count, remove) = split_options(c, 2)?;
     split_with(c, &Separators::Text(separator.as_ref()), count, remove)
 }
 
 fn split_texts(c: &mut Call<'_, '_>) -> Eval {
     let separators = strings(c, 1);
-    let (count, remove) = split_options(c, 2);
+    let (count, remove) = split_options(c, 2)?;
     split_with(c, &Separators::Texts(&separators), count, remove)
 }
 
@@ -329,11 +370,49 @@ fn compare(c: &mut Call<'_, '_>) -> Eval {
     )))
 }
 
+/// A comparison under a culture finds nothing to compare in null.
+fn parts_of_null(c: &Call<'_, '_>, len: i32) -> Result<(), Thrown> {
+    for (text, at) in [(0, 1), (2, 3)] {
+        let at = c.int(at)?;
+        if c.arg(text).is_null() && (at != 0 || len != 0) {
+            return Err(Error::out_of_range("length", "Index was out of range.").into());
+        }
+    }
+    Ok(())
+}
+
+/// `CompareOrdinal(a, indexA, b, indexB, length)`, where null is less than anything.
+fn compare_parts_ordinal(c: &mut Call<'_, '_>) -> Eval {
+    if c.arg(0).is_null() || c.arg(2).is_null() {
+        return Ok(Value::Int(
+            i32::from(c.arg(2).is_null()) - i32::from(c.arg(0).is_null()),
+        ));
+    }
+    compare_parts(c)
+}
+
 /// `Compare(a, indexA, b, indexB, length)`
 fn compare_parts(c: &mut Call<'_, '_>) -> Eval {
     let part =
         |s: Option<Str>, at: i32, len: i32| s.map(|s| s.slice(at.max(0) as usize, len.max(0) as usize));
     let len = c.int(4)?;
+    if !matches!(c.arg(5), Value::Enum(..)) {
+        parts_of_null(c, len)?;
+    }
+    if let (Some(a), Some(b)) = (c.opt_str(0), c.opt_str(2)) {
+        let outside = |name: &str, message: &str| Err(Error::out_of_range(name, message).into());
+        if len < 0 {
+            return outside("length", "Length cannot be less than zero.");
+        }
+        for (name, text, at) in [("indexA", &a, c.int(1)?), ("indexB", &b, c.int(3)?)] {
+            if usize::try_from(at).map_or(true, |at| at > text.len()) {
+                return outside(
+                    name,
+                    "Index was out of range. Must be non-negative and less than the size of the collection.",
+                );
+            }
+        }
+    }
     let ignore = match c.arg(5) {
         Value::Bool(b) => *b,
         Value::Enum(..) => comparison(c, 5)?.ignores_case(),
@@ -400,7 +479,11 @@ fn copy_str(c: &mut Call<'_, '_>) -> Eval {
     text(Str::from_utf16(&c.this_str()?.to_utf16()))
 }
 
+mod builder;
+mod compare;
 mod table;
 
+pub(super) use builder::TYPES as BUILDER;
+pub(super) use compare::{COMPARER, STRING as STRING_COMPARE, TYPES as COMPARE};
 pub(super) use table::TYPES;
 pub(crate) use table::comparer;

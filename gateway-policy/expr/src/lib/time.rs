@@ -1,5 +1,7 @@
 //! `DateTime`, `DateTimeOffset`, `TimeSpan`.
 
+mod exact;
+
 use gateway_dotnet::time::{DateTime, DateTimeKind, DateTimeOffset, TimeSpan};
 
 use super::{Call, Decl, Entry::Get, Verdict, all, base, call::string, only, values};
@@ -8,6 +10,8 @@ use crate::{
     types::{DATE_TIME_KIND, DAY_OF_WEEK},
     vm::{Eval, Thrown},
 };
+
+pub(super) use exact::{OFFSET as OFFSET_EXACT, SPAN as SPAN_EXACT};
 
 pub(crate) const MIN_DATE: DateTime = DateTime::MIN;
 
@@ -90,8 +94,8 @@ fn styles_of(c: &Call<'_, '_>) -> i64 {
 fn adjust(d: DateTime, styles: i64, text: &str) -> DateTime {
     let unspecified = d.kind() == DateTimeKind::Unspecified;
     if styles & 128 != 0 && !unspecified {
-        // An offset gives local time; only the letter stands for UTC itself.
-        return if text.trim_end().ends_with(['Z', 'z']) {
+        // An offset gives local time; only the letter and the name stand for UTC itself.
+        return if text.trim_end().ends_with(['Z', 'z']) || text.trim_end().ends_with("GMT") {
             d.to_universal()
         } else {
             d
@@ -243,40 +247,6 @@ fn offset_styles(c: &Call<'_, '_>) -> Result<i64, Thrown> {
         return Err(gateway_dotnet::Error::argument("styles", message).into());
     }
     Ok(styles)
-}
-
-fn parse_offset_exact(c: &mut Call<'_, '_>) -> Eval {
-    let (text, format) = (c.text(0, "input")?, c.text(1, "format")?);
-    let styles = offset_styles(c)?;
-    let parsed = DateTimeOffset::parse_exact(&text.to_lossy(), &format.to_lossy(), today(c))?;
-    offset(if styles & ADJUST_TO_UNIVERSAL != 0 {
-        parsed.to_universal()
-    } else {
-        parsed
-    })
-}
-
-fn try_parse_offset_exact(c: &mut Call<'_, '_>) -> Eval {
-    let (today, styles) = (today(c), offset_styles(c)?);
-    let parsed = match (c.opt_str(0), c.opt_str(1)) {
-        (Some(text), Some(format)) => {
-            DateTimeOffset::parse_exact(&text.to_lossy(), &format.to_lossy(), today).ok()
-        }
-        _ => None,
-    };
-    let parsed = parsed.map(|p| {
-        if styles & ADJUST_TO_UNIVERSAL != 0 {
-            p.to_universal()
-        } else {
-            p
-        }
-    });
-    let last = c.args.len() - 1;
-    c.out(
-        last,
-        Value::Offset(parsed.unwrap_or_else(|| DateTimeOffset::from_datetime(MIN_DATE))),
-    );
-    Ok(Value::Bool(parsed.is_some()))
 }
 
 fn try_parse_offset(c: &mut Call<'_, '_>) -> Eval {
@@ -571,18 +541,6 @@ pub(super) const TYPES: &[Decl] = &[
                 parse_offset,
             ),
             Get(
-                "static DateTimeOffset ParseExact(string input, string format, IFormatProvider formatProvider)",
-                parse_offset_exact,
-            ),
-            Get(
-                "static DateTimeOffset ParseExact(string input, string format, IFormatProvider formatProvider, System.Globalization.DateTimeStyles styles)",
-                parse_offset_exact,
-            ),
-            Get(
-                "static bool TryParseExact(string input, string format, IFormatProvider formatProvider, System.Globalization.DateTimeStyles styles, out DateTimeOffset result)",
-                try_parse_offset_exact,
-            ),
-            Get(
                 "static bool TryParse(string input, out DateTimeOffset result)",
                 try_parse_offset,
             ),
@@ -735,6 +693,11 @@ pub(super) const TYPES: &[Decl] = &[
         "enum System.DateTimeKind",
         Verdict::Only(&["Utc"]),
         &[("Unspecified", 0), ("Utc", 1), ("Local", 2)],
+    ),
+    values(
+        "flags enum System.Globalization.TimeSpanStyles",
+        Verdict::None,
+        &[("None", 0), ("AssumeNegative", 1)],
     ),
 ];
 

@@ -1,23 +1,14 @@
-//! `TimeZoneInfo`, `Environment`, `StringReader`, `StringWriter`: small families with state.
-
-use std::cell::RefCell;
+//! `TimeZoneInfo`, `TimeZone`, `Environment`.
 
 use gateway_dotnet::{
     Error, Str,
-    time::{DateTime, TimeZone},
+    time::{DateTime, DateTimeKind, TimeZone},
 };
 
-use super::{
-    Call, Decl,
-    Entry::Get,
-    all, base,
-    call::{string, text},
-    none, string as strings,
-};
+use super::{Call, Decl, Entry::Get, all, base, call::string, none};
 use crate::{
     Value,
     object::{Data, Object},
-    text as texts,
     types::{Type, registry},
     vm::{Eval, Thrown},
 };
@@ -102,123 +93,9 @@ fn on_date(c: &mut Call<'_, '_>, f: fn(&TimeZone, DateTime) -> bool) -> Eval {
     Ok(Value::Bool(f(&z, d)))
 }
 
-// ---- readers and writers
-
-/// A `StringReader`: the text and how far it has been read.
-struct Reader(RefCell<(Str, usize)>);
-
-fn reader<R>(c: &Call<'_, '_>, f: impl FnOnce(&Str, &mut usize) -> R) -> Result<R, Thrown> {
-    let o = c.object(0)?;
-    match o.native::<Reader>() {
-        Some(r) => {
-            let mut state = r.0.borrow_mut();
-            let (text, at) = &mut *state;
-            Ok(f(text, at))
-        }
-        None => Err(Error::null_reference().into()),
-    }
-}
-
-/// What a `StringReader` has still to read, all of it; `None` for other objects.
-pub(super) fn take_rest(o: &Object) -> Option<Str> {
-    let mut state = o.native::<Reader>()?.0.borrow_mut();
-    let rest = state.0.slice(state.1, usize::MAX);
-    state.1 = state.0.len();
-    Some(rest)
-}
-
-/// Writes to a `StringWriter`; false for other objects.
-pub(super) fn write_to(c: &mut Call<'_, '_>, o: &Object, text: &str) -> Result<bool, Thrown> {
-    let Some(w) = o.native::<Writer>() else {
-        return Ok(false);
-    };
-    c.vm.charge(text.len())?;
-    w.0.borrow_mut().push(Str::new(text));
-    Ok(true)
-}
-
-fn read_line(c: &mut Call<'_, '_>) -> Eval {
-    let line = reader(c, |s, at| {
-        if *at >= s.len() {
-            return None;
-        }
-        let rest: Vec<u16> = s.units().skip(*at).collect();
-        let end = rest
-            .iter()
-            .position(|u| *u == 10 || *u == 13)
-            .unwrap_or(rest.len());
-        let crlf = rest.get(end) == Some(&13) && rest.get(end + 1) == Some(&10);
-        *at += end + 1 + usize::from(crlf);
-        Some(Str::from_utf16(&rest[..end]))
-    })?;
-    c.vm.step()?;
-    Ok(line.map_or(Value::Null, Value::Str))
-}
-
-fn read_one(c: &mut Call<'_, '_>, advance: bool) -> Eval {
-    let unit = reader(c, |s, at| {
-        let unit = s.get(*at);
-        *at += usize::from(advance && unit.is_some());
-        unit
-    })?;
-    Ok(Value::Int(unit.map_or(-1, i32::from)))
-}
-
-/// A `StringWriter`: what has been written.
-struct Writer(RefCell<Vec<Str>>);
-
-fn write(c: &mut Call<'_, '_>, piece: Str) -> Eval {
-    c.vm.charge(piece.len())?;
-    let o = c.object(0)?;
-    match o.native::<Writer>() {
-        Some(w) => w.0.borrow_mut().push(piece),
-        None => return Err(Error::null_reference().into()),
-    }
-    Ok(Value::Null)
-}
-
-fn written(w: &Writer) -> Result<Str, Error> {
-    let pieces = w.0.borrow();
-    let refs: Vec<&Str> = pieces.iter().collect();
-    Str::concat(&refs)
-}
-
-fn write_value(c: &mut Call<'_, '_>, line: bool) -> Eval {
-    let value = c.args.get(1).cloned().unwrap_or(Value::Null);
-    let piece = match &value {
-        Value::Object(_) if c.array_len(1).is_some() => Str::from_utf16(&c.chars(1)),
-        v => texts::to_text(v),
-    };
-    write(c, piece)?;
-    if line {
-        write(c, Str::from_static("\n"))
-    } else {
-        Ok(Value::Null)
-    }
-}
-
-fn write_format(c: &mut Call<'_, '_>, line: bool) -> Eval {
-    let Value::Str(piece) = strings::format(c, 1)? else {
-        return Ok(Value::Null);
-    };
-    write(c, piece)?;
-    if line {
-        write(c, Str::from_static("\n"))
-    } else {
-        Ok(Value::Null)
-    }
-}
-
-fn nothing(_: &mut Call<'_, '_>) -> Eval {
-    Ok(Value::Null)
-}
-
 /// `ToString()` of the objects kept here.
 pub(super) fn native_text(o: &Object) -> Option<Str> {
-    if let Some(z) = o.native::<TimeZone>() {
-        return Some(Str::new(&z.display_name()));
-    }
-    o.native::<Writer>().and_then(|w| written(w).ok())
+    o.native::<TimeZone>().map(|z| Str::new(&z.display_name()))
 }
 
 const ZONE: &[super::Entry] = &[
@@ -290,11 +167,113 @@ const ZONE: &[super::Entry] = &[
     Get("bool IsAmbiguousTime(DateTime dateTime)", |c| {
         on_date(c, TimeZone::is_ambiguous)
     }),
+    Get("string DaylightName", |c| {
+        string(zone(c, 0, "timeZone")?.daylight_name())
+    }),
+    Get("bool HasSameRules(TimeZoneInfo other)", |c| {
+        let (this, other) = (zone(c, 0, "timeZone")?, zone(c, 1, "other")?);
+        let fixed = !this.has_daylight() && !other.has_daylight();
+        Ok(Value::Bool(
+            this.same(&other) || (fixed && this.base_offset() == other.base_offset()),
+        ))
+    }),
+    Get("bool Equals(TimeZoneInfo other)", |c| {
+        let this = zone(c, 0, "timeZone")?;
+        Ok(Value::Bool(
+            zone(c, 1, "other").is_ok_and(|other| this.same(&other)),
+        ))
+    }),
+    Get("bool Equals(object obj)", |c| {
+        let this = zone(c, 0, "timeZone")?;
+        Ok(Value::Bool(
+            zone(c, 1, "other").is_ok_and(|other| this.same(&other)),
+        ))
+    }),
+    Get("int GetHashCode()", base::hash_code),
+    Get("bool IsDaylightSavingTime(DateTimeOffset dateTimeOffset)", |c| {
+        let instant = c.offset(1)?.utc_datetime();
+        Ok(Value::Bool(zone(c, 0, "timeZone")?.is_daylight(instant)))
+    }),
+    Get("bool IsAmbiguousTime(DateTimeOffset dateTimeOffset)", |c| {
+        let this = zone(c, 0, "timeZone")?;
+        let clock = this.clock_of(c.offset(1)?)?;
+        Ok(Value::Bool(this.is_ambiguous(clock)))
+    }),
+    Get("TimeSpan[] GetAmbiguousTimeOffsets(DateTime dateTime)", |c| {
+        let (this, date) = (zone(c, 0, "timeZone")?, c.date(1)?);
+        let clock = match date.kind() {
+            DateTimeKind::Unspecified => date,
+            _ => this.clock_of(gateway_dotnet::time::DateTimeOffset::from_datetime(date))?,
+        };
+        spans(this.ambiguous_offsets(clock)?)
+    }),
+    Get(
+        "TimeSpan[] GetAmbiguousTimeOffsets(DateTimeOffset dateTimeOffset)",
+        |c| {
+            let this = zone(c, 0, "timeZone")?;
+            let clock = this.clock_of(c.offset(1)?)?;
+            spans(this.ambiguous_offsets(clock)?)
+        },
+    ),
+    Get("static void ClearCachedData()", |_| Ok(Value::Null)),
+    Get(
+        "static TimeZoneInfo CreateCustomTimeZone(string id, TimeSpan baseUtcOffset, string displayName, string standardDisplayName)",
+        |c| {
+            let id = c.text(0, "id")?;
+            let (display, standard) = (c.str_or_empty(2), c.str_or_empty(3));
+            zone_value(TimeZone::custom(
+                &id.to_lossy(),
+                c.span(1)?,
+                &display.to_lossy(),
+                &standard.to_lossy(),
+            )?)
+        },
+    ),
     Get("string ToString()", base::to_string),
+];
+
+fn spans(all: [gateway_dotnet::time::TimeSpan; 2]) -> Eval {
+    let items = all.map(Value::TimeSpan).to_vec();
+    Ok(Value::array(Type::Def(crate::types::TIME_SPAN), items))
+}
+
+/// `TimeZone`: the old class, of which there is only the local one, a container's UTC.
+struct CurrentZone;
+
+const OLD_ZONE: &[super::Entry] = &[
+    Get("static TimeZone CurrentTimeZone", |_| {
+        Ok(make("System.CurrentSystemTimeZone", CurrentZone))
+    }),
+    Get("string StandardName", |_| {
+        string(TimeZone::local().standard_name())
+    }),
+    Get("string DaylightName", |_| {
+        string(TimeZone::local().standard_name())
+    }),
+    Get("TimeSpan GetUtcOffset(DateTime time)", |c| {
+        Ok(Value::TimeSpan(TimeZone::local().utc_offset(c.date(1)?)))
+    }),
+    Get("bool IsDaylightSavingTime(DateTime time)", |c| {
+        Ok(Value::Bool(TimeZone::local().is_daylight(c.date(1)?)))
+    }),
+    Get("DateTime ToUniversalTime(DateTime time)", |c| {
+        date(DateTime::from_ticks_clamped(
+            c.date(1)?.ticks(),
+            DateTimeKind::Utc,
+        ))
+    }),
+    Get("DateTime ToLocalTime(DateTime time)", |c| {
+        date(DateTime::from_ticks_clamped(
+            c.date(1)?.ticks(),
+            DateTimeKind::Local,
+        ))
+    }),
 ];
 
 pub(super) const TYPES: &[Decl] = &[
     all("class System.TimeZoneInfo", ZONE),
+    all("abstract class System.TimeZone", OLD_ZONE),
+    all("class System.CurrentSystemTimeZone : TimeZone", &[]),
     none(
         "static System.Environment",
         &[Get("static string NewLine", |_| string("\n"))],
@@ -306,63 +285,6 @@ pub(super) const TYPES: &[Decl] = &[
             Get("static int Compare<T>(T? n1, T? n2)", |c| {
                 Ok(Value::Int(crate::equality::compare(c.arg(0), c.arg(1))? as i32))
             }),
-        ],
-    ),
-    none(
-        "abstract class System.IO.TextReader : IDisposable",
-        &[Get("void Dispose()", nothing)],
-    ),
-    none(
-        "abstract class System.IO.TextWriter : IDisposable",
-        &[Get("void Dispose()", nothing)],
-    ),
-    all(
-        "class System.IO.StringReader : System.IO.TextReader",
-        &[
-            Get("ctor(string s)", |c| {
-                Ok(make(
-                    "System.IO.StringReader",
-                    Reader(RefCell::new((c.text(0, "s")?, 0))),
-                ))
-            }),
-            Get("string ReadLine()", read_line),
-            Get("string ReadToEnd()", |c| {
-                let rest = reader(c, |s, at| {
-                    let rest = s.slice(*at, usize::MAX);
-                    *at = s.len();
-                    rest
-                })?;
-                text(rest)
-            }),
-            Get("int Read()", |c| read_one(c, true)),
-            Get("int Peek()", |c| read_one(c, false)),
-            Get("void Close()", nothing),
-            Get("void Dispose()", nothing),
-        ],
-    ),
-    all(
-        "class System.IO.StringWriter : System.IO.TextWriter",
-        &[
-            Get("ctor()", |_| {
-                Ok(make("System.IO.StringWriter", Writer(RefCell::default())))
-            }),
-            Get("void Write(string value)", |c| write_value(c, false)),
-            Get("void Write(char value)", |c| write_value(c, false)),
-            Get("void Write(char[] buffer)", |c| write_value(c, false)),
-            Get("void Write(object value)", |c| write_value(c, false)),
-            Get("void Write(string format, params object[] arg)", |c| {
-                write_format(c, false)
-            }),
-            Get("void WriteLine()", |c| write_value(c, true)),
-            Get("void WriteLine(string value)", |c| write_value(c, true)),
-            Get("void WriteLine(object value)", |c| write_value(c, true)),
-            Get("void WriteLine(string format, params object[] arg)", |c| {
-                write_format(c, true)
-            }),
-            Get("void Flush()", nothing),
-            Get("void Close()", nothing),
-            Get("void Dispose()", nothing),
-            Get("string ToString()", base::to_string),
         ],
     ),
     super::values(

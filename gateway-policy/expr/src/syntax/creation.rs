@@ -24,7 +24,7 @@ impl Parser<'_> {
         }
         let ty_start = self.span().start;
         let mut ty = self.non_array_type()?;
-        if self.is_op("?") && self.is_op_at(1, "[") {
+        if self.is_op("?") && (self.is_op_at(1, "[") || self.is_op_at(1, "(")) {
             self.advance();
             ty = TypeSyn {
                 span: self.span_from(ty_start),

@@ -355,6 +355,17 @@ impl Num {
     }
 
     /// Whether an implicit numeric conversion from `self` to `to` exists (C# 7.3 §6.1.2).
+    /// The unsigned integer of the same size; what has no sign stays.
+    pub(crate) fn unsigned(self) -> Num {
+        match self {
+            Num::SByte => Num::Byte,
+            Num::Short => Num::UShort,
+            Num::Int => Num::UInt,
+            Num::Long => Num::ULong,
+            other => other,
+        }
+    }
+
     pub(crate) fn widens_to(self, to: Num) -> bool {
         use Num::*;
         match self {

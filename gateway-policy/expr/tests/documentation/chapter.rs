@@ -205,23 +205,13 @@ const REFUSED: &[(&str, &str, &str)] = &[
 ];
 
 /// Types of the vendor's list that are not here, and why.
-const NOT_HERE: &[(&[&str], &str)] = &[
-    (
-        &["System.TimeZone"],
-        "superseded by `TimeZoneInfo` since .NET 3.5; it only knows the machine's zone",
-    ),
-    (
-        &[
-            "System.TimeZoneInfo+AdjustmentRule",
-            "System.TimeZoneInfo+TransitionTime",
-        ],
-        "rules of a zone as objects; the conversions that use them are supported",
-    ),
-    (
-        &["System.Tuple`8"],
-        "nobody writes them in policies; value tuples have no such limit",
-    ),
-];
+const NOT_HERE: &[(&[&str], &str)] = &[(
+    &[
+        "System.TimeZoneInfo+AdjustmentRule",
+        "System.TimeZoneInfo+TransitionTime",
+    ],
+    "rules of a zone as objects; the conversions that use them are supported",
+)];
 
 /// Where the gateway means to differ from the compiler's answers.
 const MEANT: &[(&str, &str)] = &[

@@ -236,6 +236,15 @@ pub(crate) fn result(row: &Row) -> String {
 /// A table cell of code: backticks as many as it takes, bars and line ends escaped.
 pub(crate) fn cell(code: &str) -> String {
     let code = code.replace('|', "\\|").replace('\n', " ");
+    // A control character is shown as C# writes it: a page is text.
+    let shown = |c: char| {
+        if c.is_control() {
+            format!("\\u{:04x}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    };
+    let code: String = code.chars().map(shown).collect();
     if code.is_empty() {
         return "(empty)".to_owned();
     }

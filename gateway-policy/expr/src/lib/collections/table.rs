@@ -8,7 +8,18 @@ const LIST: &[Entry] = &[
     Get("ctor(int capacity)", |c| new_list(c, types::LIST)),
     Get("ctor(IEnumerable<T> collection)", |c| new_list(c, types::LIST)),
     Get("int Count", count),
-    Set("int Capacity", count, nothing),
+    Set(
+        "int Capacity",
+        |c| list(c, |l| Ok(Value::Int(l.capacity() as i32))),
+        |c| {
+            let wanted = usize::try_from(c.int(1)?).ok();
+            let fits = list(c, |l| Ok(wanted.is_some_and(|n| l.set_capacity(n))))?;
+            if fits {
+                return Ok(Value::Null);
+            }
+            Err(Error::out_of_range("value", "capacity was less than the current size.").into())
+        },
+    ),
     Set("T this[int index]", get, set),
     Get("void Add(T item)", add),
     Get("void AddRange(IEnumerable<T> collection)", add_range),
@@ -26,24 +37,12 @@ const LIST: &[Entry] = &[
     Get("int IndexOf(T item)", |c| {
         Ok(Value::Int(index_of(c)?.map_or(-1, |i| i as i32)))
     }),
-    Get("int LastIndexOf(T item)", |c| {
-        let wanted = c.arg(1).clone();
-        list(c, |l| {
-            Ok(Value::Int(
-                l.items
-                    .iter()
-                    .rposition(|v| equality::object_equals(v, &wanted))
-                    .map_or(-1, |i| i as i32),
-            ))
-        })
-    }),
     Get("bool Exists(Predicate<T> match)", |c| {
         Ok(Value::Bool(matching(c, false)?.is_some()))
     }),
     Get("T Find(Predicate<T> match)", |c| find(c, false)),
     Get("T FindLast(Predicate<T> match)", |c| find(c, true)),
     Get("int FindIndex(Predicate<T> match)", |c| find_index(c, false)),
-    Get("int FindLastIndex(Predicate<T> match)", |c| find_index(c, true)),
     Get("List<T> FindAll(Predicate<T> match)", find_all),
     Get("bool TrueForAll(Predicate<T> match)", true_for_all),
     Get("void ForEach(Action<T> action)", for_each),
@@ -53,21 +52,17 @@ const LIST: &[Entry] = &[
     ),
     Get("List<T> GetRange(int index, int count)", get_range),
     Get("void Sort()", sort),
-    Get("void Sort(Comparison<T> comparison)", sort),
+    Get("void Sort(Comparison<T> comparison)", |c| {
+        if c.arg(1).is_null() {
+            return Err(Error::null("comparison").into());
+        }
+        sort(c)
+    }),
     Get("void Sort(IComparer<T> comparer)", sort),
     Get("void Reverse()", reverse),
     Get("T[] ToArray()", to_array),
     Get("void CopyTo(T[] array)", copy_to),
     Get("void CopyTo(T[] array, int arrayIndex)", copy_to),
-    Get("int BinarySearch(T item)", |c| {
-        let wanted = c.arg(1).clone();
-        let items = items_of(c)?;
-        let found = items.binary_search_by(|v| equality::compare(v, &wanted).unwrap_or(Ordering::Equal));
-        Ok(Value::Int(match found {
-            Ok(i) => i as i32,
-            Err(i) => !(i as i32),
-        }))
-    }),
     Get("IEnumerator<T> GetEnumerator()", get_enumerator),
 ];
 

@@ -59,7 +59,10 @@ const STRING: &[Entry] = &[
         "static string Concat(object arg0, object arg1, object arg2)",
         concat,
     ),
-    Get("static string Concat(params object[] args)", concat),
+    Get("static string Concat(params object[] args)", |c| {
+        not_null(c, 0, "args")?;
+        concat(c)
+    }),
     Get("static string Concat(string str0, string str1)", concat),
     Get(
         "static string Concat(string str0, string str1, string str2)",
@@ -69,7 +72,10 @@ const STRING: &[Entry] = &[
         "static string Concat(string str0, string str1, string str2, string str3)",
         concat,
     ),
-    Get("static string Concat(params string[] values)", concat),
+    Get("static string Concat(params string[] values)", |c| {
+        not_null(c, 0, "values")?;
+        concat(c)
+    }),
     Get("static string Concat(IEnumerable<string> values)", |c| {
         let parts = c.sequence(0, "values")?;
         concat_all(c, parts)
@@ -87,13 +93,10 @@ const STRING: &[Entry] = &[
         "static string Format(string format, object arg0, object arg1, object arg2)",
         format_here,
     ),
-    Get(
-        "static string Format(string format, params object[] args)",
-        |c| match c.arg(1) {
-            Value::Null => Err(gateway_dotnet::Error::null("args").into()),
-            _ => format_here(c),
-        },
-    ),
+    Get("static string Format(string format, params object[] args)", |c| {
+        not_null(c, 1, "args")?;
+        format_here(c)
+    }),
     Get(
         "static string Format(IFormatProvider provider, string format, object arg0)",
         format_provider,
@@ -108,7 +111,10 @@ const STRING: &[Entry] = &[
     ),
     Get(
         "static string Format(IFormatProvider provider, string format, params object[] args)",
-        format_provider,
+        |c| {
+            not_null(c, 2, "args")?;
+            format_provider(c)
+        },
     ),
     Get("static int Compare(string strA, string strB)", compare),
     Get(
@@ -132,6 +138,41 @@ const STRING: &[Entry] = &[
         compare_parts,
     ),
     Get("static int CompareOrdinal(string strA, string strB)", compare),
+    Get(
+        "static int CompareOrdinal(string strA, int indexA, string strB, int indexB, int length)",
+        compare_parts_ordinal,
+    ),
+    Get(
+        "static int Compare(string strA, string strB, bool ignoreCase, System.Globalization.CultureInfo culture)",
+        compare,
+    ),
+    Get(
+        "static int Compare(string strA, int indexA, string strB, int indexB, int length, bool ignoreCase, System.Globalization.CultureInfo culture)",
+        compare_parts,
+    ),
+    Get("static string IsInterned(string str)", |c| {
+        text(c.text(0, "str")?)
+    }),
+    Get("bool IsNormalized()", |_| Ok(Value::Bool(true))),
+    Get("TypeCode GetTypeCode()", base::type_code),
+    Get(
+        "void CopyTo(int sourceIndex, char[] destination, int destinationIndex, int count)",
+        copy_to,
+    ),
+    Get("int GetHashCode(StringComparison comparisonType)", |c| {
+        let this = c.this_str()?;
+        let folded = if comparison(c, 1)?.ignores_case() {
+            this.to_upper()
+        } else {
+            this
+        };
+        c.args[0] = Value::Str(folded);
+        base::hash_code(c)
+    }),
+    Get(
+        "static string Join(char separator, string[] value, int startIndex, int count)",
+        join_range,
+    ),
     Get("int CompareTo(object value)", compare_to),
     Get("int CompareTo(string strB)", compare_to),
     Get("static bool Equals(string a, string b)", equals),
@@ -343,6 +384,14 @@ const STRING: &[Entry] = &[
     Get("int GetHashCode()", base::hash_code),
 ];
 
+/// An array given in place of single values must not be null.
+fn not_null(c: &Call<'_, '_>, i: usize, name: &str) -> Result<(), Thrown> {
+    if c.arg(i).is_null() {
+        return Err(Error::null(name).into());
+    }
+    Ok(())
+}
+
 fn affix_culture(c: &mut Call<'_, '_>, f: fn(&Str, &Str, StringComparison) -> bool) -> Eval {
     let how = if c.bool(2)? {
         StringComparison::OrdinalIgnoreCase
@@ -358,178 +407,6 @@ fn concat_all(c: &mut Call<'_, '_>, values: Vec<Value>) -> Eval {
     let refs: Vec<&Str> = parts.iter().collect();
     text(Str::concat(&refs)?)
 }
-
-// ---- StringBuilder
-
-fn builder<R>(c: &Call<'_, '_>, f: impl FnOnce(&mut StringBuilder) -> Result<R, Error>) -> Result<R, Thrown> {
-    match c.arg(0) {
-        Value::Object(o) => match &o.data {
-            Data::Builder(b) => Ok(f(&mut b.borrow_mut())?),
-            _ => Err(Error::null_reference().into()),
-        },
-        _ => Err(Error::null_reference().into()),
-    }
-}
-
-fn append_text(c: &mut Call<'_, '_>, value: &Str) -> Eval {
-    c.vm.charge(value.len() * 2)?;
-    builder(c, |b| b.append(value))?;
-    Ok(c.take(0))
-}
-
-fn append(c: &mut Call<'_, '_>) -> Eval {
-    let value = match c.arg(1) {
-        Value::Object(_) if c.array_len(1).is_some() => Str::from_utf16(&c.chars(1)),
-        other => texts::to_text(other),
-    };
-    append_text(c, &value)
-}
-
-fn append_line(c: &mut Call<'_, '_>) -> Eval {
-    let value = c.str_or_empty(1);
-    builder(c, |b| b.append(&value))?;
-    append_text(c, &Str::from_static("\n"))
-}
-
-fn append_format(c: &mut Call<'_, '_>) -> Eval {
-    let Value::Str(value) = format(c, 1)? else {
-        return Ok(Value::Null);
-    };
-    append_text(c, &value)
-}
-
-fn append_join(c: &mut Call<'_, '_>) -> Eval {
-    let separator = texts::to_text(c.arg(1));
-    let values = c.sequence(2, "values")?;
-    let joined = Str::join(&separator, &texts_of(values))?;
-    append_text(c, &joined)
-}
-
-fn new_builder(c: &mut Call<'_, '_>) -> Eval {
-    let start = c.str_or_empty(0);
-    let ty = Type::Def(crate::types::STRING_BUILDER);
-    Ok(Value::object(
-        ty,
-        Data::Builder(RefCell::new(StringBuilder::new(&start))),
-    ))
-}
-
-const BUILDER: &[Entry] = &[
-    Get("ctor()", new_builder),
-    Get("ctor(int capacity)", new_builder),
-    Get("ctor(string value)", new_builder),
-    Get("ctor(string value, int capacity)", new_builder),
-    Set(
-        "int Length",
-        |c| Ok(Value::Int(builder(c, |b| Ok(b.len()))? as i32)),
-        |c| {
-            let n = c.int(1)?;
-            c.vm.charge(usize::try_from(n).unwrap_or(0))?;
-            builder(c, |b| b.set_len(n))?;
-            Ok(Value::Null)
-        },
-    ),
-    Set(
-        "char this[int index]",
-        |c| {
-            let i = c.int(1)?;
-            Ok(Value::Char(builder(c, |b| b.get(i))?))
-        },
-        |c| {
-            let (i, u) = (c.int(1)?, c.char(2)?);
-            builder(c, |b| b.set(i, u))?;
-            Ok(Value::Null)
-        },
-    ),
-    Get("StringBuilder Append(string value)", append),
-    Get("StringBuilder Append(char value)", append),
-    Get("StringBuilder Append(char[] value)", append),
-    Get("StringBuilder Append(object value)", append),
-    Get("StringBuilder Append(bool value)", append),
-    Get("StringBuilder Append(byte value)", append),
-    Get("StringBuilder Append(int value)", append),
-    Get("StringBuilder Append(long value)", append),
-    Get("StringBuilder Append(float value)", append),
-    Get("StringBuilder Append(double value)", append),
-    Get("StringBuilder Append(decimal value)", append),
-    Get("StringBuilder Append(char value, int repeatCount)", |c| {
-        let (u, n) = (c.char(1)?, c.int(2)?);
-        c.vm.charge(usize::try_from(n).unwrap_or(0) * 2)?;
-        builder(c, |b| b.append_char(u, n))?;
-        Ok(c.take(0))
-    }),
-    Get(
-        "StringBuilder Append(string value, int startIndex, int count)",
-        |c| {
-            let part = c.text(1, "value")?.substring_len(c.int(2)?, c.int(3)?)?;
-            append_text(c, &part)
-        },
-    ),
-    Get("StringBuilder AppendLine()", append_line),
-    Get("StringBuilder AppendLine(string value)", append_line),
-    Get(
-        "StringBuilder AppendFormat(string format, object arg0)",
-        append_format,
-    ),
-    Get(
-        "StringBuilder AppendFormat(string format, object arg0, object arg1)",
-        append_format,
-    ),
-    Get(
-        "StringBuilder AppendFormat(string format, object arg0, object arg1, object arg2)",
-        append_format,
-    ),
-    Get(
-        "StringBuilder AppendFormat(string format, params object[] args)",
-        append_format,
-    ),
-    Get(
-        "StringBuilder AppendJoin(string separator, params object[] values)",
-        append_join,
-    ),
-    Get(
-        "StringBuilder AppendJoin<T>(string separator, IEnumerable<T> values)",
-        append_join,
-    ),
-    Get("StringBuilder Insert(int index, string value)", |c| {
-        let (i, s) = (c.int(1)?, c.str_or_empty(2));
-        c.vm.charge(s.len())?;
-        builder(c, |b| b.insert(i, &s))?;
-        Ok(c.take(0))
-    }),
-    Get("StringBuilder Insert(int index, object value)", |c| {
-        let (i, s) = (c.int(1)?, texts::to_text(c.arg(2)));
-        builder(c, |b| b.insert(i, &s))?;
-        Ok(c.take(0))
-    }),
-    Get("StringBuilder Remove(int startIndex, int length)", |c| {
-        let (i, n) = (c.int(1)?, c.int(2)?);
-        builder(c, |b| b.remove(i, n))?;
-        Ok(c.take(0))
-    }),
-    Get("StringBuilder Replace(string oldValue, string newValue)", |c| {
-        let (old, new) = (c.text(1, "oldValue")?, c.str_or_empty(2));
-        builder(c, |b| b.replace(&old, &new))?;
-        Ok(c.take(0))
-    }),
-    Get("StringBuilder Replace(char oldChar, char newChar)", |c| {
-        let (old, new) = (Str::from_unit(c.char(1)?), Str::from_unit(c.char(2)?));
-        builder(c, |b| b.replace(&old, &new))?;
-        Ok(c.take(0))
-    }),
-    Get("StringBuilder Clear()", |c| {
-        builder(c, |b| {
-            b.clear();
-            Ok(())
-        })?;
-        Ok(c.take(0))
-    }),
-    Get("string ToString()", |c| text(builder(c, |b| Ok(b.to_str()))?)),
-    Get("string ToString(int startIndex, int length)", |c| {
-        let (i, n) = (c.int(1)?, c.int(2)?);
-        text(builder(c, |b| b.to_str().substring_len(i, n))?)
-    }),
-];
 
 // ---- comparers
 
@@ -562,7 +439,6 @@ pub(crate) const TYPES: &[Decl] = &[
         "class System.String : IComparable, ICloneable, IEnumerable<char>, IComparable<string>, IEquatable<string>",
         STRING,
     ),
-    all("class System.Text.StringBuilder", BUILDER),
     values(
         "enum System.StringComparison",
         Verdict::All,
@@ -581,7 +457,7 @@ pub(crate) const TYPES: &[Decl] = &[
         &[("None", 0), ("RemoveEmptyEntries", 1)],
     ),
     all(
-        "abstract class System.StringComparer : IComparer<string>, IEqualityComparer<string>",
+        "abstract class System.StringComparer : System.Collections.IComparer, System.Collections.IEqualityComparer, IComparer<string>, IEqualityComparer<string>",
         &[
             Get("static StringComparer Ordinal", |_| {
                 make_comparer(StringComparison::Ordinal)
@@ -624,6 +500,18 @@ pub(crate) const TYPES: &[Decl] = &[
     ),
     none(
         "interface System.Collections.Generic.IEqualityComparer<in T>",
-        &[Denied("bool Equals(T x, T y)", base::equals)],
+        &[
+            Get("bool Equals(T x, T y)", |c| {
+                let how = comparer(c.arg(0));
+                Ok(Value::Bool(crate::equality::equals(c.arg(1), c.arg(2), how)))
+            }),
+            Get("int GetHashCode(T obj)", |c| {
+                use std::hash::Hasher as _;
+                let how = comparer(c.arg(0));
+                let mut state = std::hash::DefaultHasher::new();
+                crate::equality::hash(c.arg(1), how, &mut state);
+                Ok(Value::Int(state.finish() as i32))
+            }),
+        ],
     ),
 ];

@@ -316,7 +316,7 @@ fn save(c: &mut Call<'_, '_>) -> Eval {
         text => text,
     };
     let text = format!("{declaration}\n{}", node_to_string(&of, SaveOptions::NONE));
-    super::super::zone::write_to(c, &to, &text)?;
+    super::super::io::write_to(c, &to, &text)?;
     Ok(Value::Null)
 }
 

@@ -181,7 +181,7 @@ pub(super) fn save(c: &mut Call<'_, '_>) -> Eval {
         "<?xml version=\"1.0\" encoding=\"utf-16\"{standalone}?>{line}{}",
         gateway_dotnet::xml::node_to_string(&of, options)
     );
-    if super::super::zone::write_to(c, &to, &text)? {
+    if super::super::io::write_to(c, &to, &text)? {
         return Ok(Value::Null);
     }
     Err(Error::new(super::ExceptionKind::NotSupportedException, to.type_name()).into())

@@ -281,7 +281,7 @@ fn create(c: &mut Call<'_, '_>, mut settings: Settings) -> Eval {
         settings = *given.borrow();
     }
     let text = match c.arg(0) {
-        Value::Object(o) => super::super::zone::take_rest(o),
+        Value::Object(o) => super::super::io::take_rest(o),
         _ => None,
     };
     let Some(text) = text else {
@@ -548,7 +548,7 @@ pub(super) fn rest(c: &mut Call<'_, '_>, i: usize) -> Result<String, Thrown> {
     let Value::Object(o) = c.arg(i) else {
         return Err(Error::null("reader").into());
     };
-    if let Some(text) = super::super::zone::take_rest(o) {
+    if let Some(text) = super::super::io::take_rest(o) {
         return Ok(text.to_lossy().into_owned());
     }
     let Some(cell) = o.native::<RefCell<Cursor>>() else {
