@@ -25,6 +25,7 @@ use std::{
 
 use gateway_config::{Problem, Settings, Severity};
 
+pub(crate) use load::entities;
 pub(crate) use setup::{format, threshold};
 
 use crate::{

@@ -228,7 +228,7 @@ fn build() -> Result<PathBuf> {
 }
 
 // The form of a setting's name that a shell can carry: `sh` drops names with dots.
-fn shell_form(name: &str) -> String {
+pub(crate) fn shell_form(name: &str) -> String {
     name.chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() {

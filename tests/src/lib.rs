@@ -9,6 +9,7 @@ pub mod agent;
 pub mod arm;
 pub mod certs;
 pub mod client;
+pub mod hub;
 pub mod lab;
 pub mod leftovers;
 pub mod process;

@@ -1,6 +1,7 @@
 //! The command line: one definition for parser, help, manual pages and completions.
 
 mod check;
+mod diff;
 mod eval;
 mod generate;
 mod output;
@@ -55,6 +56,13 @@ enum Command {
         gateway-agent check policy.xml --named-values-default X --missing-fragments empty --format json"
     )]
     Check(check::CheckArgs),
+    /// What differs between two configurations: by entity, and in what would be served
+    #[command(
+        after_help = "Exit status: 0 both serve the same, 1 they do not, 2 one cannot be loaded.\n\n\
+        Examples:\n  gateway-agent diff before/ after/ --overlay overlay.yaml\n  \
+        gateway-agent diff /var/lib/gateway-agent artifacts/ --settings node.yaml --format json"
+    )]
+    Diff(diff::DiffArgs),
     /// Type and value of a policy expression, or of a file of cases
     #[command(
         after_help = "Examples:\n  gateway-agent eval '@(context.Request.Method + 1)'\n  \
@@ -179,6 +187,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Run(args) => crate::run::main(&args),
         Command::Hub(args) => crate::hub::main(&args),
         Command::Check(args) => check::main(&args),
+        Command::Diff(args) => diff::main(&args),
         Command::Eval(args) => eval::main(&args),
         Command::Simulate(args) => simulate::main(&args),
         Command::Status(args) => status::main(&args),

@@ -9,6 +9,8 @@ use crate::{
 
 /// Longest key; the service's own have 88 characters.
 const KEY_BYTES_MAX: u64 = 1024;
+/// Longest list of applications: a thousand identifiers.
+const APPLICATIONS_BYTES_MAX: u64 = 64 * 1024;
 
 /// A folder with files `<gateway>.primary` and `<gateway>.secondary`.
 #[derive(Debug)]
@@ -38,23 +40,39 @@ impl Keys {
         Ok(token)
     }
 
+    /// Whether one of `names` may be `gateway`: `<gateway>.applications` has one identifier a line, `#` before remarks.
+    pub(super) fn lets_in(&self, gateway: &str, names: &[String]) -> bool {
+        let Some(text) = self.read(gateway, "applications", APPLICATIONS_BYTES_MAX) else {
+            return false;
+        };
+        text.lines()
+            .filter_map(|line| line.split('#').next())
+            .map(str::trim)
+            .any(|known| !known.is_empty() && names.iter().any(|name| name.eq_ignore_ascii_case(known)))
+    }
+
     /// Read at each request: the files are small, a node asks every ten seconds, and a key that was taken away works
     /// no longer than this.
     fn of(&self, gateway: &str) -> Vec<String> {
-        // The name comes from the address asked for: nothing that could leave the folder.
-        if gateway.is_empty() || !gateway.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Vec::new();
-        }
         ["primary", "secondary"]
             .iter()
             .filter_map(|which| {
-                let file = std::fs::File::open(self.folder.join(format!("{gateway}.{which}"))).ok()?;
-                let mut text = String::new();
-                file.take(KEY_BYTES_MAX).read_to_string(&mut text).ok()?;
+                let text = self.read(gateway, which, KEY_BYTES_MAX)?;
                 let key = text.trim();
                 (!key.is_empty()).then(|| key.to_owned())
             })
             .collect()
+    }
+
+    fn read(&self, gateway: &str, which: &str, limit: u64) -> Option<String> {
+        // The name comes from the address asked for: nothing that could leave the folder.
+        if gateway.is_empty() || !gateway.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return None;
+        }
+        let file = std::fs::File::open(self.folder.join(format!("{gateway}.{which}"))).ok()?;
+        let mut text = String::new();
+        file.take(limit).read_to_string(&mut text).ok()?;
+        Some(text)
     }
 }
 
@@ -83,6 +101,25 @@ mod tests {
         assert_eq!(admit("edge"), Err(Refusal::Signature), "taken away");
         let none = keys.admit("edge", None, now).map(|_| ());
         assert_eq!(none, Err(Refusal::Malformed("no authorization header")));
+    }
+
+    #[test]
+    fn applications_are_listed_by_line() {
+        let scratch = Scratch::new();
+        let keys = Keys::new(scratch.path().to_owned());
+        let may = |name: &str| keys.lets_in("edge", &[String::new(), name.to_owned()]);
+        assert!(!may("a"), "no list");
+        scratch.write("edge.applications", "# ours\nAAAA-1  # the pod\n\n  b\n");
+        for (name, expected) in [
+            ("aaaa-1", true),
+            ("b", true),
+            ("c", false),
+            ("", false),
+            ("# ours", false),
+        ] {
+            assert_eq!(may(name), expected, "{name}");
+        }
+        assert!(!keys.lets_in("../edge", &["b".to_owned()]));
     }
 
     #[test]

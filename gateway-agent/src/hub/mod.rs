@@ -4,7 +4,10 @@
 //! a whole never leaves it. Single refused scopes do, for each node refuses them visibly by itself. Secrets that a node
 //! resolves (files, environment, overlay) stay the node's; the hub hands on the artifact tree.
 
+mod admin;
+mod entra;
 mod keys;
+mod load;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -18,9 +21,8 @@ use std::{
 };
 
 use gateway_config::{
-    FileTree, Input, Problem, Secret, SecretRef, Settings, Severity,
+    FileTree, Problem, Settings, Severity,
     events::{EventLog, Page, Revision},
-    load,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,21 +30,28 @@ use crate::{
     cli::{Exit, HubArgs, complain},
     run::remote,
     settings,
-    sync::{self, Load, Loaded, Rejected, stable::Patience, tree::Bounds},
-    telemetry::{Metrics, events::Log},
+    sync::{
+        self,
+        backup::{Backup, BackupError, Origin, Store},
+        stable::Patience,
+        tree::Bounds,
+    },
+    telemetry::{Metrics, clock::Timestamp, events::Log},
 };
 
+use entra::Issuer;
 pub(crate) use keys::Keys;
+use load::HubLoad;
 pub(crate) use server::Server;
 
-/// What stands for a secret at the hub, which has none.
-const PLACEHOLDER: &str = "not-known-here";
 /// Exchanges in flight when the hub is told to stop end within this time.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The configuration as every node can have it.
 pub(crate) struct Hub {
     log: Mutex<EventLog>,
+    /// Where data set and counter outlive the process.
+    store: Option<Store>,
 }
 
 impl Hub {
@@ -53,15 +62,64 @@ impl Hub {
         seed.extend_from_slice(&std::process::id().to_le_bytes());
         Self {
             log: Mutex::new(EventLog::new(&seed)),
+            store: None,
         }
     }
 
+    /// Goes on where the last process stopped. What was kept and cannot be used is said, and a new data set begun:
+    /// nodes then read everything again, which is all that is lost.
+    pub(crate) fn restored(store: Store) -> Self {
+        let mut out = Self::new();
+        match store.load() {
+            Ok(Backup { origin, files }) => {
+                let Origin {
+                    dataset,
+                    revision,
+                    history,
+                    ..
+                } = origin;
+                match EventLog::restore(dataset, revision, &history, &files) {
+                    Some(log) => {
+                        tracing::info!(
+                            event = "HubRestored",
+                            dataset = log.dataset(),
+                            revision = %log.revision(),
+                            files = log.len(),
+                            "nodes get the configuration of before the restart until the source has another"
+                        );
+                        out.log = Mutex::new(log);
+                    }
+                    None => tracing::error!(event = "HubStateUnusable", "its parts do not belong together"),
+                }
+            }
+            Err(BackupError::Absent(_)) => {}
+            Err(error) => tracing::error!(event = "HubStateUnusable", cause = error.cause(), "{error}"),
+        }
+        out.store = Some(store);
+        out
+    }
+
     /// Makes `tree` what nodes get from now on; returns how many files differ from before.
+    ///
+    /// It is kept before it is told: a hub that forgot what it told would give another change the same number.
     pub(crate) fn update(&self, tree: &FileTree) -> usize {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .update(tree)
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let changes = log.update(tree);
+        if changes == 0 {
+            return 0;
+        }
+        if let Some(store) = &self.store
+            && let Err(error) = store.save(&kept(&log))
+        {
+            tracing::error!(
+                event = "HubStateNotKept",
+                cause = error.cause(),
+                "{error}; nodes are told another data set, so that a restart cannot mislead them"
+            );
+            log = log.renamed();
+        }
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = log;
+        changes
     }
 
     /// A page; `None` before the first configuration: an empty tree is not what the source says.
@@ -69,50 +127,24 @@ impl Hub {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         (!log.is_empty()).then(|| log.page(after, top))
     }
-}
 
-/// Checks a tree and gives it to the hub.
-struct HubLoad {
-    hub: Arc<Hub>,
-    settings: Settings,
-    read: Mutex<FileTree>,
-}
-
-impl Load for HubLoad {
-    fn load(&self, tree: FileTree) -> Result<Loaded, Rejected> {
-        let secrets = |_: &SecretRef| Ok(Secret::new(PLACEHOLDER));
-        let loaded = load(&Input {
-            tree: &tree,
-            overlay: None,
-            settings: &self.settings,
-            secrets: &secrets,
-            previous: None,
-        });
-        let Some(snapshot) = loaded.snapshot else {
-            return Err(Rejected {
-                problems: loaded.problems,
-                ..Rejected::default()
-            });
-        };
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = tree;
-        Ok(Loaded {
-            snapshot,
-            problems: loaded.problems,
-            entities: Vec::new(),
-            files: sync::tree::Looked::new(),
-        })
+    /// Data set, counter and number of files.
+    pub(crate) fn version(&self) -> (String, Revision, usize) {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        (log.dataset().to_owned(), log.revision(), log.len())
     }
+}
 
-    fn activate(&self, _: &mut Loaded) -> Result<(), String> {
-        let tree = std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner));
-        let changes = self.hub.update(&tree);
-        tracing::info!(
-            event = "HubUpdated",
-            changes,
-            files = tree.len(),
-            "nodes get this configuration from now on"
-        );
-        Ok(())
+fn kept(log: &EventLog) -> Backup {
+    Backup {
+        origin: Origin {
+            source: "hub".to_owned(),
+            dataset: log.dataset().to_owned(),
+            revision: log.revision(),
+            saved: Timestamp::now().unix_seconds() as u64,
+            history: log.history(),
+        },
+        files: log.tree(),
     }
 }
 
@@ -193,26 +225,28 @@ fn serve(settings: Settings) -> Result<(), String> {
             );
         }
     };
-    let hub = Arc::new(Hub::new());
-    let server = Server::bind(address, tls, keys, Arc::clone(&hub))?;
+    let metrics = Metrics::new().map_err(|error| format!("metrics: {error}"))?;
+    let store = remote::store(&settings, settings.hub.state_path.as_deref())
+        .map_err(|error| format!("hub.state.path: {error}"))?;
+    let hub = Arc::new(store.map_or_else(Hub::new, Hub::restored));
+    let issuer = Issuer::of(&settings, &metrics)?;
+    let server = Server::bind(address, tls, keys, Arc::clone(&hub))?.with(issuer, Arc::clone(&metrics));
+    let handle = sync::Handle::default();
+    let admin = admin::Admin::bind(&settings, Arc::clone(&hub), handle.clone(), Arc::clone(&metrics))?;
     let source = sync::Source {
         folder,
         files: std::collections::BTreeSet::new(),
         interval: settings.config.refresh_interval,
         bounds: Bounds::default(),
         patience: Patience::default(),
-    };
-    let metrics = Metrics::new().map_err(|error| format!("metrics: {error}"))?;
-    let load = HubLoad {
-        hub,
-        settings,
-        read: Mutex::default(),
+        audit: settings.config.audit_path.as_deref().map(PathBuf::from),
     };
     let remote = match source.folder {
         Some(_) => None,
-        None => remote::management(&load.settings, &metrics).map_err(|error| error.to_string())?,
+        None => remote::management(&settings, &metrics).map_err(|error| error.to_string())?,
     };
-    let task = sync::Task::new(source, Arc::new(load), metrics, sync::Handle::default());
+    let load = HubLoad::new(hub, settings);
+    let task = sync::Task::new(source, Arc::new(load), metrics, handle);
     let task = match remote {
         Some(remote) => task.following(remote, Ok(None)),
         None => task,
@@ -234,6 +268,7 @@ fn serve(settings: Settings) -> Result<(), String> {
         tokio::select! {
             () = task.run(stop()) => {}
             () = server.run() => {}
+            () = admin.run() => {}
         }
     });
     runtime.shutdown_timeout(GRACE);

@@ -24,8 +24,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Hub, Keys};
-use crate::{sync::token::Refusal, telemetry::clock::Timestamp, tls};
+use super::{Hub, Issuer, Keys};
+use crate::{
+    sync::token::Refusal,
+    telemetry::{Metrics, clock::Timestamp},
+    tls,
+};
 
 /// Connections at once: a fleet of a thousand nodes that keep theirs, twice over.
 const CONNECTIONS_MAX: usize = 2048;
@@ -50,6 +54,8 @@ pub(crate) struct Server {
     tls: ArcSwapOption<ServerConfig>,
     keys: Keys,
     hub: Arc<Hub>,
+    issuer: Option<Issuer>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Server {
@@ -78,7 +84,16 @@ impl Server {
             tls: ArcSwapOption::from(tls),
             keys,
             hub,
+            issuer: None,
+            metrics: None,
         })
+    }
+
+    /// Believes tokens of `issuer` as well, and counts.
+    pub(crate) fn with(mut self, issuer: Option<Issuer>, metrics: Arc<Metrics>) -> Self {
+        self.issuer = issuer;
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Where it listens.
@@ -149,8 +164,18 @@ impl Server {
         peer: SocketAddr,
     ) {
         let service = service_fn(|request: Request<Incoming>| {
-            let answer = self.answer(request.method(), request.uri(), request.headers(), peer);
-            async move { Ok::<_, Infallible>(answer) }
+            let server = Arc::clone(self);
+            async move {
+                let answer = server
+                    .answer(request.method(), request.uri(), request.headers(), peer)
+                    .await;
+                if let Some(metrics) = &server.metrics {
+                    let status = answer.status();
+                    let result = status.canonical_reason().unwrap_or("other");
+                    metrics.sync.hub_requests.with_label_values(&[result]).inc();
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let _ = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -160,7 +185,7 @@ impl Server {
             .await;
     }
 
-    pub(super) fn answer(
+    pub(super) async fn answer(
         &self,
         method: &Method,
         uri: &http::Uri,
@@ -182,13 +207,8 @@ impl Server {
             );
         }
         let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        if let Err(refusal) = self.keys.admit(gateway, authorization, Timestamp::now()) {
-            tracing::warn!(event = "NodeRefused", gateway, peer = %peer, "{refusal}");
-            let message = match refusal {
-                // The bearer of a genuine token may know why it no longer works; a stranger learns nothing.
-                Refusal::Expired(_) => refusal.to_string(),
-                _ => "the token does not let this gateway in".to_owned(),
-            };
+        if let Err((why, message)) = self.admit(gateway, authorization).await {
+            tracing::warn!(event = "NodeRefused", gateway, peer = %peer, "{why}");
             return error(StatusCode::UNAUTHORIZED, "Unauthorized", &message);
         }
         let (top, after) = match position(uri.query().unwrap_or("")) {
@@ -208,6 +228,31 @@ impl Server {
                     .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
                 answer
             }
+        }
+    }
+
+    /// Lets a node in, or says why not: for the log, and for the node.
+    async fn admit(&self, gateway: &str, authorization: Option<&str>) -> Result<(), (String, String)> {
+        let stranger = || "the token does not let this gateway in".to_owned();
+        let bearer = authorization.and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let (Some(token), Some(issuer)) = (bearer, &self.issuer) else {
+            let admitted = self.keys.admit(gateway, authorization, Timestamp::now());
+            return admitted.map(drop).map_err(|refusal| match refusal {
+                // The bearer of a genuine token may know why it no longer works; a stranger learns nothing.
+                Refusal::Expired(_) => (refusal.to_string(), refusal.to_string()),
+                _ => (refusal.to_string(), stranger()),
+            });
+        };
+        match issuer.applications(token).await {
+            Ok(names) if self.keys.lets_in(gateway, &names) => Ok(()),
+            Ok(names) => {
+                let why = format!("{} is not in {gateway}.applications", names.join(", "));
+                Err((why, stranger()))
+            }
+            Err(why) => Err((format!("the bearer token says nothing: {why}"), stranger())),
         }
     }
 

@@ -161,6 +161,90 @@ async fn a_hub_that_starts_again_is_followed() {
     assert_eq!(files(&mut node).await, Ok(Some(tree(&[("a", "2")]))));
 }
 
+fn store(scratch: &Scratch) -> Store {
+    scratch.write("seal", "0123456789abcdef0123456789abcdef");
+    Store::open(&scratch.path().join("state"), Some(&scratch.path().join("seal"))).unwrap()
+}
+
+/// Everything a node at `from` is told, as one page.
+fn told(hub: &Hub, from: Revision) -> Page {
+    hub.page(from, 100).unwrap()
+}
+
+#[test]
+fn a_restart_is_not_noticed() {
+    let scratch = Scratch::new();
+    let hub = Hub::restored(store(&scratch));
+    hub.update(&tree(&[("a", "1"), ("b", "1")]));
+    let at = hub.version().1;
+    hub.update(&tree(&[("a", "2")]));
+    let before = (told(&hub, Revision(0)), told(&hub, at));
+    let again = Hub::restored(store(&scratch));
+    assert_eq!(
+        (told(&again, Revision(0)), told(&again, at)),
+        before,
+        "before the source answers"
+    );
+    assert_eq!(
+        again.update(&tree(&[("a", "2")])),
+        0,
+        "the source has nothing new"
+    );
+    again.update(&tree(&[("a", "3")]));
+    assert_eq!(told(&again, before.1.revision).events.len(), 1);
+}
+
+#[test]
+fn a_state_that_cannot_be_kept_misleads_nobody() {
+    let scratch = Scratch::new();
+    let hub = Hub::restored(store(&scratch));
+    hub.update(&tree(&[("a", "1")]));
+    let (kept, _, _) = hub.version();
+    // A file where the folder should be: nothing can be written.
+    fs::remove_dir_all(scratch.path().join("state")).unwrap();
+    scratch.write("state", "");
+    hub.update(&tree(&[("a", "2")]));
+    assert_ne!(
+        hub.version().0,
+        kept,
+        "what a restart would tell has another name"
+    );
+}
+
+#[test]
+fn damaged_state_begins_a_new_data_set() {
+    let scratch = Scratch::new();
+    Hub::restored(store(&scratch)).update(&tree(&[("a", "1")]));
+    scratch.write("state/configuration.backup", "garbage");
+    let hub = Hub::restored(store(&scratch));
+    assert!(hub.page(Revision(0), 1).is_none());
+    hub.update(&tree(&[("a", "2")]));
+    assert_eq!(told(&Hub::restored(store(&scratch)), Revision(0)).events.len(), 1);
+}
+
+#[test]
+fn the_hub_tells_how_it_is() {
+    let hub = Arc::new(Hub::new());
+    let view = admin::View {
+        hub: Arc::clone(&hub),
+        sync: sync::Handle::default(),
+        metrics: Metrics::new().unwrap(),
+    };
+    let ask = |path: &str| view.answer(&http::Method::GET, path).status().as_u16();
+    assert_eq!((ask("/live"), ask("/ready")), (200, 503));
+    hub.update(&tree(&[("a", "1")]));
+    for (path, expected) in [
+        ("/ready", 200),
+        ("/status", 200),
+        ("/metrics", 200),
+        ("/", 404),
+        ("/gateways/a/events", 404),
+    ] {
+        assert_eq!(ask(path), expected, "{path}");
+    }
+    assert_eq!(view.answer(&http::Method::POST, "/status").status().as_u16(), 405);
+}
+
 #[tokio::test]
 async fn a_stranger_is_not_answered_and_an_unknown_certificate_not_trusted() {
     let (bench, other) = (Bench::start(), Bench::start());
@@ -199,10 +283,15 @@ async fn requests_are_told_what_is_wrong() {
             );
         }
         let method = method.parse().unwrap();
-        server
-            .answer(&method, &path.parse().unwrap(), &headers, bench.address)
-            .status()
-            .as_u16()
+        let path = path.parse().unwrap();
+        let (server, at) = (&server, bench.address);
+        async move {
+            server
+                .answer(&method, &path, &headers, at)
+                .await
+                .status()
+                .as_u16()
+        }
     };
     let token = Some(token.as_str());
     for (method, path, with, expected) in [
@@ -222,7 +311,7 @@ async fn requests_are_told_what_is_wrong() {
         ("GET", "/gateways/edge/events/more", token, 404),
         ("GET", "/", None, 404),
     ] {
-        assert_eq!(ask(method, path, with), expected, "{method} {path}");
+        assert_eq!(ask(method, path, with).await, expected, "{method} {path}");
     }
 }
 

@@ -93,6 +93,7 @@ impl Load for FolderLoad {
         problems.extend(self.moved_listeners(&snapshot));
         Ok(Loaded {
             entities: entities(&loaded.summary),
+            changes: previous.as_ref().map(|old| load::diff(old, &snapshot)),
             snapshot,
             problems,
             files,
@@ -268,7 +269,7 @@ fn read_overlay(settings: &Settings) -> Result<Option<Overlay>, Rejected> {
     }
 }
 
-fn entities(summary: &gateway_config::Summary) -> Vec<(&'static str, usize)> {
+pub(crate) fn entities(summary: &gateway_config::Summary) -> Vec<(&'static str, usize)> {
     vec![
         ("apis", summary.apis),
         ("operations", summary.operations),

@@ -230,6 +230,7 @@ pub(super) fn source(settings: &Settings) -> sync::Source {
         interval: settings.config.refresh_interval,
         bounds: Bounds::default(),
         patience: Patience::default(),
+        audit: path(&settings.config.audit_path),
     }
 }
 

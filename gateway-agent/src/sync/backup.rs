@@ -62,6 +62,9 @@ pub struct Origin {
     pub revision: Revision,
     /// Seconds since 1970 when it was saved.
     pub saved: u64,
+    /// The last revision of every file ever seen, removed ones included; only a hub keeps it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<(String, Revision)>,
 }
 
 /// Why there is no backup to start from, or none was written.
@@ -310,6 +313,7 @@ mod tests {
                 dataset: "ou32zolgxrgslmq".to_owned(),
                 revision: Revision(7),
                 saved: 1000,
+                history: Vec::new(),
             },
             files: FileTree::from([
                 ("policy.xml".to_owned(), Arc::from(text.as_bytes())),

@@ -385,6 +385,7 @@ impl Task {
             dataset,
             revision,
             saved: saved.unix_seconds() as u64,
+            history: Vec::new(),
         };
         let written = tokio::task::spawn_blocking(move || store.save(&Backup { origin, files })).await;
         let problem = match written {

@@ -38,6 +38,7 @@ impl Load for Checker {
             problems: Vec::new(),
             entities: Vec::new(),
             files: tree::Looked::new(),
+            changes: None,
         })
     }
 
@@ -112,6 +113,7 @@ impl Bench {
             interval: Duration::from_secs(10),
             bounds: Bounds::default(),
             patience: Patience::default(),
+            audit: None,
         };
         let (checker, metrics, handle) = (
             Arc::new(Checker::default()),

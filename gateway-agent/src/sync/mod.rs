@@ -1,6 +1,7 @@
 //! Configuration from a folder, a hub or the management API: read, check, activate; watch; keep the last good one.
 
 pub mod arm;
+pub mod audit;
 pub mod backup;
 pub mod following;
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use gateway_config::{FileTree, Problem, Snapshot};
+use gateway_config::{FileTree, Problem, Snapshot, load::Diff};
 use tokio::{
     sync::Notify,
     time::{Instant, MissedTickBehavior},
 };
 
 use super::{
+    audit::{self, Record},
     backup::{BackupError, Store},
     following::{Following, SourceStatus},
     remote::Remote,
@@ -49,6 +50,8 @@ pub struct Loaded {
     pub entities: Vec<(&'static str, usize)>,
     /// Files outside the folder that were read for it.
     pub files: Looked,
+    /// What differs from what serves until now; `None` for the first one.
+    pub changes: Option<Diff>,
 }
 
 /// Why nothing can serve.
@@ -73,6 +76,8 @@ pub struct Source {
     pub bounds: Bounds,
     /// How a reading settles.
     pub patience: Patience,
+    /// Where each change is recorded.
+    pub audit: Option<PathBuf>,
 }
 
 impl Source {
@@ -366,17 +371,49 @@ impl Task {
             problems,
         };
         // The state before its event: who reads the log finds the state that it tells of.
+        let before = self
+            .handle
+            .status()
+            .active
+            .as_ref()
+            .map(|a| Arc::clone(&a.revision));
         self.publish(Some(Arc::clone(&active)), attempt);
         log_problems(&active.problems);
+        let changes = loaded
+            .changes
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string);
+        if before.as_ref() != Some(&active.revision) {
+            self.record(before.as_deref(), &active, loaded);
+        }
         tracing::info!(
             event = if first { "ConfigInitialSyncCompleted" } else { "ConfigurationUpdated" },
             revision = %active.revision,
             files,
             warnings = active.problems.warnings,
             refused_scopes = active.problems.refused,
+            changes,
             milliseconds = took.as_millis() as u64,
             "configuration is active"
         );
+    }
+
+    /// Adds the change to the audit file; that it cannot be written is said, and stops nothing.
+    fn record(&self, before: Option<&str>, active: &Active, loaded: &Loaded) {
+        let Some(path) = &self.source.audit else { return };
+        let line = Record {
+            time: active.activated,
+            source: &self.describe_source(),
+            from: before,
+            to: &active.revision,
+            version: self.following.as_ref().and_then(|f| f.status.version.as_ref()),
+            changes: loaded.changes.as_ref(),
+            refused_scopes: active.problems.refused,
+            warnings: active.problems.warnings,
+        };
+        if let Err(error) = audit::append(path, &line) {
+            tracing::error!(event = "AuditFailed", path = %path.display(), "{error}");
+        }
     }
 
     fn count_success(&self, active: &Active, took: Duration) {

@@ -67,6 +67,7 @@ impl Load for Checker {
             problems: Vec::new(),
             entities: vec![("apis", 1)],
             files,
+            changes: None,
         })
     }
 
@@ -108,6 +109,7 @@ impl Bench {
                 pause: Duration::from_millis(5),
                 tries: 3,
             },
+            audit: None,
         };
         let (checker, metrics, handle) = (Arc::new(checker), Metrics::new().unwrap(), Handle::default());
         let task = Task::new(

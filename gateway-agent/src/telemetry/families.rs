@@ -99,6 +99,8 @@ pub struct SyncMetrics {
     pub backup_saved: Gauge,
     /// When the right to ask the source ends, Unix time; 0 when it is not known.
     pub credentials_expire: Gauge,
+    /// Questions of nodes that this hub answered, by status.
+    pub hub_requests: IntCounterVec,
     /// Calls of the management API, by what came of them.
     pub source_calls: IntCounterVec,
     /// Calls that the service says are left in its own bucket.
@@ -408,6 +410,11 @@ impl SyncMetrics {
             credentials_expire: f.gauge_f64(
                 "configuration_credentials_expiry_timestamp_seconds",
                 "When the right to ask the configuration source ends; 0 when it is not known.",
+            )?,
+            hub_requests: f.counters(
+                "configuration_hub_requests_total",
+                "Questions of nodes that this hub answered, by the name of the status.",
+                &["result"],
             )?,
             source_calls: f.counters(
                 "configuration_source_calls_total",

@@ -40,6 +40,55 @@ impl EventLog {
         }
     }
 
+    /// The log as it was before a restart. `history` has the last revision of every file ever seen; those that are not
+    /// in `files` were removed. `None`: the parts do not belong together.
+    pub fn restore(
+        dataset: String,
+        revision: Revision,
+        history: &[(String, Revision)],
+        files: &FileTree,
+    ) -> Option<Self> {
+        let mut out = Self {
+            dataset,
+            revision: revision.0,
+            events: BTreeMap::new(),
+            files: BTreeMap::new(),
+            removed: 0,
+        };
+        for (path, at) in history {
+            let content = files.get(path).cloned();
+            out.removed += usize::from(content.is_none());
+            let fresh = out.events.insert(at.0, path.clone()).is_none()
+                && out.files.insert(path.clone(), (at.0, content)).is_none();
+            if !fresh || at.0 == 0 || *at > revision {
+                return None;
+            }
+        }
+        (out.len() == files.len()).then_some(out)
+    }
+
+    /// What [`EventLog::restore`] needs beside the tree.
+    pub fn history(&self) -> Vec<(String, Revision)> {
+        let entries = self.files.iter();
+        entries
+            .map(|(path, (at, _))| (path.clone(), Revision(*at)))
+            .collect()
+    }
+
+    /// Another data set with the same tree: for a log whose history could not be kept.
+    pub fn renamed(mut self) -> Self {
+        self.start_over();
+        self
+    }
+
+    /// The tree as it is.
+    pub fn tree(&self) -> FileTree {
+        let present = self.files.iter();
+        present
+            .filter_map(|(path, (_, content))| Some((path.clone(), content.clone()?)))
+            .collect()
+    }
+
     /// The data set's identifier.
     pub fn dataset(&self) -> &str {
         &self.dataset

@@ -2,10 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::Serialize;
+
 use crate::snapshot::Snapshot;
 
 /// Entities by what became of them; names as in the folder (`apis/echo`), sorted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Diff {
     /// New ones.
     pub added: Vec<Arc<str>>,

@@ -105,7 +105,11 @@ fn name(settings: &Settings) -> Option<Arc<str>> {
         .gateway_name
         .clone()
         .or_else(|| match &settings.config.auth {
-            Auth::GatewayKey(token) => token.expose().split_once('&').map(|(name, _)| name.into()),
+            Auth::GatewayKey(token) => {
+                let (name, _) = token.expose().split_once('&')?;
+                // A token is often copied together with its scheme, which then stands twice.
+                Some(name.rsplit(' ').next().unwrap_or(name).into())
+            }
             _ => None,
         })
 }
@@ -131,6 +135,13 @@ mod tests {
         for (setting, token, endpoint, name_, service) in [
             (Some("g"), Some("other&x&y"), None, Some("g"), None),
             (None, Some("edge-1&202701010000&c2ln"), None, Some("edge-1"), None),
+            (
+                None,
+                Some("GatewayKey edge-1&202701010000&c2ln"),
+                None,
+                Some("edge-1"),
+                None,
+            ),
             (None, Some("no ampersand"), None, None, None),
             (
                 None,

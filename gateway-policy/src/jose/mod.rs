@@ -4,10 +4,12 @@
 //! algorithms it may check, never the token: an RSA key cannot become an HMAC secret. Encrypted tokens
 //! (JWE) are opened before they are read.
 
+mod bearer;
 pub(crate) mod jwe;
 mod key;
 mod token;
 
+pub use bearer::{BearerError, applications};
 pub use key::{Key, KeySet};
 pub(crate) use token::{Claims, Jws, SignatureError};
 

@@ -421,6 +421,7 @@ async fn a_restart_from_a_backup_goes_on_counting() {
             dataset: version.0.clone(),
             revision: Revision(41),
             saved: 0,
+            history: Vec::new(),
         },
         files: tree,
     };
