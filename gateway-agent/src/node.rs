@@ -19,7 +19,10 @@ use crate::{
     oidc,
     permits::Permits,
     revocation,
-    telemetry::{Metrics, RequestRecord, RouteMetrics},
+    telemetry::{
+        Metrics, RequestRecord, RouteMetrics,
+        export::{Exports, Plans},
+    },
     tls,
 };
 
@@ -111,6 +114,8 @@ pub struct Node {
     pub(crate) openid: Arc<oidc::Directory>,
     /// Certificate revocation lists.
     pub(crate) revocation: revocation::Lists,
+    /// Telemetry that leaves the node.
+    pub(crate) exports: Exports,
     /// `limit-concurrency`.
     pub(crate) permits: Permits,
     pub(crate) sink: Arc<dyn RequestSink>,
@@ -147,6 +152,8 @@ pub(crate) struct Active {
     /// Metric handles by the address of the operation entry, which the snapshot keeps alive.
     routes: HashMap<usize, Arc<RouteMetrics>>,
     unmatched: Arc<RouteMetrics>,
+    /// What the diagnostics come to.
+    pub(crate) plans: Plans,
 }
 
 impl Active {
@@ -183,6 +190,12 @@ impl Node {
             active: ArcSwapOption::empty(),
             configured: watch::Sender::new(false),
             drain: Drain::default(),
+            exports: Exports::new(
+                Arc::clone(&backend_roots),
+                identity::Tokens::new(settings.identity.clone()),
+                Arc::clone(&metrics),
+                Arc::clone(&settings.instance_id),
+            ),
             permits: Permits::default(),
             debug: crate::debug::Debug::default(),
             memory_cache: settings.memory_cache_bytes.map(cache::Memory::new),
@@ -237,6 +250,7 @@ impl Node {
             deployment: Arc::new(deployment),
             routes,
             unmatched: self.metrics.unmatched(),
+            plans: self.exports.follow(&snapshot),
             snapshot,
         };
         self.active.store(Some(Arc::new(active)));

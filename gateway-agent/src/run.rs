@@ -379,6 +379,7 @@ impl Parts {
     async fn supervise(self) -> Result<usize, StartError> {
         let (sync_stop, admin_stop) = (Stop::default(), Stop::default());
         let handle = self.state.sync.clone();
+        self.node.exports.start(tokio::runtime::Handle::current());
         tokio::spawn(self.sync.run(sync_stop.waiter()));
         if self.process.predecessor.is_some() {
             handover::until_ready(&self.node, TAKE_OVER_PATIENCE).await?;
@@ -417,7 +418,9 @@ impl Parts {
             // The endpoints are the successor's.
             admin_stop.ring();
         }
-        let panicked = drain::finish(self.node, workers, grace).await;
+        let panicked = drain::finish(Arc::clone(&self.node), workers, grace).await;
+        let deadline = self.node.drain.watch().begun().await;
+        self.node.exports.finish(deadline).await;
         admin_stop.ring();
         Ok(panicked)
     }

@@ -4,7 +4,7 @@
 //! the record of the request is complete when the last frame has gone, or the exchange was given up.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fmt,
     future::Future,
     pin::Pin,
@@ -87,6 +87,33 @@ pub(crate) struct Traffic {
     pub(crate) complete: Cell<bool>,
     /// HTTP/2: what the end of the answer waits for.
     pub(crate) linger: Linger,
+    /// The beginning of the request body, when a diagnostic wants it.
+    pub(crate) beginning: Beginning,
+}
+
+/// The first bytes of a body that goes by.
+#[derive(Debug, Default)]
+pub(crate) struct Beginning {
+    limit: Cell<usize>,
+    bytes: RefCell<Vec<u8>>,
+}
+
+impl Beginning {
+    /// Keeps up to `limit` bytes from now on.
+    pub(crate) fn keep(&self, limit: usize) {
+        self.limit.set(limit);
+    }
+
+    /// What was kept.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        self.bytes.take()
+    }
+
+    fn passes(&self, piece: &[u8]) {
+        let mut bytes = self.bytes.borrow_mut();
+        let room = self.limit.get().saturating_sub(bytes.len());
+        bytes.extend_from_slice(&piece[..room.min(piece.len())]);
+    }
 }
 
 impl Traffic {
@@ -181,10 +208,13 @@ impl Body for ClientBody {
                 this.patience.reset();
                 match &frame {
                     Some(Ok(frame)) => {
-                        let bytes = frame.data_ref().map_or(0, Bytes::len);
-                        this.traffic
-                            .received
-                            .set(this.traffic.received.get() + bytes as u64);
+                        if let Some(bytes) = frame.data_ref() {
+                            let traffic = &this.traffic;
+                            traffic.received.set(traffic.received.get() + bytes.len() as u64);
+                            if traffic.beginning.limit.get() > 0 {
+                                traffic.beginning.passes(bytes);
+                            }
+                        }
                     }
                     Some(Err(_)) => this.traffic.client_fault.set(true),
                     None => {}

@@ -16,9 +16,10 @@ pub(super) fn finished(
     mut exchange: Exchange,
     mut ledger: Ledger,
 ) -> Response<ResponseBody> {
-    let answer = context.response.take().unwrap_or_default();
+    let mut answer = context.response.take().unwrap_or_default();
     let head = context.request.original_method == Method::HEAD;
     ledger.answered(answer.status, Some((context, &exchange)));
+    ledger.answer(&mut answer);
     let body = match &answer.body {
         Body::Streaming => exchange
             .upstream

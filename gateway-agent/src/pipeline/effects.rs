@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use gateway_config::snapshot::OperationEntry;
 use gateway_policy::{
-    Context, Failure,
+    Context, Failure, World as _,
     context::Body as ContextBody,
     effect::{
         CacheAction, CacheRequest, Count, Counted, Effect, Example, Message, Outcome, OutgoingRequest,
@@ -26,6 +26,10 @@ use crate::{
     identity,
     node::Active,
     oidc, revocation,
+    telemetry::{
+        correlation::Trace,
+        told::{Call, Side},
+    },
     upstream::UpstreamBody,
     worker::Worker,
 };
@@ -47,6 +51,8 @@ pub(super) struct Exchange {
     pub(super) te_trailers: bool,
     /// The client, or the operator, wants this request recorded.
     pub(super) debug: Option<debug::Answer>,
+    /// The operation this request is part of, when a diagnostic wants calls told.
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 impl Exchange {
@@ -74,6 +80,7 @@ impl Exchange {
             protocol,
             te_trailers,
             debug: None,
+            trace: None,
         }
     }
 
@@ -85,15 +92,27 @@ impl Exchange {
         ledger: &mut Ledger,
     ) -> Outcome {
         match effect {
-            Effect::ReadBody(Message::Request) => self.read_request().await,
-            Effect::ReadBody(Message::Response) => self.read_response().await,
+            Effect::ReadBody(Message::Request) => {
+                let begun = tokio::time::Instant::now();
+                let outcome = self.read_request().await;
+                ledger.client_time(begun.elapsed());
+                outcome
+            }
+            Effect::ReadBody(Message::Response) => {
+                let outcome = self.read_response().await;
+                ledger.backend_over();
+                if let Outcome::Body(bytes) = &outcome {
+                    ledger.body(Side::BackendResponse, bytes);
+                }
+                outcome
+            }
             Effect::Forward(how) => match forward::forward(self, &how, context, ledger).await {
                 Ok(response) => Outcome::Response(response),
                 Err(failure) => Outcome::Failed(failure),
             },
             other => {
                 let (outcome, spent) = self.shared(other).await;
-                ledger.spent(&spent);
+                ledger.spent(spent);
                 outcome
             }
         }
@@ -112,6 +131,7 @@ impl Exchange {
             protocol: self.protocol,
             te_trailers: self.te_trailers,
             debug: None,
+            trace: self.trace.clone(),
         }
     }
 
@@ -287,7 +307,11 @@ impl Exchange {
         })
     }
 
-    async fn send(&self, request: OutgoingRequest) -> (Outcome, Spent) {
+    async fn send(&self, mut request: OutgoingRequest) -> (Outcome, Spent) {
+        let span = self.worker.machine.random();
+        if let Some(trace) = &self.trace {
+            trace.tell(&mut request.headers, span);
+        }
         if request.one_way {
             let (worker, active) = (Rc::clone(&self.worker), Arc::clone(&self.active));
             let Some(permit) = worker.one_way() else {
@@ -304,9 +328,28 @@ impl Exchange {
             return (Outcome::Elapsed, Spent::Nothing);
         }
         let limit = self.worker.node.settings.limits.buffered_body_bytes;
+        let mut told = self.trace.as_ref().map(|_| {
+            Box::new(Call {
+                span,
+                method: request.method.to_string(),
+                url: gateway_policy::url::to_text(&request.url),
+                began: std::time::SystemTime::now(),
+                took: Duration::ZERO,
+                result: Err(String::new()),
+                forward: false,
+            })
+        });
         let begun = tokio::time::Instant::now();
         let called = Box::pin(forward::call(&self.worker, &self.active, request, limit)).await;
-        let spent = Spent::Backend(begun.elapsed());
+        let took = begun.elapsed();
+        if let Some(told) = &mut told {
+            told.took = took;
+            told.result = match &called {
+                Ok(response) => Ok(response.status.as_u16()),
+                Err(failure) => Err(failure.message()),
+            };
+        }
+        let spent = Spent::Backend(took, told);
         match called {
             Ok(response) => (Outcome::Response(response), spent),
             Err(failure) => (Outcome::Failed(failure), spent),
@@ -315,11 +358,11 @@ impl Exchange {
 }
 
 /// What the record of the request says about an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Spent {
     Nothing,
-    /// Time with a backend.
-    Backend(Duration),
+    /// Time with a backend, and the call when somebody wants it told.
+    Backend(Duration, Option<Box<Call>>),
     /// A look-up of a response: hit, and its time.
     Lookup(bool, Duration),
 }

@@ -33,8 +33,8 @@ use crate::{
 const REDIRECTS_MAX: usize = 10;
 /// Limits from here on may be met by the sweep's clock.
 const COARSE_FROM: Duration = Duration::from_secs(5);
-/// Room for the fields the gateway adds: Host, Content-Length, X-Forwarded-For, TE, credentials.
-const ADDED_FIELDS: usize = 6;
+/// Room for the fields the gateway adds: Host, Content-Length, X-Forwarded-For, TE, credentials, correlation.
+const ADDED_FIELDS: usize = 9;
 
 /// Where a request goes and how its connection is secured.
 struct Destination<'a> {
@@ -67,7 +67,8 @@ pub(super) async fn forward(
     let (entry, breaker) = (chosen.entry, chosen.breaker);
     let identity = identity(&exchange.worker, how.certificate.as_ref(), entry.as_deref())?;
     let begun = Instant::now();
-    ledger.backend_begins(begun, context);
+    let span = exchange.worker.machine.random();
+    ledger.backend_begins(begun, context, span);
     let mut redirected: Option<Url> = None;
     for _ in 0..=REDIRECTS_MAX {
         let destination = Destination {
@@ -81,19 +82,21 @@ pub(super) async fn forward(
             None => how.timeout,
             Some(_) => how.timeout.saturating_sub(begun.elapsed()),
         };
-        let result = bounded(exchange, limit, one(exchange, how, context, &destination, body)).await;
+        let result = bounded(
+            exchange,
+            limit,
+            one(exchange, how, context, &destination, body, span),
+        )
+        .await;
         let sent = match result {
             None => {
-                ledger.backend_time(begun.elapsed());
+                ledger.backend_failed(begun.elapsed(), &Failure::BackendTimeout);
                 return Err(noted(exchange, breaker.as_deref(), Failure::BackendTimeout));
             }
             Some(Err(error)) => {
-                ledger.backend_time(begun.elapsed());
-                return Err(noted(
-                    exchange,
-                    breaker.as_deref(),
-                    error.failure(&ledger.traffic),
-                ));
+                let failure = error.failure(&ledger.traffic);
+                ledger.backend_failed(begun.elapsed(), &failure);
+                return Err(noted(exchange, breaker.as_deref(), failure));
             }
             Some(Ok(sent)) => sent,
         };
@@ -110,6 +113,9 @@ pub(super) async fn forward(
             Some(next) => redirected = Some(next),
             None => {
                 let mut response = received(exchange, sent);
+                if !matches!(response.body, ContextBody::Streaming) {
+                    ledger.backend_over();
+                }
                 if let Some(cookie) = chosen.cookie {
                     response.headers.append(header::SET_COOKIE, cookie);
                 }
@@ -359,6 +365,7 @@ async fn one(
     context: &Context,
     destination: &Destination<'_>,
     body: OutBody,
+    span: u64,
 ) -> Result<Sent, UpstreamError> {
     let request = &context.request;
     let version = if exchange.websocket {
@@ -379,6 +386,9 @@ async fn one(
     let head = |protocol: Protocol, authority: &Bytes| {
         let mut headers = copy_request(&request.headers, ADDED_FIELDS);
         append_forwarded_for(&mut headers, peer);
+        if let Some(trace) = &exchange.trace {
+            trace.tell(&mut headers, span);
+        }
         if let Some(length) = length {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }

@@ -7,9 +7,14 @@ use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
 
 use gateway_config::snapshot::ApiEntry;
 use gateway_policy::{
-    Context, Execution, Failure, effect::Count, failure::BackendStatuses, policies::TokenMeter,
+    Context, Execution, Failure, World as _,
+    context::{Body, Response},
+    effect::Count,
+    failure::BackendStatuses,
+    policies::TokenMeter,
+    trace::Note,
 };
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::{
@@ -26,9 +31,11 @@ use crate::{
     telemetry::{
         ErrorRecord, RequestRecord, RouteMetrics,
         clock::Timestamp,
+        correlation::{REQUEST_CONTEXT, Trace},
         notes,
         record::{Cache, masked},
         route::Sample,
+        told::{Plan, Side, Told},
     },
     upstream::Sent,
     worker::Worker,
@@ -61,8 +68,14 @@ struct Page {
     bandwidth: Vec<Count>,
     /// Counts the tokens of a language model's answer that streams.
     meter: Option<Box<TokenMeter>>,
+    /// Time in which the client's request body was read and an answer without backend was sent.
+    client: Duration,
+    /// When the head of the response was decided.
+    answered: Option<Instant>,
     /// `None` when nobody wants records.
     record: Option<Box<RequestRecord>>,
+    /// `None` when no diagnostic is in effect for the request.
+    told: Option<Box<Told>>,
 }
 
 impl Ledger {
@@ -73,7 +86,8 @@ impl Ledger {
         protocol: Protocol,
     ) -> Self {
         worker.node.metrics.requests_active.inc();
-        let record = worker.node.sink.wants_records().then(|| {
+        let wanted = worker.node.sink.wants_records() || worker.node.exports.wants_records();
+        let record = wanted.then(|| {
             Box::new(RequestRecord {
                 time_generated: Timestamp::now(),
                 caller_ip_address: Some(conn.peer.ip().to_canonical()),
@@ -95,7 +109,10 @@ impl Ledger {
             backend: None,
             bandwidth: Vec::new(),
             meter: None,
+            client: Duration::ZERO,
+            answered: None,
             record,
+            told: None,
         };
         Self {
             traffic,
@@ -144,6 +161,54 @@ impl Ledger {
         }
     }
 
+    /// What the diagnostics in effect want told. Returns the operation that the request is part of.
+    pub(super) fn tells(&mut self, plan: Option<&Arc<Plan>>, headers: &HeaderMap) -> Option<Arc<Trace>> {
+        let page = self.page()?;
+        let Some(plan) = plan else {
+            if !page.worker.node.sink.wants_records() {
+                page.record = None;
+            }
+            return None;
+        };
+        let machine = &page.worker.machine;
+        let told = Box::new(Told::begin(plan, headers, || machine.random()));
+        let body = told.body_bytes(Side::FrontendRequest);
+        page.traffic
+            .beginning
+            .keep(body.max(told.body_bytes(Side::BackendRequest)));
+        let trace = Arc::clone(told.trace());
+        page.told = Some(told);
+        Some(trace)
+    }
+
+    /// A body that diagnostics may want was read whole.
+    pub(super) fn body(&mut self, side: Side, bytes: &[u8]) {
+        if let Some(told) = self.page().and_then(|page| page.told.as_deref_mut()) {
+            told.body(side, bytes);
+        }
+    }
+
+    /// What policies want written down.
+    pub(super) fn notes(&mut self, notes: Vec<Note>, request_id: &[u8; 16]) {
+        if let Some(page) = self.page() {
+            page.notes(notes, request_id);
+        }
+    }
+
+    /// The answer as it goes to the client, which learns whose telemetry it is part of.
+    pub(super) fn answer(&mut self, answer: &mut Response) {
+        let Some(told) = self.page().and_then(|page| page.told.as_deref_mut()) else {
+            return;
+        };
+        if let Some(context) = told.trace().context() {
+            answer.headers.insert(REQUEST_CONTEXT, context.clone());
+        }
+        told.headers(Side::FrontendResponse, &answer.headers);
+        if matches!(answer.body, Body::Streaming) {
+            told.streams();
+        }
+    }
+
     /// A built-in step refused before any context existed.
     pub(super) fn refused(&mut self, failure: &Failure, method: &Method, target: String, status: StatusCode) {
         let Some(page) = self.page() else { return };
@@ -188,10 +253,16 @@ impl Ledger {
     }
 
     /// An effect took its time.
-    pub(super) fn spent(&mut self, spent: &Spent) {
-        match *spent {
+    pub(super) fn spent(&mut self, spent: Spent) {
+        match spent {
             Spent::Nothing => {}
-            Spent::Backend(time) => self.backend_time(time),
+            Spent::Backend(time, call) => {
+                let Some(page) = self.page() else { return };
+                page.backend = Some(page.backend.unwrap_or_default() + time);
+                if let (Some(told), Some(call)) = (&mut page.told, call) {
+                    told.call(*call);
+                }
+            }
             Spent::Lookup(hit, time) => self.looked_up(hit, time),
         }
     }
@@ -206,12 +277,16 @@ impl Ledger {
     }
 
     /// A request to a backend is about to be sent.
-    pub(super) fn backend_begins(&mut self, now: Instant, context: &Context) {
+    pub(super) fn backend_begins(&mut self, now: Instant, context: &Context, span: u64) {
         let Some(page) = self.page() else { return };
         page.backend_begun = Some(now);
         if let Some(record) = &mut page.record {
+            let url = hidden(context, &setup::text(&context.request.url));
+            if let Some(told) = &mut page.told {
+                told.forwards(context, url.clone(), span);
+            }
             record.backend_method = Some(context.request.method.to_string());
-            record.backend_url = Some(hidden(context, &setup::text(&context.request.url)));
+            record.backend_url = Some(url);
             record.backend_id = context.backend.as_ref().map(|backend| Arc::clone(&backend.id));
         }
     }
@@ -219,6 +294,9 @@ impl Ledger {
     /// A backend answered; its body may follow.
     pub(super) fn backend_answered(&mut self, sent: &Sent) {
         let Some(page) = self.page() else { return };
+        if let Some(told) = &mut page.told {
+            told.answered(sent.status.as_u16(), &sent.headers);
+        }
         if let Some(record) = &mut page.record {
             record.backend_response_code = Some(sent.status.as_u16());
             record.backend_protocol = Some(sent.protocol.name());
@@ -226,20 +304,42 @@ impl Ledger {
         }
     }
 
-    /// A backend exchange is over.
-    pub(super) fn backend_time(&mut self, spent: Duration) {
+    /// A backend exchange is over, its body read.
+    pub(super) fn backend_over(&mut self) {
+        let Some(page) = self.page() else { return };
+        if let Some(begun) = page.backend_begun.take() {
+            page.backend = Some(page.backend.unwrap_or_default() + begun.elapsed());
+        }
+    }
+
+    /// A backend exchange failed after that time.
+    pub(super) fn backend_failed(&mut self, spent: Duration, failure: &Failure) {
         let Some(page) = self.page() else { return };
         page.backend_begun = None;
         page.backend = Some(page.backend.unwrap_or_default() + spent);
+        if let Some(told) = &mut page.told {
+            told.failed(&failure.message());
+        }
+    }
+
+    /// Time was spent waiting for the client.
+    pub(super) fn client_time(&mut self, spent: Duration) {
+        if let Some(page) = self.page() {
+            page.client += spent;
+        }
     }
 
     /// The head of the response is decided.
     pub(super) fn answered(&mut self, status: StatusCode, exchange: Option<(&Context, &Exchange)>) {
         let Some(page) = self.page() else { return };
         page.status = Some(status);
+        page.answered = Some(Instant::now());
         let (Some((context, exchange)), Some(record)) = (exchange, &mut page.record) else {
             return;
         };
+        if let Some(told) = &mut page.told {
+            told.named(context);
+        }
         page.request_id = context.request_id;
         record.method = context.request.original_method.to_string();
         record.url = hidden(context, &setup::text(&context.request.original_url));
@@ -301,8 +401,22 @@ fn hidden(context: &Context, url: &str) -> String {
     masked(url, &[name, "subscription-key"]).into_owned()
 }
 
+impl Page {
+    fn notes(&mut self, notes: Vec<Note>, request_id: &[u8; 16]) {
+        notes::write(
+            notes,
+            &guid(request_id),
+            &self.worker.node.metrics,
+            self.told.as_deref_mut(),
+        );
+    }
+}
+
 impl Finish for Page {
     fn passed(&mut self, bytes: &[u8]) {
+        if let Some(told) = &mut self.told {
+            told.body(Side::FrontendResponse, bytes);
+        }
         if let Some(meter) = &mut self.meter {
             meter.feed(bytes);
         }
@@ -313,6 +427,9 @@ impl Finish for Page {
         let total = now - self.begun;
         if let Some(begun) = self.backend_begun.take() {
             self.backend = Some(self.backend.unwrap_or_default() + (now - begun));
+        } else if let Some(answered) = self.answered {
+            // No backend had a part in what was sent since: the client took that long.
+            self.client += now - answered;
         }
         let metrics = &self.worker.node.metrics;
         metrics.requests_active.dec();
@@ -334,7 +451,8 @@ impl Finish for Page {
             for count in counts {
                 charge(&self.worker, count);
             }
-            notes::write(notes, &guid(&self.request_id), &self.worker.node.metrics);
+            let id = self.request_id;
+            self.notes(notes, &id);
         }
         let Some(mut record) = self.record.take() else {
             return;
@@ -347,6 +465,7 @@ impl Finish for Page {
         record.request_size = Some(received);
         record.response_size = Some(sent);
         record.backend_time = self.backend;
+        record.client_time = Some(self.client);
         if self.traffic.cut_short.get() && record.last_error.is_none() {
             record.last_error = Some(Box::new(ErrorRecord {
                 source: "forward-request".into(),
@@ -363,7 +482,13 @@ impl Finish for Page {
                 ..ErrorRecord::default()
             }));
         }
-        self.worker.node.sink.record(*record);
+        if let Some(told) = self.told.take() {
+            let body = self.traffic.beginning.take();
+            record.told = told.finish(&mut record, body).map(Box::new);
+        }
+        if self.worker.node.sink.wants_records() || record.told.is_some() {
+            self.worker.node.sink.record(*record);
+        }
     }
 }
 

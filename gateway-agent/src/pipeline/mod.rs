@@ -99,7 +99,12 @@ pub(crate) async fn serve(
     };
     let prepared = setup::prepare(&worker, conn, &active, &parts, addressed);
     ledger.matched(active.route(prepared.operation.as_ref()), prepared.api.as_ref());
+    let plan = active
+        .plans
+        .of(active.snapshot.diagnostics(prepared.api.as_deref()));
+    let trace = ledger.tells(plan, &parts.headers);
     let mut exchange = Exchange::new(worker, conn, active, body, &prepared, &parts, protocol);
+    exchange.trace = trace;
     let api = prepared.api.as_ref().map(|api| &*api.name);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     exchange.debug = exchange
@@ -164,8 +169,7 @@ async fn execute(execution: &mut Execution, exchange: &mut Exchange, ledger: &mu
         }
     }
     if !notes.is_empty() {
-        let id = ledger::guid(&execution.context().request_id);
-        crate::telemetry::notes::write(notes, &id, &exchange.worker.node.metrics);
+        ledger.notes(notes, &execution.context().request_id);
     }
     ledger.ran(execution);
 }

@@ -64,7 +64,7 @@ impl Race {
         };
         match ended {
             Some((ticket, outcome, spent)) => {
-                ledger.spent(&spent);
+                ledger.spent(spent);
                 Outcome::Of(ticket, Box::new(outcome))
             }
             None => Outcome::Failed(Failure::Unavailable("an effect was lost".to_owned())),

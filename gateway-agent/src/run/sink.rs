@@ -12,6 +12,8 @@ use crate::{
 /// The node's sink.
 pub(super) struct Sink {
     log: Option<LogWriter>,
+    /// Every request is logged, whether a diagnostic wants it or not.
+    every: bool,
     json: bool,
     requests: Arc<Recent<RequestRecord>>,
 }
@@ -23,7 +25,8 @@ impl Sink {
         requests: Arc<Recent<RequestRecord>>,
     ) -> Self {
         Self {
-            log: log.filter(|_| settings.logs.requests),
+            every: log.is_some() && settings.logs.requests,
+            log,
             json: settings.logs.std == StdLog::Json,
             requests,
         }
@@ -32,15 +35,15 @@ impl Sink {
 
 impl RequestSink for Sink {
     fn wants_records(&self) -> bool {
-        self.log.is_some() || self.requests.is_on()
+        self.every || self.requests.is_on()
     }
 
-    fn record(&self, record: RequestRecord) {
+    fn record(&self, mut record: RequestRecord) {
         if record.method.is_empty() {
             // A probe of the gateway's own paths: it has no request to tell of, and comes every few seconds.
             return;
         }
-        if let Some(log) = &self.log {
+        if let Some(log) = self.log.as_ref().filter(|_| self.every || record.told.is_some()) {
             log.line(
                 Stream::Requests,
                 if self.json {
@@ -50,6 +53,8 @@ impl RequestSink for Sink {
                 },
             );
         }
+        // The ring is for people who look at routes and times; bodies would fill memory.
+        record.told = None;
         self.requests.push(record);
     }
 }

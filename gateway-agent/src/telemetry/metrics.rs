@@ -15,7 +15,7 @@ pub use super::families::{
     ConnectionMetrics, Family, KernelMetrics, SYNC_CAUSES, SyncMetrics, TlsMetrics, UpstreamMetrics,
 };
 use super::{
-    EffectMetrics,
+    EffectMetrics, ExportMetrics,
     clock::Timestamp,
     families::{Built, Families, REQUEST_SECONDS, route_families},
     process::ProcessCollector,
@@ -47,6 +47,8 @@ pub struct Metrics {
     pub upstream: UpstreamMetrics,
     /// Caches, counters, keys, tokens.
     pub effects: EffectMetrics,
+    /// Telemetry on its way out.
+    pub export: ExportMetrics,
     /// Configuration.
     pub sync: SyncMetrics,
     /// Kernel hooks and what they count.
@@ -106,6 +108,7 @@ impl Metrics {
             tls: TlsMetrics::new(&f)?,
             upstream: UpstreamMetrics::new(&f)?,
             effects: EffectMetrics::new(&f)?,
+            export: ExportMetrics::new(&f)?,
             sync: SyncMetrics::new(&f)?,
             kernel: KernelMetrics::new(&f)?,
             log_lines_dropped: f.counters(

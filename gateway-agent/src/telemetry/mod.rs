@@ -4,8 +4,10 @@
 //! label, takes a contended lock or waits for a reader while a request is being served.
 
 pub mod clock;
+pub(crate) mod correlation;
 mod effects;
 pub mod events;
+pub(crate) mod export;
 mod families;
 pub mod metrics;
 pub mod notes;
@@ -13,12 +15,15 @@ mod process;
 pub mod recent;
 pub mod record;
 pub mod route;
+pub(crate) mod told;
 pub mod writer;
 
 pub use effects::EffectMetrics;
+pub use export::{ExportMetrics, SinkName};
 pub(crate) use families::UpstreamMetrics;
 pub use metrics::Metrics;
 pub use recent::Recent;
 pub use record::{ErrorRecord, RequestRecord};
 pub use route::RouteMetrics;
+pub use told::LocalTold;
 pub use writer::LogWriter;

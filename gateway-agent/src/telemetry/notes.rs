@@ -1,13 +1,16 @@
-//! What policies want written down: `trace` goes to the event log, the rest is counted.
+//! What policies want written down: `trace` goes to the event log and to diagnostics, `emit-metric` to metrics.
 
 use std::fmt::Write as _;
 
 use gateway_policy::trace::{Note, TraceSeverity};
 
-use super::Metrics;
+use super::{
+    Metrics, SinkName,
+    told::{Said, Told},
+};
 
 /// Writes the notes of one request. `request_id` as the client and the request log know it.
-pub fn write(notes: Vec<Note>, request_id: &str, metrics: &Metrics) {
+pub(crate) fn write(notes: Vec<Note>, request_id: &str, metrics: &Metrics, mut told: Option<&mut Told>) {
     for note in notes {
         match note {
             Note::Trace {
@@ -15,10 +18,35 @@ pub fn write(notes: Vec<Note>, request_id: &str, metrics: &Metrics) {
                 severity,
                 message,
                 metadata,
-            } => trace(&source, severity, &message, &metadata, request_id),
+            } => {
+                trace(&source, severity, &message, &metadata, request_id);
+                if let Some(told) = &mut told {
+                    let said = Said {
+                        source,
+                        severity,
+                        message,
+                        metadata,
+                    };
+                    told.says(said, request_id);
+                }
+            }
             Note::Skipped { policy } => skipped(metrics, policy),
-            Note::Metric { .. } => skipped(metrics, "emit-metric"),
-            Note::EventHub { .. } => skipped(metrics, "log-to-eventhub"),
+            Note::Metric {
+                name,
+                namespace,
+                value,
+                dimensions,
+            } => {
+                if let Some(target) = told.as_ref().and_then(|told| told.metrics_target()) {
+                    target.metric(&name, &namespace, value, &dimensions);
+                }
+            }
+            Note::RequestDimension { name, value } => {
+                if let Some(told) = &mut told {
+                    told.dimension(name, value);
+                }
+            }
+            Note::EventHub { .. } => metrics.export.of(SinkName::EventHub).no_logger.inc(),
             // A kind of a later version: it is counted rather than lost.
             _ => skipped(metrics, "unknown"),
         }
@@ -104,7 +132,7 @@ mod tests {
                 policy: "authentication-managed-identity",
             },
         ];
-        tracing::subscriber::with_default(subscriber, || write(notes, "id-1", &metrics));
+        tracing::subscriber::with_default(subscriber, || write(notes, "id-1", &metrics, None));
         assert!(log.flush());
         let text = sink.text();
         assert!(!text.contains("quiet"), "{text}");

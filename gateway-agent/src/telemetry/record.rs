@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::clock::Timestamp;
+use super::{clock::Timestamp, told::LocalTold};
 
 /// Most errors one record carries; a request that fails more often repeats itself.
 pub const ERRORS_MAX: usize = 16;
@@ -102,6 +102,9 @@ pub struct RequestRecord {
     /// All errors, at most [`ERRORS_MAX`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ErrorRecord>,
+    /// What a `local` diagnostic asks for beside these; its presence means that one wants this request.
+    #[serde(flatten)]
+    pub told: Option<Box<LocalTold>>,
     /// Ours: policies that ran, in order, by element name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Cow<'static, str>>,
@@ -137,6 +140,17 @@ pub enum Cache {
     Hit,
     /// Asked in vain.
     Miss,
+}
+
+impl Cache {
+    /// As metrics and Application Insights write it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Hit => "Hit",
+            Self::Miss => "Miss",
+        }
+    }
 }
 
 /// One error of a request; the members of `context.LastError` and when it happened.

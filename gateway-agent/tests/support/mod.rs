@@ -138,18 +138,23 @@ impl Agent {
 
     /// The next event of that type.
     pub(crate) fn event(&self, name: &str) -> Value {
+        self.record(|record| record["eventType"] == name)
+    }
+
+    /// The next record of the log that is wanted.
+    pub(crate) fn record(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + LIMIT;
         let mut seen = Vec::new();
         while let Ok(record) = self
             .log
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
         {
-            if record["eventType"] == name {
+            if wanted(&record) {
                 return record;
             }
             seen.push(record.to_string());
         }
-        panic!("no event {name}; the log was\n{}", seen.join("\n"));
+        panic!("no such record; the log was\n{}", seen.join("\n"));
     }
 
     /// A request to the admin socket: status and body.

@@ -204,7 +204,7 @@ pub static TABLE: &[Setting] = &[
     row("telemetry.logs.local.rfc5424.facility", &[], Some("7"), "0 to 23", Official, LOCAL_LOG, "syslog facility", set!(logs.rfc5424_facility = facility)),
     row("telemetry.logs.local.journal.endpoint", &[], None, "path", Official, LOCAL_LOG, "journal socket", set!(logs.journal_endpoint = opt)),
     row("telemetry.logs.local.json.endpoint", &[], Some("127.0.0.1:8888"), "path or host:port", Official, LOCAL_LOG, "UDP receiver of JSON records", set!(logs.json_endpoint = text)),
-    row("logs.applicationinsights.endpoint", &[], Some("https://dc.services.visualstudio.com/v2/track"), "URL", Official, Later("Application Insights export is not built yet"), "Application Insights ingestion", set!(logs.application_insights_endpoint = text)),
+    row("logs.applicationinsights.endpoint", &[], Some("https://dc.services.visualstudio.com/v2/track"), "URL", Official, Yes, "where telemetry of loggers goes that have a bare instrumentation key", set!(logs.application_insights_endpoint = text)),
     // Descriptive
     row("runtime.deployment.mechanism", &[], None, "text", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "mechanism", v)),
     row("runtime.deployment.artifact.version", &[], None, "text", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "artifact.version", v)),
