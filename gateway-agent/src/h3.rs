@@ -61,7 +61,7 @@ type Sender = RequestStream<SendStream<Bytes>, Bytes>;
 type Receiver = RequestStream<RecvStream, Bytes>;
 
 /// Serves HTTP/3 on one socket until the drain.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, spec: Listener) {
+pub(crate) async fn serve(worker: Rc<Worker>, socket: UdpSocket, spec: Rc<Listener>) {
     let mut watch = worker.node.drain.watch();
     let endpoint = Endpoint::new(endpoint_config(&worker), None, socket, Arc::new(TokioRuntime));
     let endpoint = match endpoint {
@@ -229,7 +229,7 @@ fn begin(worker: &Rc<Worker>, spec: &Listener, incoming: quinn::Incoming, config
     let metrics = &worker.node.metrics.connections;
     metrics.accepted.with_label_values(&[&name]).inc();
     let active = metrics.active.with_label_values(&[&name]);
-    let held = worker.connections.register(peer, spec.address, true, None);
+    let held = worker.connections.register(peer, spec.address, spec, None);
     let worker = Rc::clone(worker);
     active.inc();
     tokio::task::spawn_local(async move {
@@ -248,7 +248,7 @@ async fn connection(worker: Rc<Worker>, held: Registration, connecting: quinn::C
         Some(Ok(quic)) => quic,
         Some(Err(error)) => {
             metrics.failures.with_label_values(&["quic"]).inc();
-            tracing::debug!(peer = %conn.peer, %error, "QUIC handshake failed");
+            tracing::debug!(peer = %conn.peer(), %error, "QUIC handshake failed");
             return;
         }
         None => {
@@ -262,7 +262,7 @@ async fn connection(worker: Rc<Worker>, held: Registration, connecting: quinn::C
     match uncut(&conn, requests(&worker, &conn, quic.clone())).await {
         Some(Ok(())) if !conn.should_close() => {}
         Some(Err(error)) => {
-            tracing::debug!(peer = %conn.peer, error = %chain(&error), "HTTP/3 connection ended")
+            tracing::debug!(peer = %conn.peer(), error = %chain(&error), "HTTP/3 connection ended")
         }
         _ => quic.close(code(Code::H3_NO_ERROR), b""),
     }
@@ -280,7 +280,12 @@ async fn requests(
     quic: quinn::Connection,
 ) -> Result<(), h3::error::ConnectionError> {
     let mut connection: h3::server::Connection<h3_quinn::Connection, Bytes> = h3::server::builder()
-        .max_field_section_size(worker.node.settings.limits.head_bytes as u64)
+        .max_field_section_size(
+            conn.rules
+                .limits
+                .header_bytes
+                .map_or(worker.node.settings.limits.head_bytes as u64, u64::from),
+        )
         .build(h3_quinn::Connection::new(quic))
         .await?;
     let (mut told, mut served) = (false, false);
@@ -315,7 +320,7 @@ async fn requests(
             match resolver.resolve_request().await {
                 Ok((request, stream)) => Box::pin(exchange(worker, conn, request, stream)).await,
                 Err(error) => {
-                    tracing::debug!(peer = %conn.peer, error = %chain(&error), "HTTP/3 request refused")
+                    tracing::debug!(peer = %conn.peer(), error = %chain(&error), "HTTP/3 request refused")
                 }
             }
         });
@@ -359,7 +364,7 @@ async fn exchange(
     let request = request.map(|()| ClientBody::boxed(Box::pin(body), limit, Rc::clone(&traffic)));
     let response = pipeline::serve(worker, &conn, request, traffic, Protocol::Http3).await;
     if let Err(error) = respond(&mut send, response).await {
-        tracing::debug!(peer = %conn.peer, %error, "HTTP/3 response given up");
+        tracing::debug!(peer = %conn.peer(), %error, "HTTP/3 response given up");
     }
     let left = slot.borrow_mut().take();
     if let Some(incoming) = left {

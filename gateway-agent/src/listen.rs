@@ -6,9 +6,12 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    sync::Arc,
 };
 
+use gateway_config::network::ListenerLimits;
+use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::upgrade::Inherited;
@@ -22,7 +25,7 @@ const BACKLOG: i32 = 4_096;
 const UDP_BUFFER: usize = 4 * 1024 * 1024;
 
 /// One address the gateway serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Where; port 0 takes any free port (all workers share the one that was given).
     pub address: SocketAddr,
@@ -30,6 +33,53 @@ pub struct Listener {
     pub tls: bool,
     /// HTTP/3 is served on the UDP port of the same number (needs `tls`).
     pub http3: bool,
+    /// What holds for its connections.
+    pub rules: Arc<Rules>,
+}
+
+impl Listener {
+    /// A listener with the usual rules and without HTTP/3.
+    pub fn new(address: SocketAddr, tls: bool) -> Self {
+        Self {
+            address,
+            tls,
+            http3: false,
+            rules: Arc::default(),
+        }
+    }
+}
+
+/// What a listener says about its connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// HTTP/1.1 is served.
+    pub http1: bool,
+    /// HTTP/2 is served.
+    pub http2: bool,
+    /// Bounds; absent ones are those of the settings.
+    pub limits: ListenerLimits,
+    /// Peers that begin each connection with a PROXY protocol header.
+    pub proxy_protocol: Vec<IpNet>,
+    /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            http1: true,
+            http2: true,
+            limits: ListenerLimits::default(),
+            proxy_protocol: Vec::new(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// Whether an address is in one of a few prefixes. IPv4 addresses come mapped on a socket of both families.
+pub(crate) fn contains(list: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    list.iter().any(|prefix| prefix.contains(&address))
 }
 
 /// A listener with its sockets, one per worker.
@@ -91,7 +141,7 @@ pub fn bind(
 ) -> Result<Vec<Bound>, BindError> {
     listeners
         .iter()
-        .map(|listener| bind_one(*listener, workers, inherited.as_deref_mut()))
+        .map(|listener| bind_one(listener.clone(), workers, inherited.as_deref_mut()))
         .collect()
 }
 
@@ -173,9 +223,8 @@ mod tests {
 
     fn loopback(http3: bool) -> Listener {
         Listener {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls: http3,
             http3,
+            ..Listener::new("127.0.0.1:0".parse().unwrap(), http3)
         }
     }
 
@@ -196,12 +245,10 @@ mod tests {
     #[test]
     fn a_taken_port_is_named_with_a_remedy() {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = Listener {
-            address: holder.local_addr().unwrap(),
-            tls: false,
-            http3: false,
-        };
-        let text = bind(&[taken], 1, None).unwrap_err().to_string();
+        let taken = Listener::new(holder.local_addr().unwrap(), false);
+        let text = bind(std::slice::from_ref(&taken), 1, None)
+            .unwrap_err()
+            .to_string();
         assert!(text.contains(&taken.address.to_string()), "{text}");
         assert!(text.contains("another process holds port"), "{text}");
     }
@@ -209,11 +256,7 @@ mod tests {
     #[test]
     fn a_foreign_address_is_named_with_a_remedy() {
         // 192.0.2.0/24 is reserved for documentation and on no machine (RFC 5737).
-        let foreign = Listener {
-            address: "192.0.2.1:0".parse().unwrap(),
-            tls: false,
-            http3: false,
-        };
+        let foreign = Listener::new("192.0.2.1:0".parse().unwrap(), false);
         let text = bind(&[foreign], 1, None).unwrap_err().to_string();
         assert!(text.contains("is not an address of this machine"), "{text}");
     }

@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     http::serve::transport_ready,
+    listen::Listener,
     node::{Node, RequestSink, Settings},
     telemetry::{Metrics, RequestRecord},
     transport::Transport,
@@ -104,7 +105,10 @@ impl World {
     pub(crate) fn connect(&self) -> DuplexStream {
         let (client, server) = duplex(PIPE);
         let address = "203.0.113.7:40000".parse().unwrap();
-        let held = self.worker.connections.register(address, address, false, None);
+        let held = self
+            .worker
+            .connections
+            .register(address, address, &Listener::new(address, false), None);
         let worker = Rc::clone(&self.worker);
         tokio::task::spawn_local(async move {
             transport_ready(worker, Rc::clone(&held.conn), Transport::Pipe(server)).await;

@@ -53,9 +53,9 @@ pub(crate) async fn relay(conn: &Conn, mut client: ClientIo, client_first: Bytes
         }
     };
     match uncut(conn, both).await {
-        Some(Ok(bytes)) => tracing::debug!(peer = %conn.peer, bytes, "tunnel ended"),
-        Some(Err(error)) => tracing::debug!(peer = %conn.peer, %error, "tunnel broke"),
-        None => tracing::debug!(peer = %conn.peer, "tunnel cut"),
+        Some(Ok(bytes)) => tracing::debug!(peer = %conn.peer(), bytes, "tunnel ended"),
+        Some(Err(error)) => tracing::debug!(peer = %conn.peer(), %error, "tunnel broke"),
+        None => tracing::debug!(peer = %conn.peer(), "tunnel cut"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The workers: one thread, one current-thread runtime and one set of sockets each. Nothing is shared
 //! between workers but the [`Node`].
 
-use std::{io, num::NonZeroUsize, rc::Rc, sync::Arc, task::Poll, thread, time::Duration};
+use std::{cell::Cell, io, num::NonZeroUsize, rc::Rc, sync::Arc, task::Poll, thread, time::Duration};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
@@ -90,7 +90,7 @@ pub fn start(node: &Arc<Node>, bound: Vec<Bound>, count: usize) -> io::Result<Wo
         for (at, tcp) in one.tcp.into_iter().enumerate() {
             // More sockets than workers when an earlier process had more: some workers serve several.
             sockets[at % count].push(Sockets {
-                listener: one.listener,
+                listener: one.listener.clone(),
                 tcp,
                 udp: udp.next(),
             });
@@ -108,7 +108,7 @@ pub fn start(node: &Arc<Node>, bound: Vec<Bound>, count: usize) -> io::Result<Wo
                 .name(format!("worker-{id}"))
                 .spawn(move || {
                     let local = LocalSet::new();
-                    local.block_on(&runtime, run(id, node, sockets));
+                    local.block_on(&runtime, run(id, node, sockets, count));
                 })?,
         );
     }
@@ -167,6 +167,22 @@ impl Worker {
             http2: http2_builder(limits),
             node,
         })
+    }
+
+    /// The servers of listeners with a bound of their own on header sections.
+    pub(crate) fn http1_with(&self, header_bytes: u32) -> http1::Builder {
+        http1_builder(&self.limits_with(header_bytes))
+    }
+
+    pub(crate) fn http2_with(&self, header_bytes: u32) -> http2::Builder<LocalExecutor> {
+        http2_builder(&self.limits_with(header_bytes))
+    }
+
+    fn limits_with(&self, header_bytes: u32) -> Limits {
+        Limits {
+            head_bytes: header_bytes as usize,
+            ..self.node.settings.limits.clone()
+        }
     }
 
     /// The right to one more `send-one-way-request` under way; `None` when there are too many.
@@ -241,7 +257,49 @@ fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
     builder
 }
 
-async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>) {
+/// What one worker may hold of a listener's connections.
+#[derive(Clone, Debug)]
+struct Share {
+    /// Open now.
+    open: Rc<Cell<usize>>,
+    limit: usize,
+}
+
+impl Share {
+    fn new(spec: &Listener, workers: usize) -> Self {
+        let limit = spec
+            .rules
+            .limits
+            .connections
+            .map_or(usize::MAX, |all| all as usize);
+        Self {
+            open: Rc::default(),
+            limit: limit.div_ceil(workers.max(1)),
+        }
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.open.get() >= self.limit
+    }
+
+    /// Counts a connection until the returned value is dropped.
+    fn take(&self) -> Taken {
+        self.open.set(self.open.get() + 1);
+        Taken(Rc::clone(&self.open))
+    }
+}
+
+/// One connection of a share.
+#[derive(Debug)]
+struct Taken(Rc<Cell<usize>>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>, workers: usize) {
     let mut watch = node.drain.watch();
     let worker = Worker::new(id, node, Dial::Tcp);
     worker.node.metrics.workers.inc();
@@ -250,14 +308,16 @@ async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>) {
     }
     let sweeper = tokio::task::spawn_local(Rc::clone(&worker).sweep());
     for one in sockets {
+        let spec = Rc::new(one.listener);
         match TcpListener::from_std(one.tcp) {
             Ok(listener) => {
-                tokio::task::spawn_local(accept(Rc::clone(&worker), listener, one.listener));
+                let share = Share::new(&spec, workers);
+                tokio::task::spawn_local(accept(Rc::clone(&worker), listener, Rc::clone(&spec), share));
             }
-            Err(error) => tracing::error!(%error, address = %one.listener.address, "listener lost"),
+            Err(error) => tracing::error!(%error, address = %spec.address, "listener lost"),
         }
         if let Some(udp) = one.udp {
-            tokio::task::spawn_local(h3::serve(Rc::clone(&worker), udp, one.listener));
+            tokio::task::spawn_local(h3::serve(Rc::clone(&worker), udp, spec));
         }
     }
     watch.begun().await;
@@ -283,7 +343,7 @@ async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>) {
 }
 
 /// Accepts until the drain begins, then takes what the kernel had queued already.
-async fn accept(worker: Rc<Worker>, listener: TcpListener, spec: Listener) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, spec: Rc<Listener>, share: Share) {
     let mut watch = worker.node.drain.watch();
     let name = spec.address.to_string();
     if let Err(error) = prepare(&listener) {
@@ -291,7 +351,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, spec: Listener) {
     }
     let limit = worker.node.settings.limits.connections_per_worker;
     loop {
-        if worker.connections.len() >= limit {
+        if worker.connections.len() >= limit || share.is_used_up() {
             // New clients wait in the kernel's backlog until a slot is free.
             tokio::select! {
                 () = worker.connections.freed.notified() => continue,
@@ -304,18 +364,25 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, spec: Listener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => begin(&worker, &spec, &name, stream, peer),
+            Ok((stream, peer)) => begin(&worker, &spec, &name, stream, peer, share.take()),
             Err(error) => accept_failed(&worker, &error).await,
         }
     }
     while let Poll::Ready(Ok((stream, peer))) =
         listener.poll_accept(&mut std::task::Context::from_waker(std::task::Waker::noop()))
     {
-        begin(&worker, &spec, &name, stream, peer);
+        begin(&worker, &spec, &name, stream, peer, share.take());
     }
 }
 
-fn begin(worker: &Rc<Worker>, spec: &Listener, name: &str, stream: TcpStream, peer: std::net::SocketAddr) {
+fn begin(
+    worker: &Rc<Worker>,
+    spec: &Listener,
+    name: &str,
+    stream: TcpStream,
+    peer: std::net::SocketAddr,
+    taken: Taken,
+) {
     let metrics = &worker.node.metrics.connections;
     let gate = &worker.node.settings.gate;
     if gate.refuses(peer.ip()) {
@@ -330,11 +397,15 @@ fn begin(worker: &Rc<Worker>, spec: &Listener, name: &str, stream: TcpStream, pe
     let alt_svc = (spec.tls && spec.http3)
         .then(|| h3::alt_svc(spec.address.port()))
         .flatten();
-    let held = worker.connections.register(peer, local, spec.tls, alt_svc);
+    let held = worker.connections.register(peer, local, spec, alt_svc);
     let worker = Rc::clone(worker);
     active.inc();
     tokio::task::spawn_local(async move {
+        let freed = Rc::clone(&worker);
         serve::tcp(worker, held, stream).await;
+        // The accept loop looks at the share again.
+        drop(taken);
+        freed.connections.freed.notify_waiters();
         // Read after the last byte.
         drop(account);
         active.dec();

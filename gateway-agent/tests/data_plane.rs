@@ -12,13 +12,13 @@ use std::{
 
 use bytes::{Buf as _, Bytes};
 use gateway_agent::{
-    listen::{self, Listener},
+    listen::{self, Listener, Rules},
     node::{NoSink, Node, Settings},
     telemetry::Metrics,
     tls::{ClientCertificates, HostCertificate, provider},
     worker::{self, Workers},
 };
-use gateway_config::Snapshot;
+use gateway_config::{Snapshot, network::ListenerLimits};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,10 +41,15 @@ struct Running {
 
 impl Running {
     fn start(settings: Settings) -> Self {
+        Self::with_rules(settings, Rules::default())
+    }
+
+    fn with_rules(settings: Settings, rules: Rules) -> Self {
+        let rules = Arc::new(rules);
         let listener = |tls| Listener {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls,
             http3: tls,
+            rules: Arc::clone(&rules),
+            ..Listener::new("127.0.0.1:0".parse().unwrap(), tls)
         };
         let bound = listen::bind(&[listener(false), listener(true)], 2, None).unwrap();
         let (plain, tls) = (bound[0].listener.address, bound[1].listener.address);
@@ -54,12 +59,18 @@ impl Running {
             certificate("a.test", &rcgen::PKCS_ECDSA_P256_SHA256),
             certificate("b.test", &rcgen::PKCS_RSA_SHA256),
         );
+        let mut plain_only = certificate("c1.test", &rcgen::PKCS_ECDSA_P256_SHA256);
+        plain_only.0.http2 = false;
         let mut roots = RootCertStore::empty();
         roots.add(ecdsa.1).unwrap();
         roots.add(rsa.1).unwrap();
+        roots.add(plain_only.1).unwrap();
         assert_eq!(
-            node.tls
-                .replace(&[ecdsa.0, rsa.0], &ClientCertificates::Ignored, false),
+            node.tls.replace(
+                &[ecdsa.0, rsa.0, plain_only.0],
+                &ClientCertificates::Ignored,
+                false
+            ),
             []
         );
         node.publish(Arc::new(Snapshot::default()));
@@ -133,6 +144,7 @@ fn certificate(
         key_source: "test".into(),
         chain: cert.pem().into_bytes().into(),
         key: key.serialize_pem().into_bytes().into(),
+        http2: true,
     };
     (host, cert.der().clone())
 }
@@ -552,4 +564,162 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
             "round {round}, TLS: {secure:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_listener_and_a_host_name_choose_their_versions() {
+    let running = Running::start(Settings::default());
+    let offered = ["h2", "http/1.1"];
+    // A host name without HTTP/2 beside one that has it.
+    for (name, chosen) in [("a.test", "h2"), ("c1.test", "http/1.1")] {
+        let stream = running.handshake(name, &offered).await.unwrap();
+        assert_eq!(
+            stream.get_ref().1.alpn_protocol(),
+            Some(chosen.as_bytes()),
+            "{name}"
+        );
+    }
+    let without_http2 = Running::with_rules(
+        Settings::default(),
+        Rules {
+            http2: false,
+            ..Rules::default()
+        },
+    );
+    let stream = without_http2.handshake("a.test", &offered).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(ask(stream).await, "HTTP/1.1 200 OK");
+    // By prior knowledge neither: closed without a word.
+    let mut plain = TcpStream::connect(without_http2.plain).await.unwrap();
+    plain
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "{answer:?}");
+    let without_http1 = Running::with_rules(
+        Settings::default(),
+        Rules {
+            http1: false,
+            ..Rules::default()
+        },
+    );
+    let stream = without_http1.handshake("a.test", &offered).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    assert!(without_http1.handshake("a.test", &["http/1.1"]).await.is_err());
+    assert_eq!(
+        ask(TcpStream::connect(without_http1.plain).await.unwrap()).await,
+        "HTTP/1.1 505 HT"
+    );
+    for node in [&without_http2, &without_http1] {
+        assert_eq!(
+            node.sample("gateway_connections_refused_total{reason=\"protocol\"}"),
+            1.0
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_listener_bounds_its_connections_and_headers() {
+    let limits = ListenerLimits {
+        // One a worker.
+        connections: Some(2),
+        header_bytes: Some(8_192),
+        ..ListenerLimits::default()
+    };
+    let running = Running::with_rules(
+        Settings::default(),
+        Rules {
+            limits,
+            ..Rules::default()
+        },
+    );
+    let open = |at| async move {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(STATUS.as_bytes()).await.unwrap();
+        let mut answer = [0; 15];
+        let answered = tokio::time::timeout(Duration::from_secs(1), stream.read_exact(&mut answer)).await;
+        (stream, answered.is_ok())
+    };
+    // The kernel spreads connections over two workers; each takes one and leaves the others in its backlog.
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        held.push(open(running.plain).await);
+    }
+    let served = held.iter().filter(|(_, served)| *served).count();
+    assert!(
+        (1..=2).contains(&served),
+        "{served} of 12 connections were served"
+    );
+    // The other listener has a bound of its own.
+    let stream = running.handshake("a.test", &["http/1.1"]).await.unwrap();
+    assert_eq!(ask(stream).await, "HTTP/1.1 200 OK");
+    // When they end, those that waited are served.
+    drop(held);
+    assert_eq!(
+        ask(TcpStream::connect(running.plain).await.unwrap()).await,
+        "HTTP/1.1 200 OK"
+    );
+    let mut stream = TcpStream::connect(running.plain).await.unwrap();
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(9_000));
+    stream.write_all(long.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 431");
+}
+
+#[tokio::test]
+async fn a_proxy_introduces_its_clients() {
+    let denied = Arc::new(gateway_agent::kernel::Gate::default());
+    denied.set_denied(&["203.0.113.0/24".parse().unwrap()]);
+    let settings = Settings {
+        gate: Arc::clone(&denied),
+        ..Settings::default()
+    };
+    let running = Running::with_rules(
+        settings,
+        Rules {
+            proxy_protocol: vec!["127.0.0.1/32".parse().unwrap()],
+            ..Rules::default()
+        },
+    );
+    let say = |header: &'static [u8], at| async move {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(header).await.unwrap();
+        stream.write_all(STATUS.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // Closed or reset: the node let go.
+        let _ = stream.take(15).read_to_string(&mut answer).await;
+        answer
+    };
+    assert_eq!(
+        say(b"PROXY TCP4 198.51.100.9 192.0.2.1 4711 80\r\n", running.plain).await,
+        "HTTP/1.1 200 OK"
+    );
+    assert_eq!(say(b"PROXY UNKNOWN\r\n", running.plain).await, "HTTP/1.1 200 OK");
+    // Without a header there is nobody to speak for; a denied client is denied behind a proxy too.
+    assert_eq!(say(b"", running.plain).await, "");
+    assert_eq!(
+        say(b"PROXY TCP4 203.0.113.5 192.0.2.1 4711 80\r\n", running.plain).await,
+        ""
+    );
+    let refused = |reason| {
+        running.sample(&format!(
+            "gateway_connections_refused_total{{reason=\"{reason}\"}}"
+        ))
+    };
+    assert_eq!((refused("proxy_protocol"), refused("denied")), (1.0, 1.0));
+    // TLS begins behind the header.
+    let mut stream = TcpStream::connect(running.tls).await.unwrap();
+    stream
+        .write_all(b"PROXY TCP6 2001:db8::1 2001:db8::2 4711 443\r\n")
+        .await
+        .unwrap();
+    let name = ServerName::try_from("a.test").unwrap();
+    let stream = TlsConnector::from(Arc::new(running.client(&["http/1.1"])))
+        .connect(name, stream)
+        .await
+        .unwrap();
+    assert_eq!(ask(stream).await, "HTTP/1.1 200 OK");
 }

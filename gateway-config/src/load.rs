@@ -18,7 +18,6 @@ mod secrets;
 mod telemetry;
 #[cfg(test)]
 mod tests;
-mod unenforced;
 mod validated;
 
 use std::sync::Arc;
@@ -152,7 +151,6 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let authorities = certificates::authorities(&artifacts, &gateway, &certificates, &mut problems);
     certificates::caches(&artifacts, input.settings, &mut problems);
     let secrets = secrets.finish(&overlay.path, &mut problems);
-    unenforced::report(&overlay.path, &overlay.listeners, &hostnames, &mut problems);
     let digests = digest::of(input.tree, input.overlay);
     let summary = Summary {
         apis: apis.entries.len(),
@@ -237,6 +235,8 @@ fn default_listeners(settings: &Settings) -> Vec<Listener> {
             http3: tls && server.http3,
         },
         limits: ListenerLimits::default(),
+        proxy_protocol: Vec::new(),
+        trusted_proxies: Vec::new(),
     };
     [
         listener("http", server.http_port, false),

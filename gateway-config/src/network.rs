@@ -19,6 +19,10 @@ pub struct Listener {
     pub http: HttpVersions,
     /// Bounds of its connections; `None` takes the setting.
     pub limits: ListenerLimits,
+    /// Peers that begin each connection with a PROXY protocol header.
+    pub proxy_protocol: Vec<IpNet>,
+    /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// HTTP versions of a listener.

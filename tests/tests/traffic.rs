@@ -286,3 +286,38 @@ fn health_paths_answer_without_configuration_of_any_api() {
         assert_eq!(scene.get(path, None).unwrap().status, 200, "{path}");
     }
 }
+
+#[test]
+fn the_client_behind_a_proxy_is_the_client() {
+    let mut options = usual();
+    options.overlay.push((
+        "    port: 8080\n".to_owned(),
+        "    port: 8080\n    proxyProtocol: [192.0.2.66]\n    trustedProxies: [192.0.2.2]\n".to_owned(),
+    ));
+    // Denied in the usual scene; here it is the balancer.
+    options
+        .overlay
+        .push(("    - 192.0.2.66/32".to_owned(), "    - 192.0.2.67/32".to_owned()));
+    let scene = scene!(options);
+    let seen = |ask: &gateway_tests::client::Ask| {
+        let (answer, record) = scene.send_recorded(ask).unwrap();
+        check(&answer, 200, "");
+        record.unwrap()["callerIpAddress"].as_str().unwrap().to_owned()
+    };
+    // curl's own PROXY header names curl's address; as if the node's neighbour had spoken for it.
+    let mut introduced = scene.ask("/place/where");
+    introduced.from = Some(scene.lab.denied_client.into());
+    introduced.options.push("--haproxy-protocol".to_owned());
+    assert_eq!(seen(&introduced), "192.0.2.66");
+    // The same peer without its header is refused.
+    introduced.options.pop();
+    let answer = scene.send(&introduced).unwrap();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    // X-Forwarded-For of a trusted proxy.
+    let mut forwarded = scene.ask("/place/where");
+    forwarded
+        .headers
+        .push("X-Forwarded-For: 203.0.113.66, 198.51.100.77".to_owned());
+    assert_eq!(seen(&forwarded), "198.51.100.77");
+    assert_eq!(seen(&scene.ask("/place/where")), "192.0.2.2");
+}

@@ -18,7 +18,11 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::headers;
-use crate::{limits::Limits, tunnel::Upgraded};
+use crate::{
+    limits::Limits,
+    listen::{Listener, Rules},
+    tunnel::Upgraded,
+};
 
 /// How often connections are looked at. Every limit of a connection is met within one sweep more than it
 /// says.
@@ -100,10 +104,13 @@ impl TlsFacts {
 /// One client connection. Lives on one worker.
 #[derive(Debug)]
 pub(crate) struct Conn {
-    pub(crate) peer: SocketAddr,
+    /// The client, or the proxy in front of it until that has said for whom it speaks.
+    peer: Cell<SocketAddr>,
     pub(crate) local: SocketAddr,
     /// The listener speaks TLS.
     pub(crate) secure: bool,
+    /// What its listener says.
+    pub(crate) rules: Arc<Rules>,
     /// `Alt-Svc` of its responses: where HTTP/3 is served.
     pub(crate) alt_svc: Option<HeaderValue>,
     pub(crate) tls: OnceCell<TlsFacts>,
@@ -130,6 +137,16 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer.get()
+    }
+
+    /// The proxy at the other end speaks for somebody.
+    pub(crate) fn speaks_for(&self, client: SocketAddr) {
+        self.peer.set(client);
+    }
+
     fn now(&self) -> Instant {
         self.clock.get()
     }
@@ -231,7 +248,7 @@ impl Conn {
     /// The peer as `X-Forwarded-For` names it.
     pub(crate) fn forwarded_for(&self) -> &HeaderValue {
         self.forwarded_for
-            .get_or_init(|| headers::address(self.peer.ip()))
+            .get_or_init(|| headers::address(self.peer().ip()))
     }
 
     /// Has the connection's task woken in `limit` or soon after; it then finds [`Conn::deadline_passed`].
@@ -265,10 +282,14 @@ impl Conn {
     /// The limit this connection is past, if any.
     fn overdue(&self, limits: &Limits, now: Instant) -> Option<Cut> {
         let past = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
+        let own = &self.rules.limits;
         let (limit, cut) = match self.phase.get() {
             Phase::Handshake => (limits.handshake_timeout, Cut::HandshakeTimeout),
-            Phase::Idle => (limits.idle_timeout, Cut::IdleTimeout),
-            Phase::Head => (limits.header_timeout, Cut::HeaderTimeout),
+            Phase::Idle => (own.idle_timeout.unwrap_or(limits.idle_timeout), Cut::IdleTimeout),
+            Phase::Head => (
+                own.header_timeout.unwrap_or(limits.header_timeout),
+                Cut::HeaderTimeout,
+            ),
             Phase::Tunnel => (limits.tunnel_idle_timeout, Cut::TunnelIdle),
             Phase::Busy => (Duration::MAX, Cut::IdleTimeout),
         };
@@ -330,14 +351,15 @@ impl Connections {
         self: &Rc<Self>,
         peer: SocketAddr,
         local: SocketAddr,
-        secure: bool,
+        listener: &Listener,
         alt_svc: Option<HeaderValue>,
     ) -> Registration {
         let now = self.clock.get();
         let conn = Rc::new(Conn {
-            peer,
+            peer: Cell::new(peer),
             local,
-            secure,
+            secure: listener.tls,
+            rules: Arc::clone(&listener.rules),
             alt_svc,
             tls: OnceCell::new(),
             phase: Cell::new(Phase::Handshake),
@@ -442,7 +464,7 @@ mod tests {
         };
         let table = Connections::new();
         let address = "127.0.0.1:1".parse().unwrap();
-        let held = table.register(address, address, false, None);
+        let held = table.register(address, address, &Listener::new(address, false), None);
         act(&held.conn);
         let (last, early) = waits.split_last().unwrap();
         for wait in early {
@@ -525,7 +547,7 @@ mod tests {
     async fn dropping_the_registration_frees_the_slot() {
         let table = Connections::new();
         let address = "127.0.0.1:1".parse().unwrap();
-        let held = table.register(address, address, false, None);
+        let held = table.register(address, address, &Listener::new(address, false), None);
         assert_eq!(table.len(), 1);
         drop(held);
         assert_eq!(table.len(), 0);

@@ -7,6 +7,7 @@ pub(crate) mod guard;
 pub(crate) mod headers;
 pub(crate) mod io;
 pub(crate) mod linger;
+mod proxy;
 pub(crate) mod serve;
 #[cfg(test)]
 mod tests;

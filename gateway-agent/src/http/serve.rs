@@ -9,6 +9,20 @@ use std::{
     time::Duration,
 };
 
+use super::{
+    body::{ClientBody, ResponseBody, Traffic, chain},
+    conn::{Conn, Cut, Phase, Registration, TlsFacts},
+    guard::Guard,
+    io::ClientIo,
+    proxy,
+};
+use crate::{
+    listen,
+    pipeline::{self, Protocol},
+    transport::Transport,
+    tunnel,
+    worker::Worker,
+};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{body::Incoming, service::Service};
@@ -16,21 +30,6 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-};
-use tokio_rustls::TlsAcceptor;
-
-use super::{
-    body::{ClientBody, ResponseBody, Traffic, chain},
-    conn::{Conn, Cut, Phase, Registration, TlsFacts},
-    guard::Guard,
-    io::ClientIo,
-};
-use crate::{
-    pipeline::{self, Protocol},
-    tls::TLS_BUFFER_BYTES,
-    transport::Transport,
-    tunnel,
-    worker::Worker,
 };
 
 /// What an HTTP/2 client says first (RFC 9113 §3.4).
@@ -42,6 +41,10 @@ const LINGER: Duration = Duration::from_secs(2);
 /// (Linux lets them grow to 6 and 4 MiB), so that a client that stops when it sees the answer gets to see it.
 const LINGER_BYTES: usize = 16 << 20;
 
+/// Said on a listener that serves HTTP/2 only (RFC 9110 §15.6.6).
+const NO_HTTP1: &[u8] =
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 /// How a connection ended.
 enum End {
     /// All is said; the transport can be closed in order.
@@ -52,8 +55,13 @@ enum End {
 }
 
 /// Serves one TCP connection to its end.
-pub(crate) async fn tcp(worker: Rc<Worker>, held: Registration, stream: TcpStream) {
+pub(crate) async fn tcp(worker: Rc<Worker>, held: Registration, mut stream: TcpStream) {
     let conn = Rc::clone(&held.conn);
+    if listen::contains(&conn.rules.proxy_protocol, conn.peer().ip())
+        && !introduced(&worker, &conn, &mut stream).await
+    {
+        return;
+    }
     let transport = if conn.secure {
         match handshake(&worker, &conn, stream).await {
             Some(transport) => transport,
@@ -78,6 +86,13 @@ pub(crate) async fn transport_ready(worker: Rc<Worker>, conn: Rc<Conn>, mut tran
             _ => return,
         },
     };
+    if !(if is_h2 { conn.rules.http2 } else { conn.rules.http1 }) {
+        refuse(&worker, "protocol");
+        if !is_h2 {
+            let _ = uncut(&conn, transport.write_all(NO_HTTP1)).await;
+        }
+        return;
+    }
     conn.enter(Phase::Idle);
     if !prefix.is_empty() && !is_h2 {
         // The head has begun while the protocol was chosen.
@@ -88,6 +103,32 @@ pub(crate) async fn transport_ready(worker: Rc<Worker>, conn: Rc<Conn>, mut tran
     } else {
         http1(worker, conn, transport, prefix).await;
     }
+}
+
+/// Learns from the proxy at the other end for whom it speaks. False when the connection must end.
+async fn introduced(worker: &Worker, conn: &Conn, stream: &mut TcpStream) -> bool {
+    match uncut(conn, proxy::read(stream)).await {
+        Some(Ok(None)) => true,
+        Some(Ok(Some(client))) => {
+            conn.speaks_for(client);
+            let denied = worker.node.settings.gate.refuses(client.ip());
+            if denied {
+                refuse(worker, "denied");
+            }
+            !denied
+        }
+        Some(Err(error)) => {
+            refuse(worker, "proxy_protocol");
+            tracing::debug!(peer = %conn.peer(), %error, "connection of a proxy refused");
+            false
+        }
+        None => false,
+    }
+}
+
+fn refuse(worker: &Worker, reason: &str) {
+    let refused = &worker.node.metrics.connections.refused;
+    refused.with_label_values(&[reason]).inc();
 }
 
 /// Runs `future` unless the connection is cut first.
@@ -106,10 +147,7 @@ pub(crate) async fn uncut<F: Future>(conn: &Conn, future: F) -> Option<F::Output
 async fn handshake(worker: &Worker, conn: &Conn, stream: TcpStream) -> Option<Transport> {
     let metrics = &worker.node.metrics.tls;
     let begun = tokio::time::Instant::now();
-    let acceptor = TlsAcceptor::from(worker.node.tls.tcp());
-    let accept = Box::pin(acceptor.accept_with(stream, |session| {
-        session.set_buffer_limit(Some(TLS_BUFFER_BYTES));
-    }));
+    let accept = Box::pin(worker.node.tls.accept(stream, &conn.rules));
     match uncut(conn, accept).await {
         Some(Ok(stream)) => {
             let facts = facts(stream.get_ref().1);
@@ -123,7 +161,7 @@ async fn handshake(worker: &Worker, conn: &Conn, stream: TcpStream) -> Option<Tr
                 .failures
                 .with_label_values(&[handshake_failure(&error)])
                 .inc();
-            tracing::debug!(peer = %conn.peer, %error, "TLS handshake failed");
+            tracing::debug!(peer = %conn.peer(), %error, "TLS handshake failed");
             None
         }
         None => {
@@ -179,7 +217,15 @@ async fn http1(worker: Rc<Worker>, conn: Rc<Conn>, transport: Transport, prefix:
         worker: Rc::clone(&worker),
         conn: Rc::clone(&conn),
     };
-    let mut connection = worker.http1.serve_connection(TokioIo::new(io), handler);
+    let own = conn
+        .rules
+        .limits
+        .header_bytes
+        .map(|bytes| worker.http1_with(bytes));
+    let mut connection = own
+        .as_ref()
+        .unwrap_or(&worker.http1)
+        .serve_connection(TokioIo::new(io), handler);
     let end = std::future::poll_fn(|cx| {
         conn.register(cx.waker());
         if let Some(cut) = conn.cut() {
@@ -209,7 +255,16 @@ async fn http2(worker: Rc<Worker>, conn: Rc<Conn>, transport: Transport, prefix:
         worker: Rc::clone(&worker),
         conn: Rc::clone(&conn),
     };
-    let mut connection = pin!(worker.http2.serve_connection(TokioIo::new(io), handler));
+    let own = conn
+        .rules
+        .limits
+        .header_bytes
+        .map(|bytes| worker.http2_with(bytes));
+    let mut connection = pin!(
+        own.as_ref()
+            .unwrap_or(&worker.http2)
+            .serve_connection(TokioIo::new(io), handler)
+    );
     let mut told = false;
     let end = std::future::poll_fn(|cx| {
         conn.register(cx.waker());
@@ -237,7 +292,7 @@ fn ended(result: Result<(), hyper::Error>) -> End {
 fn note_end(worker: &Worker, conn: &Conn, end: &End) {
     match end {
         End::Done => {}
-        End::Cut(cut) => tracing::debug!(peer = %conn.peer, reason = cut.reason(), "connection cut"),
+        End::Cut(cut) => tracing::debug!(peer = %conn.peer(), reason = cut.reason(), "connection cut"),
         End::Failed(error) => {
             if error.is_parse() {
                 worker
@@ -247,7 +302,7 @@ fn note_end(worker: &Worker, conn: &Conn, end: &End) {
                     .with_label_values(&["MalformedRequest"])
                     .inc();
             }
-            tracing::debug!(peer = %conn.peer, error = %chain(error), "connection ended");
+            tracing::debug!(peer = %conn.peer(), error = %chain(error), "connection ended");
         }
     }
 }

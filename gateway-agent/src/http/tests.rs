@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     limits::Limits,
+    listen::Listener,
     node::Settings,
     testing::{World, on_worker},
 };
@@ -271,7 +272,10 @@ async fn an_idle_connection_is_small() {
     on_worker(async {
         let world = world();
         let address = "127.0.0.1:1".parse().unwrap();
-        let held = world.worker.connections.register(address, address, true, None);
+        let held = world
+            .worker
+            .connections
+            .register(address, address, &Listener::new(address, true), None);
         let (pipe, _other) = tokio::io::duplex(1);
         let ready = crate::http::serve::transport_ready(
             std::rc::Rc::clone(&world.worker),

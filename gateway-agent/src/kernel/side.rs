@@ -363,16 +363,7 @@ mod tests {
     use crate::listen::{self, Listener};
 
     fn bound() -> Vec<Bound> {
-        listen::bind(
-            &[Listener {
-                address: "127.0.0.1:0".parse().unwrap(),
-                tls: false,
-                http3: false,
-            }],
-            2,
-            None,
-        )
-        .unwrap()
+        listen::bind(&[Listener::new("127.0.0.1:0".parse().unwrap(), false)], 2, None).unwrap()
     }
 
     fn start(mode: KernelMode, options: &KernelOptions) -> Result<(Side, Arc<Gate>, Arc<Metrics>), String> {

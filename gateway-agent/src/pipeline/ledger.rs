@@ -3,7 +3,7 @@
 //! The ledger is opened with the request and closed when the response is over, however it ends: it rides on
 //! the response body, and when the request is given up before there is one, dropping it closes it too.
 
-use std::{borrow::Cow, rc::Rc, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use gateway_config::snapshot::ApiEntry;
 use gateway_policy::{
@@ -90,7 +90,7 @@ impl Ledger {
         let record = wanted.then(|| {
             Box::new(RequestRecord {
                 time_generated: Timestamp::now(),
-                caller_ip_address: Some(conn.peer.ip().to_canonical()),
+                caller_ip_address: Some(conn.peer().ip().to_canonical()),
                 client_protocol: protocol.name(),
                 client_tls_version: conn.tls.get().map(|tls| tls.version),
                 worker: Some(worker.id),
@@ -151,6 +151,13 @@ impl Ledger {
     }
 
     /// What the request is for.
+    /// Who asks, when that is not who is at the other end.
+    pub(super) fn client(&mut self, client: IpAddr) {
+        if let Some(record) = self.page().and_then(|page| page.record.as_mut()) {
+            record.caller_ip_address = Some(client);
+        }
+    }
+
     pub(super) fn matched(&mut self, route: &Arc<RouteMetrics>, api: Option<&Arc<ApiEntry>>) {
         if let Some(page) = self.page() {
             page.route = Arc::clone(route);

@@ -8,6 +8,7 @@ mod affinity;
 mod answer;
 #[cfg(test)]
 mod backend_tests;
+mod client;
 mod effects;
 mod forward;
 mod ledger;
@@ -98,6 +99,7 @@ pub(crate) async fn serve(
         return answer::refused(&mut ledger, &parts, &failure);
     };
     let prepared = setup::prepare(&worker, conn, &active, &parts, addressed);
+    ledger.client(prepared.client);
     ledger.matched(active.route(prepared.operation.as_ref()), prepared.api.as_ref());
     let plan = active
         .plans

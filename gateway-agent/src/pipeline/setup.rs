@@ -1,6 +1,6 @@
 //! Before the first policy: which API and operation, in whose name, with which program; the context they see.
 
-use std::{borrow::Cow, rc::Rc, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, rc::Rc, sync::Arc};
 
 use gateway_config::{
     Access, Match, Preflight, RequestKey, Route,
@@ -14,7 +14,7 @@ use gateway_policy::{
 use http::request::Parts;
 use http_body::Body as _;
 
-use super::effects::Exchange;
+use super::{client, effects::Exchange};
 use crate::{
     http::{
         check::{Addressed, wants_websocket},
@@ -24,11 +24,10 @@ use crate::{
     worker::Worker,
 };
 
-/// Scheme as a trusted proxy in front saw it.
-const FORWARDED_PROTO: &str = "x-forwarded-proto";
-
 /// A request with all that was found out about it before policies run.
 pub(super) struct Prepared {
+    /// Who asks (`context.Request.IpAddress`).
+    pub(super) client: IpAddr,
     pub(super) api: Option<Arc<ApiEntry>>,
     pub(super) operation: Option<Arc<OperationEntry>>,
     pub(super) websocket: bool,
@@ -61,7 +60,7 @@ pub(super) fn prepare(
     parts: &Parts,
     addressed: Addressed<'_>,
 ) -> Prepared {
-    let secure = scheme_is_secure(worker, conn, parts);
+    let secure = client::is_secure(worker.node.settings.forwarded_proto, conn, &parts.headers);
     let scheme = worker.node.schemes.of(secure);
     let websocket = wants_websocket(&parts.method, parts.version, &parts.headers);
     let key = RequestKey {
@@ -97,6 +96,7 @@ pub(super) fn prepare(
         found.grant.product.as_deref(),
     );
     Prepared {
+        client: client::address(conn, &parts.headers),
         api: found.api,
         operation: found.operation,
         websocket,
@@ -165,18 +165,6 @@ impl Found {
             Access::KeyMissing(_) => self.failure = Some(Failure::KeyMissing),
             Access::KeyInvalid(_) => self.failure = Some(Failure::KeyInvalid),
         }
-    }
-}
-
-/// The scheme the API is asked for: of the connection, or what a trusted proxy says.
-fn scheme_is_secure(worker: &Worker, conn: &Conn, parts: &Parts) -> bool {
-    if !worker.node.settings.forwarded_proto {
-        return conn.secure;
-    }
-    match parts.headers.get(FORWARDED_PROTO).map(|value| value.as_bytes()) {
-        Some(value) if value.eq_ignore_ascii_case(b"https") => true,
-        Some(value) if value.eq_ignore_ascii_case(b"http") => false,
-        _ => conn.secure,
     }
 }
 
@@ -277,7 +265,7 @@ impl Prepared {
                 headers: parts.headers,
                 matched_parameters: self.parameters,
                 body,
-                ip_address: Some(conn.peer.ip().to_canonical()),
+                ip_address: Some(self.client),
                 certificate: conn.tls.get().and_then(|tls| tls.client_certificate.clone()),
             },
             response: None,

@@ -36,7 +36,7 @@ pub(super) struct Certificates {
 pub(super) fn read(snapshot: &Snapshot, settings: &Settings) -> Certificates {
     let mut out = Certificates::default();
     if let (Some(chain), Some(key)) = (&settings.server.certificate_path, &settings.server.key_path) {
-        out.add(ANY_NAME, chain, key);
+        out.add(ANY_NAME, chain, key, true);
     }
     for host in snapshot.hostnames() {
         let (chain, key) = (
@@ -50,12 +50,13 @@ pub(super) fn read(snapshot: &Snapshot, settings: &Settings) -> Certificates {
                 key_source: Arc::clone(&host.key_path),
                 chain: Arc::clone(&pem.0),
                 key: Arc::clone(&pem.0),
+                http2: host.http2,
             });
             continue;
         }
-        out.add(&host.name, &chain, &key);
+        out.add(&host.name, &chain, &key, host.http2);
         if host.default_binding {
-            out.add(ANY_NAME, &chain, &key);
+            out.add(ANY_NAME, &chain, &key, host.http2);
         }
     }
     out
@@ -76,7 +77,7 @@ pub(super) fn beside_overlay(settings: &Settings, path: &Arc<str>) -> Arc<str> {
 }
 
 impl Certificates {
-    fn add(&mut self, name: &str, chain: &Arc<str>, key: &Arc<str>) {
+    fn add(&mut self, name: &str, chain: &Arc<str>, key: &Arc<str>, http2: bool) {
         let mut pem = |path: &Arc<str>| {
             let file = Path::new(&**path);
             tree::look(&mut self.files, file);
@@ -92,6 +93,7 @@ impl Certificates {
                 key_source: Arc::clone(key),
                 chain: chain_pem,
                 key: key_pem,
+                http2,
             }),
             (chain_read, key_read) => {
                 self.problems
@@ -105,6 +107,7 @@ impl Certificates {
                     key_source: Arc::clone(key),
                     chain: Arc::default(),
                     key: Arc::default(),
+                    http2,
                 });
             }
         }

@@ -11,7 +11,7 @@ use http::StatusCode;
 use super::{certificates, identity};
 use crate::{
     kernel::Side,
-    listen::{Bound, Listener},
+    listen::{Bound, Listener, Rules},
     node::Node,
     settings,
     sync::{
@@ -39,7 +39,7 @@ impl FolderLoad {
             settings,
             node,
             side,
-            bound: bound.iter().map(|one| one.listener).collect(),
+            bound: bound.iter().map(|one| one.listener.clone()).collect(),
         }
     }
 }
@@ -153,12 +153,14 @@ impl FolderLoad {
                 && wanted.iter().zip(&self.bound).all(|(w, b)| {
                     w.tls == b.tls
                         && w.http3 == b.http3
+                        && w.rules == b.rules
                         && w.address.ip() == b.address.ip()
                         && (w.address.port() == 0 || w.address.port() == b.address.port())
                 });
         (!same).then(|| {
             let path = self.settings.config.overlay_path.as_deref().unwrap_or("settings");
-            let message = "the listeners differ from those that are bound; restart the agent to move them";
+            let message = "the listeners differ from those that are bound; `gateway-agent upgrade` takes the new ones without losing a \
+                 connection";
             Problem::warning("listeners-moved", path, message).on("listeners")
         })
     }
@@ -228,6 +230,8 @@ fn of_settings(settings: &Settings) -> Vec<network::Listener> {
                 tls,
                 http,
                 limits: network::ListenerLimits::default(),
+                proxy_protocol: Vec::new(),
+                trusted_proxies: Vec::new(),
             });
         }
     }
@@ -239,6 +243,13 @@ fn listener(wanted: &network::Listener) -> Listener {
         address: SocketAddr::new(wanted.address, wanted.port),
         tls: wanted.tls,
         http3: wanted.http.http3,
+        rules: Arc::new(Rules {
+            http1: wanted.http.http1,
+            http2: wanted.http.http2,
+            limits: wanted.limits,
+            proxy_protocol: wanted.proxy_protocol.clone(),
+            trusted_proxies: wanted.trusted_proxies.clone(),
+        }),
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn bind(
     for (one, name) in bound.iter().zip(&first.names) {
         let Listener {
             address, tls, http3, ..
-        } = one.listener;
+        } = &one.listener;
         tracing::info!(event = "ListenerStarted", listener = %name, %address, tls, http3, "listening");
     }
     Ok(bound)
@@ -151,11 +151,11 @@ pub(super) fn offer(
 pub(super) fn view(bound: &Bound) -> ListenerView {
     let Listener {
         address, tls, http3, ..
-    } = bound.listener;
+    } = &bound.listener;
     ListenerView {
         address: address.to_string(),
-        tls,
-        http3,
+        tls: *tls,
+        http3: *http3,
     }
 }
 

@@ -33,6 +33,8 @@ pub struct HostCertificate {
     pub chain: Arc<[u8]>,
     /// The private key.
     pub key: Arc<[u8]>,
+    /// Clients that ask for the name are offered HTTP/2.
+    pub http2: bool,
 }
 
 impl fmt::Debug for HostCertificate {
@@ -147,6 +149,11 @@ impl Certificates {
             },
             problems,
         )
+    }
+
+    /// Whether a certificate has exactly this name, wildcards taken literally.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
     }
 
     fn keys(&self, name: &str) -> Option<&Vec<Arc<CertifiedKey>>> {
@@ -275,6 +282,7 @@ mod tests {
             key_source: format!("{name}.key").into(),
             chain: cert.pem().into_bytes().into(),
             key: key.serialize_pem().into_bytes().into(),
+            http2: true,
         }
     }
 

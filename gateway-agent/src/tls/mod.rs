@@ -9,7 +9,6 @@ pub use certificates::{CertificateProblem, Certificates, HostCertificate};
 pub use identities::Identities;
 pub(crate) use identities::OwnIdentities;
 pub use identity::ClientIdentity;
-pub(crate) use server::TLS_BUFFER_BYTES;
 pub use server::{ClientCertificates, Server};
 
 use std::sync::Arc;

@@ -1,21 +1,26 @@
 //! The server side of TLS: one configuration in force, shared by all workers, replaced as a whole.
 
-use std::{fmt, io, sync::Arc};
+use std::{collections::HashSet, fmt, io, sync::Arc};
 
 use arc_swap::ArcSwap;
 use prometheus::IntCounter;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs::Ticketer},
-    server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier},
+    server::{Acceptor, NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier},
     sign::CertifiedKey,
 };
+use tokio::net::TcpStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, server::TlsStream};
 
 use super::{
     CertificateProblem, Certificates, HostCertificate,
     certificates::{Misses, self_signed},
 };
+use crate::listen::Rules;
 
+/// Name of the certificate for whatever nothing else fits.
+const ANY_NAME: &str = "*";
 /// Unsent plaintext a TLS connection queues before it pushes back.
 pub(crate) const TLS_BUFFER_BYTES: usize = 32 * 1024;
 
@@ -47,9 +52,43 @@ pub struct Server {
 #[derive(Debug)]
 struct Active {
     certificates: Arc<Certificates>,
-    tcp: Arc<ServerConfig>,
+    tcp: ByProtocols,
     quic: Arc<ServerConfig>,
     authorities: Arc<[Arc<[u8]>]>,
+    /// Host names whose clients are not offered HTTP/2; `*.` covers one label.
+    without_http2: HashSet<Arc<str>>,
+}
+
+impl Active {
+    fn is_without_http2(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        if self.certificates.has(&name) {
+            return self.without_http2.contains(&*name);
+        }
+        let wildcard = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        match wildcard.filter(|wildcard| self.certificates.has(wildcard)) {
+            Some(wildcard) => self.without_http2.contains(&*wildcard),
+            None => self.without_http2.contains(ANY_NAME),
+        }
+    }
+}
+
+/// One configuration for each choice of protocols over TCP.
+#[derive(Debug)]
+struct ByProtocols {
+    both: Arc<ServerConfig>,
+    http1: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
+}
+
+impl ByProtocols {
+    fn of(&self, http1: bool, http2: bool) -> Arc<ServerConfig> {
+        Arc::clone(match (http1, http2) {
+            (true, true) => &self.both,
+            (_, false) => &self.http1,
+            (false, true) => &self.http2,
+        })
+    }
 }
 
 impl fmt::Debug for Server {
@@ -72,8 +111,9 @@ impl Server {
         let misses = Misses::new(misses);
         let (certificates, _) =
             Certificates::load(&provider, &[], None, Some(Arc::clone(&fallback)), misses.clone());
-        let active = build(&provider, &ticketer, certificates, &ClientCertificates::Ignored)
-            .map_err(io::Error::other)?;
+        let ignored = ClientCertificates::Ignored;
+        let active =
+            build(&provider, &ticketer, certificates, &ignored, HashSet::new()).map_err(io::Error::other)?;
         Ok(Self {
             provider,
             ticketer,
@@ -102,7 +142,12 @@ impl Server {
             fallback,
             self.misses.clone(),
         );
-        match build(&self.provider, &self.ticketer, certificates, clients) {
+        let without_http2 = hosts
+            .iter()
+            .filter(|host| !host.http2)
+            .map(|host| Arc::clone(&host.name))
+            .collect();
+        match build(&self.provider, &self.ticketer, certificates, clients, without_http2) {
             Ok(active) => self.active.store(Arc::new(active)),
             Err(error) => problems.push(CertificateProblem {
                 name: "*".into(),
@@ -114,9 +159,25 @@ impl Server {
         problems
     }
 
-    /// The configuration for connections over TCP.
-    pub(crate) fn tcp(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.active.load().tcp)
+    /// Negotiates TLS with a client, for the protocols that its listener and the name it asks for allow.
+    ///
+    /// # Errors
+    /// The handshake failed; a [`rustls::Error`] is inside unless the client went away.
+    pub(crate) async fn accept(&self, stream: TcpStream, rules: &Rules) -> io::Result<TlsStream<TcpStream>> {
+        let prepare = |session: &mut rustls::ServerConnection| {
+            session.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+        };
+        let active = self.active.load_full();
+        if active.without_http2.is_empty() || !rules.http2 {
+            let config = active.tcp.of(rules.http1, rules.http2);
+            return TlsAcceptor::from(config).accept_with(stream, prepare).await;
+        }
+        // The name decides, so it is read first.
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let hello = start.client_hello();
+        let http2 = !active.is_without_http2(hello.server_name().unwrap_or(ANY_NAME));
+        let config = active.tcp.of(rules.http1, http2);
+        start.into_stream_with(config, prepare).await
     }
 
     /// CA certificates, DER, whose clients are believed.
@@ -135,6 +196,7 @@ fn build(
     ticketer: &Arc<dyn ProducesTickets>,
     certificates: Certificates,
     clients: &ClientCertificates,
+    without_http2: HashSet<Arc<str>>,
 ) -> Result<Active, rustls::Error> {
     let certificates = Arc::new(certificates);
     let config = |versions: &[&'static rustls::SupportedProtocolVersion], alpn: &[&[u8]]| {
@@ -163,18 +225,22 @@ fn build(
         config.ignore_client_order = true;
         Ok::<_, rustls::Error>(config)
     };
-    let tcp = config(
-        &[&rustls::version::TLS13, &rustls::version::TLS12],
-        &[b"h2", b"http/1.1"],
-    )?;
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    let tcp = |alpn: &[&[u8]]| config(&versions, alpn).map(Arc::new);
+    let tcp = ByProtocols {
+        both: tcp(&[b"h2", b"http/1.1"])?,
+        http1: tcp(&[b"http/1.1"])?,
+        http2: tcp(&[b"h2"])?,
+    };
     let quic = config(&[&rustls::version::TLS13], &[b"h3"])?;
     Ok(Active {
-        tcp: Arc::new(tcp),
+        tcp,
         quic: Arc::new(quic),
         certificates,
         authorities: match clients {
             ClientCertificates::Ignored => Arc::default(),
             ClientCertificates::Asked { authorities } => authorities.as_slice().into(),
         },
+        without_http2,
     })
 }

@@ -31,15 +31,10 @@ fn identity() -> Identity {
 fn listeners() -> Vec<Listener> {
     let address = "127.0.0.1:0".parse().unwrap();
     vec![
+        Listener::new(address, false),
         Listener {
-            address,
-            tls: false,
-            http3: false,
-        },
-        Listener {
-            address,
-            tls: true,
             http3: true,
+            ..Listener::new(address, true)
         },
     ]
 }

@@ -362,24 +362,27 @@ fn policies_that_do_not_load_are_counted_and_named() {
 }
 
 #[test]
-fn what_the_node_does_not_act_on_is_said() {
-    let mut world = World::new().with(
-        "backends/c/backendInformation.json",
-        r#"{"properties": {"url": "https://c", "credentials": {"certificateIds": ["/certificates/x"]}, "circuitBreaker": {"rules": [{"name": "r"}]}}}"#,
+fn listeners_have_their_own_rules() {
+    let mut world = World::new();
+    world.overlay = format!(
+        "{OVERLAY}listeners: [{{name: a, port: 0, http2: false, limits: {{connections: 5, idleTimeout: 3s}}, \
+         proxyProtocol: [192.0.2.7], trustedProxies: [2001:db8::/32, 198.51.100.9/24]}}]\n"
     );
-    world.overlay =
-        format!("{OVERLAY}listeners: [{{name: a, port: 0, http2: false, limits: {{connections: 5}}}}]\n");
     let loaded = world.load(None);
-    let said: Vec<(&str, &str)> = loaded
-        .problems
-        .iter()
-        .map(|p| (p.code, p.element.as_deref().unwrap_or("")))
-        .collect();
+    assert_eq!(loaded.problems, []);
+    let snapshot = loaded.snapshot.unwrap();
+    let listener = &snapshot.listeners()[0];
+    assert!(listener.http.http1 && !listener.http.http2);
     assert_eq!(
-        said,
-        [("no-effect-yet", "limits"), ("no-effect-yet", "http1, http2"),]
+        (listener.limits.connections, listener.limits.idle_timeout),
+        (Some(5), Some(std::time::Duration::from_secs(3)))
     );
-    assert!(loaded.snapshot.is_some());
+    let text = |list: &[ipnet::IpNet]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(text(&listener.proxy_protocol), ["192.0.2.7/32"]);
+    assert_eq!(
+        text(&listener.trusted_proxies),
+        ["2001:db8::/32", "198.51.100.0/24"]
+    );
 }
 
 #[test]

@@ -49,15 +49,11 @@ pub(crate) const LISTENER: &[Key] = &[
     leaf("address", "0.0.0.0", "IP address; default 0.0.0.0"),
     leaf("port", "8081", "TCP port"),
     leaf("tls", "true", "terminate TLS here; default false"),
-    leaf(
-        "http1",
-        "true",
-        "HTTP/1.1; default true; false is not acted on yet",
-    ),
+    leaf("http1", "true", "HTTP/1.1; default true"),
     leaf(
         "http2",
         "true",
-        "HTTP/2, by ALPN with TLS and by prior knowledge without; default true; false is not acted on yet",
+        "HTTP/2, by ALPN with TLS and by prior knowledge without; default true",
     ),
     leaf(
         "http3",
@@ -67,7 +63,18 @@ pub(crate) const LISTENER: &[Key] = &[
     object(
         "limits",
         LISTENER_LIMITS,
-        "bounds of this listener; absent ones take the settings; not acted on yet",
+        "bounds of this listener; absent ones take the settings",
+    ),
+    leaf(
+        "proxyProtocol",
+        "[192.0.2.0/24]",
+        "peers that begin each connection with a PROXY protocol header (1 or 2): the client is who it names; no other peer may send one",
+    ),
+    leaf(
+        "trustedProxies",
+        "[198.51.100.0/24]",
+        "peers whose X-Forwarded-For and X-Forwarded-Proto are believed: the client is the last address that is none of theirs; with \
+         it the setting net.server.http.forwarded.proto.enabled holds for them alone",
     ),
 ];
 
@@ -104,11 +111,7 @@ pub(crate) const HOSTNAME: &[Key] = &[
         "false",
         "ask for a client certificate in the handshake; default false",
     ),
-    leaf(
-        "http2",
-        "true",
-        "offer HTTP/2 by ALPN; default true; false is not acted on yet",
-    ),
+    leaf("http2", "true", "offer HTTP/2 by ALPN; default true"),
 ];
 
 pub(crate) const KERNEL: &[Key] = &[

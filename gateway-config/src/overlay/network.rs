@@ -14,6 +14,9 @@ use crate::{
 /// Most prefixes in `deny`: the kernel map has room for so many.
 const MAX_DENY: usize = 65_536;
 
+/// Most prefixes of proxies: they are looked through for each connection or request.
+const MAX_PEERS: usize = 256;
+
 pub(super) fn listeners(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Listener> {
     let mut out: Vec<Listener> = Vec::new();
     for item in reader.list(node, "listeners") {
@@ -33,6 +36,8 @@ pub(super) fn listeners(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Lis
         let tls = reader.truth(m, "tls", false);
         let http = versions(reader, m, tls);
         let limits = limits(reader, m);
+        let proxy_protocol = peers(reader, m, "proxyProtocol");
+        let trusted_proxies = peers(reader, m, "trustedProxies");
         let (Some(name), Some(port)) = (name, port) else {
             continue;
         };
@@ -43,6 +48,8 @@ pub(super) fn listeners(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Lis
             tls,
             http,
             limits,
+            proxy_protocol,
+            trusted_proxies,
         };
         let clash = out.iter().find(|l| {
             l.name == listener.name || (l.port == listener.port && port != 0 && l.address == listener.address)
@@ -56,6 +63,15 @@ pub(super) fn listeners(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Lis
             continue;
         }
         out.push(listener);
+    }
+    out
+}
+
+fn peers(reader: &mut Reader<'_>, m: Members<'_>, key: &'static str) -> Vec<IpNet> {
+    let out = reader.texts(m, key, prefix);
+    if out.len() > MAX_PEERS {
+        let place = m.get(key).map_or(m.place(), |n| n.place);
+        reader.fail("too-many", key, place, format!("more than {MAX_PEERS} prefixes"));
     }
     out
 }
