@@ -4,117 +4,22 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is the report")]
 #![expect(clippy::print_stdout, reason = "a skip is a line that people see")]
 
+#[path = "support/peers.rs"]
+mod peers;
 mod support;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
 };
 
 use gateway_tests::{skip::Need, skip_unless};
+use peers::{Peer, ask, get, line_of, metric, node_folder, ok, redis, serve};
 use serde_json::Value;
-use support::{Agent, Ended, LIMIT, Scratch, free_port};
-
-/// An answer to a client.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (n, value) = line.split_once(':')?;
-            n.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-/// One request on a connection of its own.
-fn ask(address: SocketAddr, method: &str, target: &str, headers: &str, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {target} HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
-    Answer {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
-}
-
-fn get(agent: &Agent, target: &str, headers: &str) -> Answer {
-    ask(agent.http, "GET", target, headers, "")
-}
-
-/// Reads a head and answers with `answer`, which sees it and how many came before.
-fn serve(
-    stream: &mut (impl std::io::Read + std::io::Write),
-    heads: &Mutex<Vec<String>>,
-    answer: impl Fn(&str, usize) -> String,
-) {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            _ => return,
-        }
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let count = heads.lock().unwrap().len();
-    let text = answer(&head, count);
-    heads.lock().unwrap().push(head);
-    let _ = stream.write_all(text.as_bytes());
-    let _ = stream.flush();
-}
-
-fn ok(body: &str, headers: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    )
-}
-
-/// A server of the test's own on loopback; it ends with the process.
-struct Peer {
-    address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl Peer {
-    fn start(answer: impl Fn(&str, usize) -> String + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, heads) = (listener.local_addr().unwrap(), Arc::new(Mutex::default()));
-        let seen = Arc::clone(&heads);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let mut stream = stream;
-                serve(&mut stream, &seen, &answer);
-            }
-        });
-        Self { address, heads }
-    }
-
-    fn count(&self) -> usize {
-        self.heads.lock().unwrap().len()
-    }
-}
+use support::{Agent, Ended, Scratch, free_port};
 
 /// An artifact folder with one open API at `/api` whose document has `inbound` and `outbound`.
 fn folder(scratch: &Scratch, backend: &str, inbound: &str, outbound: &str) -> String {
@@ -144,59 +49,7 @@ fn agent(scratch: &Scratch, folder: &str, settings: &[(&str, &str)]) -> Agent {
     agent
 }
 
-/// The sum of a metric's samples whose labels contain `labels`.
-fn metric(agent: &Agent, name: &str, labels: &str) -> f64 {
-    let text = agent.admin("GET", "/metrics").1;
-    text.lines()
-        .filter(|line| line.starts_with(name) && line.contains(labels))
-        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-        .sum()
-}
-
-/// The first line a process says that `wanted` accepts.
-fn line_of(child: &mut Child, wanted: impl Fn(&str) -> bool) -> String {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.by_ref().map_while(Result::ok).find(|line| wanted(line));
-    // It must be able to write on.
-    std::thread::spawn(move || for _ in lines {});
-    line.unwrap_or_else(|| panic!("the process ended without a word"))
-}
-
 // ---- OpenID ----
-
-/// The folder with npm `oidc-provider`; `None` after a visible skip.
-fn provider_folder() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm-oidc");
-    fs::create_dir_all(&target).unwrap();
-    if !target.join("node_modules/oidc-provider").exists() {
-        fs::write(target.join("package.json"), r#"{"private":true}"#).unwrap();
-        let installed = Command::new("npm")
-            .args([
-                "install",
-                "--no-audit",
-                "--no-fund",
-                "--silent",
-                "oidc-provider@9",
-            ])
-            .current_dir(&target)
-            .status()
-            .is_ok_and(|status| status.success());
-        if !installed {
-            println!(
-                "SKIP: npm cannot install oidc-provider; make it reachable or put it into {}",
-                target.display()
-            );
-            return None;
-        }
-    }
-    // Node resolves the package from where the script is.
-    fs::copy(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oidc/provider.mjs"),
-        target.join("provider.mjs"),
-    )
-    .unwrap();
-    Some(target)
-}
 
 struct Provider {
     process: Ended,
@@ -247,7 +100,9 @@ impl Provider {
 #[test]
 fn tokens_of_a_real_provider_through_its_life() {
     skip_unless!(Need::Program("node", "nodejs"), Need::Program("npm", "npm"));
-    let Some(modules) = provider_folder() else { return };
+    let Some(modules) = node_folder("npm-oidc", &["oidc-provider@9"], "oidc/provider.mjs") else {
+        return;
+    };
     let scratch = Scratch::new();
     let provider = Provider::start(&modules, "k1", 0);
     let backend = Peer::start(|_, _| ok("served", ""));
@@ -309,33 +164,6 @@ fn a_provider_that_was_never_there_fails_closed() {
 }
 
 // ---- Redis ----
-
-/// A Redis server with a password.
-fn redis(scratch: &Scratch) -> (Ended, String) {
-    let port = free_port();
-    let mut child = Command::new("redis-server")
-        .args([
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--requirepass",
-            "pw",
-            "--port",
-            &port.to_string(),
-            "--dir",
-        ])
-        .arg(scratch.path(""))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    line_of(&mut child, |line| line.contains("Ready to accept connections"));
-    (
-        Ended(child),
-        format!("127.0.0.1:{port},password=pw,abortConnect=False"),
-    )
-}
 
 const CACHE: &str = r#"<cache-lookup vary-by-developer="false" vary-by-developer-groups="false" downstream-caching-type="public">
     <vary-by-header>Accept-Language</vary-by-header><vary-by-query-parameter>q</vary-by-query-parameter></cache-lookup>"#;

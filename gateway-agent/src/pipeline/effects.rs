@@ -275,7 +275,11 @@ impl Exchange {
 
     fn select_backend(&self, id: &str) -> Outcome {
         match self.active.snapshot.backend(id) {
-            None => Outcome::Failed(Failure::Unavailable(format!("there is no backend entity `{id}`"))),
+            // As documented: an unknown id is an error of the policy, 500.
+            None => Outcome::Failed(Failure::Policy {
+                source: "set-backend-service",
+                message: format!("There is no backend entity `{id}`."),
+            }),
             Some(entry) => match &entry.refused {
                 Some(reason) => Outcome::Failed(Failure::PolicyNotLoaded {
                     scope: Arc::clone(reason),
