@@ -9,7 +9,7 @@ use gateway_policy::schema::{ApiSchemas, Dialect as SchemaDialect, JsonSchemas, 
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{SpecOperation, Specification, definition, openapi::Dialect, refuse, responses};
+use super::{SpecOperation, Specification, definition, openapi::Dialect, refuse, responses, soap};
 use crate::{
     artifacts::File,
     doc::{self, Node},
@@ -39,14 +39,14 @@ pub(super) fn read(file: &File, kind: ApiKind, validated: bool, out: &mut Specif
         return refuse(out, &file.path, Place::default(), "bad-json", "it cannot be read");
     };
     if validated {
-        keep_schemas(described, text.len(), file, out);
+        keep_schemas(described, text.len(), list("schemas"), file, out);
     }
     for (at, entity) in entities.iter().enumerate() {
         operation(entity, at, kind, &node, file, out);
     }
 }
 
-fn keep_schemas(described: Value, length: usize, file: &File, out: &mut Specification) {
+fn keep_schemas(described: Value, length: usize, entities: &[Value], file: &File, out: &mut Specification) {
     if length > SCHEMA_BYTES_MAX {
         let message = format!(
             "operations and schemas have more than {SCHEMA_BYTES_MAX} bytes, so policies that validate messages refuse \
@@ -57,7 +57,15 @@ fn keep_schemas(described: Value, length: usize, file: &File, out: &mut Specific
         return;
     }
     let dialect = SchemaDialect::of(&described);
+    let texts: Vec<(String, String)> = entities
+        .iter()
+        .filter_map(xml_text)
+        .map(|t| (file.path.clone(), t))
+        .collect();
+    let (xml, xml_refused) = soap::of_texts(&texts, None, out);
     out.schemas = Some(Arc::new(ApiSchemas {
+        xml,
+        xml_refused,
         json: Some(JsonSchemas::new(described, dialect)),
         ..ApiSchemas::default()
     }));
@@ -239,6 +247,16 @@ fn content(representations: &[Value]) -> Value {
         out.insert(kind.to_owned(), Value::Object(media));
     }
     Value::Object(out)
+}
+
+/// The text of a schema entity that holds XML schemas.
+fn xml_text(entity: &Value) -> Option<String> {
+    let properties = entity.get("properties")?;
+    properties
+        .get("contentType")?
+        .as_str()
+        .filter(|kind| soap::is_xml(kind))?;
+    Some(properties.get("document")?.get("value")?.as_str()?.to_owned())
 }
 
 /// All schemas of the API under their type names; references of Swagger 2.0 are brought to their new place.

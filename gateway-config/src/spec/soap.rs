@@ -77,6 +77,15 @@ pub(super) fn of_api(
             Err(problem) => return refused(out, problem),
         }
     }
+    of_texts(&texts, wsdl.map(|f| f.path.as_str()), out)
+}
+
+/// The schemas in these texts, each with the path of its file; `whole`: the one that is a file of its own.
+pub(super) fn of_texts(
+    texts: &[(String, String)],
+    whole: Option<&str>,
+    out: &mut Specification,
+) -> (Option<Arc<XmlSchemas>>, Option<Arc<str>>) {
     if texts.is_empty() {
         return (None, None);
     }
@@ -95,7 +104,7 @@ pub(super) fn of_api(
                 u32::try_from(found.line).unwrap_or(u32::MAX),
                 u32::try_from(found.column).unwrap_or(u32::MAX),
             );
-            let is_text = wsdl.is_some_and(|f| f.path == found.location);
+            let is_text = whole == Some(found.location.as_str());
             let (message, place) = if is_text {
                 (found.message, place)
             } else {
@@ -124,6 +133,11 @@ fn refused(out: &mut Specification, mut problem: Problem) -> (Option<Arc<XmlSche
     (None, Some(why.into()))
 }
 
+/// Whether a schema entity of this content type holds XML schemas.
+pub(super) fn is_xml(content_type: &str) -> bool {
+    CONTENT_TYPES.iter().any(|t| content_type.eq_ignore_ascii_case(t))
+}
+
 /// The XML text of a schema entity; `None`: it is of another kind.
 fn entity(file: &File, out: &mut Specification) -> Result<Option<String>, Problem> {
     let root = doc::read(&file.path, &file.bytes, &mut out.problems)?;
@@ -131,7 +145,7 @@ fn entity(file: &File, out: &mut Specification) -> Result<Option<String>, Proble
     let kind = properties
         .and_then(|p| p.get("contentType"))
         .and_then(Node::as_text);
-    if !kind.is_some_and(|kind| CONTENT_TYPES.iter().any(|t| kind.eq_ignore_ascii_case(t))) {
+    if !kind.is_some_and(is_xml) {
         return Ok(None);
     }
     let document = properties.and_then(|p| p.get("document"));

@@ -2,7 +2,10 @@
 //!
 //! Source: "Convert JSON to XML" policy page; `policies.md` §7.9. A property is an element, an array repeats
 //! its element, several roots are wrapped in `<Document>`. Names that XML does not allow are encoded as .NET's
-//! `XmlConvert` does.
+//! `XmlConvert` does. A published run of the service shows what the page does not say: `True` for true, an empty
+//! element for an empty array, `xsi:nil` for null. What the attributes do that only the vendor's schema names
+//! (`attribute-prefix`, `namespace-block-name`, `invalid-character-replacement`, `null-values`, `trim-values`,
+//! `empty-values`) follows from their names.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -49,6 +52,34 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
         )
         .expression(),
         attr("attribute-block-name", "Property whose members are attributes.").expression(),
+        attr(
+            "attribute-prefix",
+            "Start of the properties that are attributes; it is taken off. Objects and arrays stay elements.",
+        )
+        .expression(),
+        attr(
+            "namespace-block-name",
+            "Property whose members declare namespaces: prefix and address; an empty prefix or `$default` is the default.",
+        )
+        .expression(),
+        attr(
+            "invalid-character-replacement",
+            "Text for each character that names cannot have; absent: it is encoded, as in `a_x0020_b`.",
+        )
+        .expression(),
+        attr(
+            "null-values",
+            "Text that null is written as; absent: an empty element with `xsi:nil`.",
+        )
+        .expression(),
+        attr("trim-values", "White space around texts is taken off.").default("false"),
+        attr(
+            "empty-values",
+            "Empty texts are empty elements, or written as null is.",
+        )
+        .expression()
+        .words(Empty::WORDS)
+        .default("preserve"),
     ]),
     sections: Sections::I.and(Sections::O).and(Sections::E),
     tolerated: Sections::ALL,
@@ -63,6 +94,11 @@ keywords! {
     Apply { Always = "always", ContentTypeJson = "content-type-json" }
 }
 
+keywords! {
+    /// `empty-values`, of both conversions.
+    Empty { Preserve = "preserve", AsNull = "as-null" }
+}
+
 fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let apply = compiler.attribute(node, "apply");
     let consider_accept = compiler.attribute(node, "consider-accept-header");
@@ -70,8 +106,20 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let separator = compiler.attribute(node, "namespace-separator");
     let prefix = compiler.attribute(node, "namespace-prefix");
     let attributes = compiler.attribute(node, "attribute-block-name");
+    let attribute_prefix = compiler.attribute(node, "attribute-prefix");
+    let namespaces = compiler.attribute(node, "namespace-block-name");
+    let replacement = compiler.attribute(node, "invalid-character-replacement");
+    let null = compiler.attribute(node, "null-values");
+    let trim = compiler.literal(node, "trim-values");
+    let empty = compiler.attribute(node, "empty-values");
     compiler.need_current_body();
     compiler.policy(JsonToXml {
+        attribute_prefix,
+        namespaces,
+        replacement,
+        null,
+        trim: trim?,
+        empty: empty?,
         apply: apply?,
         consider_accept: consider_accept?,
         separator: separator?,
@@ -88,6 +136,12 @@ struct JsonToXml {
     separator: Setting<Arc<str>>,
     prefix: Option<Setting<Arc<str>>>,
     attributes: Option<Setting<Arc<str>>>,
+    attribute_prefix: Option<Setting<Arc<str>>>,
+    namespaces: Option<Setting<Arc<str>>>,
+    replacement: Option<Setting<Arc<str>>>,
+    null: Option<Setting<Arc<str>>>,
+    trim: bool,
+    empty: Setting<Empty>,
 }
 
 /// True when a header names a media type of this kind: the plain names or the suffix.
@@ -136,12 +190,20 @@ impl Policy for JsonToXml {
         let json: Result<Json, _> = serde_json::from_slice(bytes);
         let json = json.map_err(|e| run.failure(format!("The body is not JSON: {e}")))?;
         let separator = self.separator.get(run)?.into_owned();
-        let prefix = optional(self.prefix.as_ref(), run)?.map(|p| p.into_owned());
-        let attributes = optional(self.attributes.as_ref(), run)?.map(|a| a.into_owned());
+        let mut text = |setting: &Option<Setting<Arc<str>>>| -> Result<Option<Arc<str>>, Failure> {
+            Ok(optional(setting.as_ref(), run)?.map(|text| text.into_owned()))
+        };
+        let named = |text: Option<Arc<str>>| text.filter(|t| !t.is_empty());
         let mut writer = Writer {
             separator: &separator,
-            prefix: prefix.as_deref().filter(|p| !p.is_empty()),
-            attributes: attributes.as_deref().filter(|a| !a.is_empty()),
+            prefix: named(text(&self.prefix)?),
+            attributes: named(text(&self.attributes)?),
+            attribute_prefix: named(text(&self.attribute_prefix)?),
+            namespaces: named(text(&self.namespaces)?),
+            replacement: text(&self.replacement)?,
+            null: text(&self.null)?,
+            trim: self.trim,
+            empty_as_null: *self.empty.get(run)? == Empty::AsNull,
             out: String::new(),
         };
         writer.document(&json);
@@ -153,10 +215,19 @@ impl Policy for JsonToXml {
 
 struct Writer<'a> {
     separator: &'a str,
-    prefix: Option<&'a str>,
-    attributes: Option<&'a str>,
+    prefix: Option<Arc<str>>,
+    attributes: Option<Arc<str>>,
+    attribute_prefix: Option<Arc<str>>,
+    namespaces: Option<Arc<str>>,
+    replacement: Option<Arc<str>>,
+    null: Option<Arc<str>>,
+    trim: bool,
+    empty_as_null: bool,
     out: String,
 }
+
+/// What null is written as when nobody says otherwise.
+const NIL: &str = " xsi:nil=\"true\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" />";
 
 impl Writer<'_> {
     fn document(&mut self, json: &Json) {
@@ -179,18 +250,21 @@ impl Writer<'_> {
             for item in items {
                 self.element(name, item);
             }
+            if items.is_empty() {
+                let name = self.name(name);
+                let _ = write!(self.out, "<{name} />");
+            }
             return;
         }
         let name = self.name(name);
         let _ = write!(self.out, "<{name}");
-        let before = self.out.len();
         match value {
             Json::Object(object) => {
                 self.attributes_of(object);
                 self.out.push('>');
                 let open = self.out.len();
                 for (child, value) in object {
-                    if !self.is_attribute(child) {
+                    if !self.is_attribute(child, value) {
                         self.element(child, value);
                     }
                 }
@@ -200,29 +274,54 @@ impl Writer<'_> {
                     return;
                 }
             }
-            Json::Null => {
-                self.out.truncate(before);
-                self.out.push_str(" />");
-                return;
-            }
-            Json::String(text) => {
-                self.out.push('>');
-                escape(&mut self.out, text, false);
-            }
-            other => {
-                let _ = write!(self.out, ">{other}");
-            }
+            scalar => match self.text(scalar) {
+                Some(text) => {
+                    self.out.push('>');
+                    escape(&mut self.out, &text, false);
+                }
+                None => {
+                    self.out.push_str(NIL);
+                    return;
+                }
+            },
         }
         let _ = write!(self.out, "</{name}>");
     }
 
-    fn is_attribute(&self, name: &str) -> bool {
-        self.attributes == Some(name) || self.declaration(name).is_some()
+    /// A value as text; `None`: null, without a text for it.
+    fn text(&self, value: &Json) -> Option<String> {
+        let text = match value {
+            Json::Null => return self.null.as_deref().map(str::to_owned),
+            // As .NET writes them.
+            Json::Bool(true) => "True".to_owned(),
+            Json::Bool(false) => "False".to_owned(),
+            Json::String(text) if self.trim => text.trim().to_owned(),
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        if text.is_empty() && self.empty_as_null {
+            return self.null.as_deref().map(str::to_owned);
+        }
+        Some(text)
+    }
+
+    fn is_attribute(&self, name: &str, value: &Json) -> bool {
+        let block = |known: &Option<Arc<str>>| known.as_deref() == Some(name) && value.is_object();
+        block(&self.attributes)
+            || block(&self.namespaces)
+            || self.declaration(name).is_some()
+            || self.prefixed(name, value).is_some()
+    }
+
+    /// The attribute that a property is by its prefix.
+    fn prefixed<'n>(&self, name: &'n str, value: &Json) -> Option<&'n str> {
+        let rest = name.strip_prefix(self.attribute_prefix.as_deref()?)?;
+        (!rest.is_empty() && !value.is_object() && !value.is_array()).then_some(rest)
     }
 
     /// The prefix that a property declares: `xmlns:soap` declares `soap`, `xmlns` the default namespace.
     fn declaration<'n>(&self, name: &'n str) -> Option<&'n str> {
-        let rest = name.strip_prefix(self.prefix?)?;
+        let rest = name.strip_prefix(self.prefix.as_deref()?)?;
         if rest.is_empty() {
             Some("")
         } else {
@@ -233,55 +332,87 @@ impl Writer<'_> {
     fn attributes_of(&mut self, object: &Map<String, Json>) {
         for (name, value) in object {
             if let Some(declared) = self.declaration(name) {
-                let colon = if declared.is_empty() { "" } else { ":" };
-                let _ = write!(self.out, " xmlns{colon}{declared}=\"");
-                escape(&mut self.out, &text_of(value), true);
-                self.out.push('"');
-            } else if self.attributes == Some(name.as_str()) {
+                self.declare(declared, value);
+            } else if let Some(name) = self.prefixed(name, value) {
+                self.attribute(name, value);
+            } else if self.namespaces.as_deref() == Some(name.as_str()) {
+                for (prefix, address) in value.as_object().into_iter().flatten() {
+                    let prefix = if prefix == "$default" { "" } else { prefix };
+                    self.declare(prefix, address);
+                }
+            } else if self.attributes.as_deref() == Some(name.as_str()) {
                 for (name, value) in value.as_object().into_iter().flatten() {
-                    let name = self.name(name);
-                    let _ = write!(self.out, " {name}=\"");
-                    escape(&mut self.out, &text_of(value), true);
-                    self.out.push('"');
+                    self.attribute(name, value);
                 }
             }
         }
     }
 
+    fn declare(&mut self, prefix: &str, address: &Json) {
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            self.encoded(prefix)
+        };
+        let colon = if prefix.is_empty() { "" } else { ":" };
+        let _ = write!(self.out, " xmlns{colon}{prefix}=\"");
+        let text = self.text(address).unwrap_or_default();
+        escape(&mut self.out, &text, true);
+        self.out.push('"');
+    }
+
+    fn attribute(&mut self, name: &str, value: &Json) {
+        let name = self.name(name);
+        let _ = write!(self.out, " {name}=\"");
+        let text = self.text(value).unwrap_or_default();
+        escape(&mut self.out, &text, true);
+        self.out.push('"');
+    }
+
     /// `prefix` + separator + `local` with a colon between; what XML does not allow is encoded.
     fn name(&self, name: &str) -> String {
         // Only with declared namespaces is the separator more than a character of the name.
-        if self.prefix.is_some()
+        if (self.prefix.is_some() || self.namespaces.is_some())
             && let Some((prefix, local)) = name.split_once(self.separator)
             && !prefix.is_empty()
             && !local.is_empty()
         {
-            return format!("{}:{}", encode_name(prefix), encode_name(local));
+            return format!("{}:{}", self.encoded(prefix), self.encoded(local));
         }
-        encode_name(name)
+        self.encoded(name)
+    }
+
+    /// `XmlConvert.EncodeLocalName`: `a b` becomes `a_x0020_b`; or each such character the given text.
+    fn encoded(&self, name: &str) -> String {
+        let mut out = String::with_capacity(name.len());
+        for (i, c) in name.chars().enumerate() {
+            if is_name(c, i == 0) {
+                out.push(c);
+                continue;
+            }
+            match self.replacement.as_deref() {
+                Some(text) => out.extend(
+                    text.chars()
+                        .enumerate()
+                        .filter(|(j, c)| is_name(*c, i + j == 0))
+                        .map(|(_, c)| c),
+                ),
+                None => {
+                    let _ = write!(out, "_x{:04X}_", u32::from(c));
+                }
+            }
+        }
+        // What is left of a name may start with what a name cannot start with.
+        match out.chars().next() {
+            None => "_".into(),
+            Some(first) if !is_name(first, true) => format!("_{out}"),
+            Some(_) => out,
+        }
     }
 }
 
-fn text_of(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        Json::Null => String::new(),
-        other => other.to_string(),
-    }
-}
-
-/// `XmlConvert.EncodeLocalName`: `a b` becomes `a_x0020_b`.
-fn encode_name(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for (i, c) in name.chars().enumerate() {
-        let allowed = c.is_alphabetic() || c == '_' || (i > 0 && (c.is_numeric() || matches!(c, '-' | '.')));
-        if allowed {
-            out.push(c);
-        } else {
-            let _ = write!(out, "_x{:04X}_", u32::from(c));
-        }
-    }
-    if out.is_empty() { "_".into() } else { out }
+fn is_name(c: char, first: bool) -> bool {
+    c.is_alphabetic() || c == '_' || (!first && (c.is_numeric() || matches!(c, '-' | '.')))
 }
 
 fn escape(out: &mut String, text: &str, attribute: bool) {
@@ -317,13 +448,14 @@ mod tests {
         for (json, expected) in [
             (
                 r#"{"a":{"b":1,"c":true,"d":null,"e":"x<y"}}"#,
-                "<a><b>1</b><c>true</c><d /><e>x&lt;y</e></a>",
+                r#"<a><b>1</b><c>True</c><d xsi:nil="true" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" /><e>x&lt;y</e></a>"#,
             ),
             (
                 r#"{"a":[1,2],"b":{}}"#,
                 "<Document><a>1</a><a>2</a><b /></Document>",
             ),
             (r#"{"a":[1,2]}"#, "<Document><a>1</a><a>2</a></Document>"),
+            (r#"{"a":{"b":[]}}"#, "<a><b /></a>"),
             (
                 r#"[1,{"b":2}]"#,
                 "<Document><Item>1</Item><Item><b>2</b></Item></Document>",
@@ -344,6 +476,60 @@ mod tests {
             "namespace-separator=':' namespace-prefix='xmlns' attribute-block-name='#attrs'",
             r#"<soapenv:Envelope xmlns:soapenv="u1" xmlns:v1="u2"><soapenv:Header /><soapenv:Body><v1:QueryList queryName="test"><v1:QueryItem><name>dummy text</name></v1:QueryItem></v1:QueryList></soapenv:Body></soapenv:Envelope>"#,
         );
+    }
+
+    #[test]
+    fn what_only_the_vendors_schema_names() {
+        for (json, attributes, expected) in [
+            (
+                r#"{"a":{"@b":1,"c":"2"}}"#,
+                "attribute-prefix='@'",
+                r#"<a b="1"><c>2</c></a>"#,
+            ),
+            (
+                r##"{"a":{"#b":1,"c":"2","#d":{"e":3}}}"##,
+                "attribute-prefix='#'",
+                r#"<a b="1"><c>2</c><_x0023_d><e>3</e></_x0023_d></a>"#,
+            ),
+            (
+                r#"{"s:a":{"ns":{"s":"u","$default":"v"},"s:b":1}}"#,
+                "namespace-block-name='ns' namespace-separator=':'",
+                r#"<s:a xmlns:s="u" xmlns="v"><s:b>1</s:b></s:a>"#,
+            ),
+            (
+                r#"{"a b!":{"1c":2}}"#,
+                "invalid-character-replacement='-'",
+                "<a-b-><c>2</c></a-b->",
+            ),
+            (r#"{"a b":1}"#, "invalid-character-replacement=''", "<ab>1</ab>"),
+            (
+                r#"{"a b":1}"#,
+                "invalid-character-replacement='&lt;&gt;'",
+                "<ab>1</ab>",
+            ),
+            (
+                r#"{"a":{"b":null,"c":""}}"#,
+                "null-values='NULL'",
+                "<a><b>NULL</b><c></c></a>",
+            ),
+            (
+                r#"{"a":{"b":null,"c":""}}"#,
+                "null-values='' empty-values='as-null'",
+                "<a><b></b><c></c></a>",
+            ),
+            (
+                r#"{"a":{"c":""}}"#,
+                "empty-values='as-null'",
+                r#"<a><c xsi:nil="true" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" /></a>"#,
+            ),
+            (
+                r#"{"a":{"b":" x ","c":" "}}"#,
+                "trim-values='true' empty-values='as-null' null-values='-'",
+                "<a><b>x</b><c>-</c></a>",
+            ),
+        ] {
+            convert(json, attributes, expected);
+        }
     }
 
     #[test]

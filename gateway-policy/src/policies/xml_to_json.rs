@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     Flow, Policy, PolicyDef,
     def::{ElementDef, attr},
-    json_to_xml::{names_type, put},
+    json_to_xml::{Empty, names_type, put},
 };
 use crate::{
     compile::{Compiler, Node},
@@ -41,6 +41,25 @@ pub(crate) static DEF: PolicyDef = PolicyDef {
         attr("always-array-child-elements", "Every child element is an array.")
             .expression()
             .default("false"),
+        attr(
+            "preserve-whitespace-nodes",
+            "Texts of nothing but white space between elements are kept.",
+        )
+        .expression()
+        .default("false"),
+        attr(
+            "empty-values",
+            "Elements without content are empty texts or null.",
+        )
+        .expression()
+        .words(Empty::WORDS)
+        .default("as-null"),
+        attr(
+            "trim-values",
+            "White space around texts and values of attributes is taken off.",
+        )
+        .expression()
+        .default("false"),
     ]),
     sections: Sections::I.and(Sections::O).and(Sections::E),
     tolerated: Sections::ALL,
@@ -65,8 +84,14 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let apply = compiler.attribute(node, "apply");
     let consider_accept = compiler.attribute(node, "consider-accept-header");
     let always_array = compiler.attribute(node, "always-array-child-elements");
+    let white_space = compiler.attribute(node, "preserve-whitespace-nodes");
+    let empty = compiler.attribute(node, "empty-values");
+    let trim = compiler.attribute(node, "trim-values");
     compiler.need_current_body();
     compiler.policy(XmlToJson {
+        white_space: white_space?,
+        empty: empty?,
+        trim: trim?,
         kind: kind?,
         apply: apply?,
         consider_accept: consider_accept?,
@@ -81,6 +106,9 @@ struct XmlToJson {
     apply: Setting<Apply>,
     consider_accept: Setting<bool>,
     always_array: Setting<bool>,
+    white_space: Setting<bool>,
+    empty: Setting<Empty>,
+    trim: Setting<bool>,
 }
 
 impl Policy for XmlToJson {
@@ -99,11 +127,20 @@ impl Policy for XmlToJson {
             return Ok(Flow::Next);
         };
         let text = String::from_utf8_lossy(bytes).into_owned();
-        let document = parse_document(text.trim_start_matches('\u{feff}'), LoadOptions::NONE);
+        let white_space = *self.white_space.get(run)?;
+        let options = if white_space {
+            LoadOptions::PRESERVE_WHITESPACE
+        } else {
+            LoadOptions::NONE
+        };
+        let document = parse_document(text.trim_start_matches('\u{feff}'), options);
         let document = document.map_err(|e| run.failure(format!("The body is not XML: {}", e.message)))?;
         let shape = Shape {
             kind: *self.kind.get(run)?,
             always_array: *self.always_array.get(run)?,
+            white_space,
+            empty_as_null: *self.empty.get(run)? == Empty::AsNull,
+            trim: *self.trim.get(run)?,
         };
         let object = shape.document(&document);
         put(run, Json::Object(object).to_string(), "application/json");
@@ -129,6 +166,9 @@ fn name_of(element: &XmlNode) -> String {
 struct Shape {
     kind: Kind,
     always_array: bool,
+    white_space: bool,
+    empty_as_null: bool,
+    trim: bool,
 }
 
 impl Shape {
@@ -155,6 +195,10 @@ impl Shape {
         object
     }
 
+    fn text(self, text: String) -> String {
+        if self.trim { text.trim().to_owned() } else { text }
+    }
+
     /// The XML reader bounds how deep elements nest, so this may recurse.
     fn element(self, element: &XmlNode) -> Json {
         let mark = if self.kind == Kind::Direct { "@" } else { "" };
@@ -176,13 +220,14 @@ impl Shape {
                     None => name.local.to_string(),
                 }
             };
-            members.insert(format!("{mark}{name}"), attribute.value().into());
+            members.insert(format!("{mark}{name}"), self.text(attribute.value()).into());
         }
         let text_name = if self.kind == Kind::Direct { "#text" } else { "$" };
         if element.elements().is_empty() {
-            let text = element.value();
+            let text = self.text(element.value());
             return match (members.is_empty(), text.is_empty()) {
-                (true, true) => Json::Null,
+                (true, true) if self.empty_as_null => Json::Null,
+                (true, true) => "".into(),
                 (true, false) => text.into(),
                 (false, true) => Json::Object(members),
                 (false, false) => {
@@ -196,9 +241,10 @@ impl Shape {
                 XmlKind::Element { .. } => (name_of(&child), self.element(&child), false),
                 XmlKind::Text(_) | XmlKind::CData(_) => {
                     let text = child.value();
-                    if text.trim().is_empty() {
+                    if text.trim().is_empty() && !self.white_space {
                         continue;
                     }
+                    let text = self.text(text);
                     (text_name.to_owned(), text.into(), true)
                 }
                 // Comments and instructions have no place in JSON.
@@ -268,6 +314,32 @@ mod tests {
             "kind='direct' always-array-child-elements='true'",
             r#"{"a":{"b":["1"]}}"#,
         );
+    }
+
+    #[test]
+    fn what_only_the_vendors_schema_names() {
+        for (xml, attributes, expected) in [
+            ("<a><b/><c></c></a>", "", r#"{"a":{"b":null,"c":null}}"#),
+            (
+                "<a><b/><c></c></a>",
+                "empty-values='preserve'",
+                r#"{"a":{"b":"","c":""}}"#,
+            ),
+            ("<a x=' 1 '> y </a>", "", r##"{"a":{"@x":" 1 ","#text":" y "}}"##),
+            (
+                "<a x=' 1 '> y </a>",
+                "trim-values='true'",
+                r##"{"a":{"@x":"1","#text":"y"}}"##,
+            ),
+            ("<a> <b>1</b></a>", "", r#"{"a":{"b":"1"}}"#),
+            (
+                "<a> <b>1</b></a>",
+                "preserve-whitespace-nodes='true'",
+                r##"{"a":{"#text":" ","b":"1"}}"##,
+            ),
+        ] {
+            convert(xml, &format!("kind='direct' {attributes}"), expected);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gateway_expr::cases::context_from_json;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::Value as Json;
 
 use crate::{
@@ -56,9 +57,9 @@ pub(super) fn from_json(json: &Json) -> Result<Context, String> {
         }));
     }
     if let Some(given) = entity(json, "deployment") {
-        context.deployment = Arc::new(deployment(given));
+        context.deployment = Arc::new(deployment(given)?);
     } else if json.get("model").is_none() {
-        context.deployment = Arc::new(deployment(&Json::Null));
+        context.deployment = Arc::new(deployment(&Json::Null)?);
     }
     if let Some(address) = json.pointer("/request/ipAddress").and_then(Json::as_str) {
         let parsed = address
@@ -66,12 +67,50 @@ pub(super) fn from_json(json: &Json) -> Result<Context, String> {
             .map_err(|_| "context.request.ipAddress is not an address")?;
         context.request.ip_address = Some(parsed);
     }
+    if let Some(pem) = json.pointer("/request/certificate") {
+        context.request.certificate = Some(certificate(pem, "context.request.certificate")?);
+    }
     Ok(context)
 }
 
-/// Bodies that are JSON become its text, as everywhere in a scenario.
+/// The listener would have verified the client's certificate; one that is given is trusted unless it says otherwise.
+pub(super) fn certificate_trusted(json: &Json) -> Result<bool, String> {
+    match json.pointer("/request/certificateTrusted") {
+        None => Ok(json.pointer("/request/certificate").is_some()),
+        Some(flag) => flag
+            .as_bool()
+            .ok_or_else(|| "context.request.certificateTrusted must be true or false".into()),
+    }
+}
+
+/// A certificate in PEM.
+fn certificate(pem: &Json, place: &str) -> Result<Arc<[u8]>, String> {
+    let text = pem.as_str().unwrap_or_default();
+    let der = CertificateDer::from_pem_slice(text.as_bytes());
+    der.map(|der| Arc::from(der.as_ref()))
+        .map_err(|_| format!("{place} must be a certificate in PEM"))
+}
+
+/// Members on top of the format of cases, which knows no others than its own.
+const ENTITIES: [&str; 6] = [
+    "api",
+    "operation",
+    "product",
+    "subscription",
+    "user",
+    "deployment",
+];
+const OF_REQUEST: [&str; 3] = ["ipAddress", "certificate", "certificateTrusted"];
+
+/// The part that cases know. Bodies that are JSON become its text, as everywhere in a scenario.
 fn with_text_bodies(json: &Json) -> Json {
     let mut json = json.clone();
+    if let Some(members) = json.as_object_mut() {
+        members.retain(|name, _| !ENTITIES.contains(&name.as_str()));
+    }
+    if let Some(request) = json.get_mut("request").and_then(Json::as_object_mut) {
+        request.retain(|name, _| !OF_REQUEST.contains(&name.as_str()));
+    }
     for message in ["request", "response"] {
         if let Some(body) = json.get_mut(message).and_then(|m| m.get_mut("body"))
             && !body.is_string()
@@ -113,18 +152,28 @@ fn api(json: &Json) -> Result<Arc<Api>, String> {
     }))
 }
 
-fn deployment(json: &Json) -> Deployment {
+fn deployment(json: &Json) -> Result<Deployment, String> {
+    let mut certificates = Vec::new();
+    for (id, pem) in json
+        .get("certificates")
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let place = format!("context.deployment.certificates.{id}");
+        certificates.push((id.as_str().into(), certificate(pem, &place)?));
+    }
     let or = |name: &str, default: &str| optional(json, name).unwrap_or_else(|| default.into());
-    Deployment {
+    Ok(Deployment {
         gateway_id: or("gatewayId", "gw1"),
         instance_id: or("instanceId", "gw1-0"),
         is_managed: json.get("isManaged").and_then(Json::as_bool).unwrap_or(false),
         region: or("region", "on-premises"),
         service_id: or("serviceId", "contoso"),
         service_name: or("serviceName", "contoso"),
-        certificates: Vec::new(),
+        certificates,
         dapr_port: None,
-    }
+    })
 }
 
 fn parse_url(text: &str, place: &str) -> Result<Url, String> {

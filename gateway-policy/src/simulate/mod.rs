@@ -4,6 +4,7 @@
 //! documented in docs/simulate.md, whose examples a test runs.
 
 mod context;
+mod definition;
 mod output;
 mod record;
 mod script;
@@ -87,24 +88,27 @@ pub fn simulate(documents: &[Document<'_>], scenario: &Json) -> Result<Json, Sim
     let mut context = context::from_json(&scenario["context"]).map_err(SimulateError::Scenario)?;
     context.tracing = scenario.get("tracing").and_then(Json::as_bool).unwrap_or(true);
     let world = ScriptedWorld::new(&context);
+    if is_preflight(&context)
+        && let Some(response) = program.preflight(&mut context, &world)
+    {
+        let warnings: Json = warnings.iter().map(Diagnostic::to_json).collect();
+        return Ok(
+            json!({ "response": output::response(&response), "preflight": true, "warnings": warnings }),
+        );
+    }
     let mut script = Script::from_json(scenario).map_err(SimulateError::Scenario)?;
-    let mut result = run(program, context, &world, &mut script)?;
+    let definitions = definition::from_json(scenario).map_err(SimulateError::Scenario)?;
+    let trusted = context::certificate_trusted(&scenario["context"]).map_err(SimulateError::Scenario)?;
+    let mut execution = Execution::new(Arc::new(program), context).with_definitions(definitions);
+    if trusted {
+        execution = execution.with_trusted_certificate();
+    }
+    let mut result = run(execution, &world, &mut script)?;
     result["warnings"] = warnings.iter().map(Diagnostic::to_json).collect();
     Ok(result)
 }
 
-fn run(
-    program: Program,
-    mut context: Context,
-    world: &ScriptedWorld,
-    script: &mut Script,
-) -> Result<Json, SimulateError> {
-    if is_preflight(&context)
-        && let Some(response) = program.preflight(&mut context, world)
-    {
-        return Ok(json!({ "response": output::response(&response), "preflight": true }));
-    }
-    let mut execution = Execution::new(Arc::new(program), context);
+fn run(mut execution: Execution, world: &ScriptedWorld, script: &mut Script) -> Result<Json, SimulateError> {
     let mut outcome = Outcome::Start;
     let mut under_way = Vec::new();
     for _ in 0..EFFECTS_MAX {
@@ -323,6 +327,123 @@ mod tests {
                 ("/calls/1/ms", json!(5000)),
                 ("/calls/4/call", json!("forward")),
             ],
+        );
+    }
+
+    #[test]
+    fn messages_are_validated_against_the_scenarios_definition() {
+        let of = |policy: &str| {
+            format!(
+                "<policies><inbound>{policy}</inbound><backend><forward-request/></backend><outbound/><on-error/></policies>"
+            )
+        };
+        let openapi = json!({ "openapi": "3.0.1", "paths": { "/a": { "get": {
+            "parameters": [{ "name": "n", "in": "query", "schema": { "type": "integer" } }],
+            "responses": { "200": { "headers": { "X-N": { "schema": { "type": "integer" } } } } },
+        } } } });
+        let headers = "<policies><inbound/><backend><forward-request/></backend><outbound><validate-headers specified-header-action='prevent' \
+            unspecified-header-action='ignore'/><validate-status-code unspecified-status-code-action='prevent'/></outbound><on-error/></policies>";
+        let parameters = of(
+            "<validate-parameters specified-parameter-action='prevent' unspecified-parameter-action='prevent'/>",
+        );
+        let graphql = of("<validate-graphql-request max-size='1000' max-depth='2'/>");
+        let query = |text: &str| json!({ "request": { "method": "POST", "headers": { "Content-Type": "application/json" }, "body": { "query": text } } });
+        for (document, definition, context, backend, status) in [
+            (
+                parameters.as_str(),
+                json!({ "openapi": openapi }),
+                json!({ "request": { "url": "https://a.test/a?n=1" } }),
+                json!({}),
+                200,
+            ),
+            (
+                &parameters,
+                json!({ "openapi": openapi }),
+                json!({ "request": { "url": "https://a.test/a?n=x" } }),
+                json!({}),
+                400,
+            ),
+            (
+                &parameters,
+                json!({ "openapi": openapi }),
+                json!({ "request": { "url": "https://a.test/a?m=1" } }),
+                json!({}),
+                400,
+            ),
+            (
+                headers,
+                json!({ "openapi": openapi }),
+                json!({}),
+                json!({ "headers": { "X-N": "1" } }),
+                200,
+            ),
+            (
+                headers,
+                json!({ "openapi": openapi }),
+                json!({}),
+                json!({ "headers": { "X-N": "x" } }),
+                502,
+            ),
+            (
+                headers,
+                json!({ "openapi": openapi }),
+                json!({}),
+                json!({ "status": 418 }),
+                502,
+            ),
+            (
+                &graphql,
+                json!({ "graphql": "type Query { a: Int }" }),
+                query("{ a }"),
+                json!({}),
+                200,
+            ),
+        ] {
+            let scenario = json!({
+                "documents": { "api": document }, "definition": definition, "context": context, "backend": [backend],
+            });
+            let result = simulate(&[], &scenario).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(
+                result["response"]["status"],
+                json!(status),
+                "{scenario}: {result:#}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_caller_and_the_entities_are_described() {
+        let document = "<policies><inbound><set-variable name='v' value='@(context.Request.IpAddress + context.Api.Name + context.Product.Id + context.Deployment.Region)'/></inbound>\
+            <backend><forward-request/></backend><outbound/><on-error/></policies>";
+        let scenario = json!({ "documents": { "api": document }, "context": {
+            "request": { "ipAddress": "192.0.2.1" }, "api": { "name": "A" }, "product": { "id": "P" }, "deployment": { "region": "R" },
+        } });
+        check(scenario, &[("/variables/v", json!("192.0.2.1APR"))]);
+    }
+
+    #[test]
+    fn a_client_certificate_is_trusted_unless_the_scenario_says_otherwise() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = rcgen::CertificateParams::new(vec!["client.test".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .pem();
+        let document = "<policies><inbound><validate-client-certificate validate-revocation='false' validate-not-before='false'/></inbound>\
+            <backend><forward-request/></backend><outbound/><on-error/></policies>";
+        for (request, status) in [
+            (json!({ "certificate": pem }), 200),
+            (json!({ "certificate": pem, "certificateTrusted": false }), 403),
+            (json!({}), 403),
+        ] {
+            let scenario = json!({ "documents": { "api": document }, "context": { "request": request } });
+            let result = simulate(&[], &scenario).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(result["response"]["status"], json!(status), "{result:#}");
+        }
+        let wrong = json!({ "context": { "request": { "certificate": "x" } } });
+        assert_eq!(
+            simulate(&[], &wrong).unwrap_err().to_string(),
+            "scenario: context.request.certificate must be a certificate in PEM"
         );
     }
 

@@ -20,7 +20,7 @@ mod suite;
 #[cfg(test)]
 mod tests;
 mod time;
-mod tree;
+pub(crate) mod tree;
 mod validate;
 mod value;
 

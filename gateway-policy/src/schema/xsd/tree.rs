@@ -16,11 +16,11 @@ const ATTRIBUTES_MAX: usize = 256;
 const SCOPE_MAX: usize = 256;
 
 /// The namespace of `xml:lang` and its siblings.
-pub(super) const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The namespace of declarations.
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 /// "No node".
-pub(super) const NONE: usize = usize::MAX;
+pub(crate) const NONE: usize = usize::MAX;
 
 /// A text that is not XML, and the byte where that shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,18 +31,18 @@ pub(crate) struct NotXml {
 
 /// An element or a piece of text.
 #[derive(Debug)]
-pub(super) struct Node<'t> {
-    pub(super) parent: usize,
+pub(crate) struct Node<'t> {
+    pub(crate) parent: usize,
     /// The next one with the same parent, or [`NONE`].
-    pub(super) next: usize,
-    pub(super) first: usize,
+    pub(crate) next: usize,
+    pub(crate) first: usize,
     /// Where its name, or the text, starts.
-    pub(super) at: usize,
-    pub(super) kind: Kind<'t>,
+    pub(crate) at: usize,
+    pub(crate) kind: Kind<'t>,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind<'t> {
+pub(crate) enum Kind<'t> {
     Element {
         uri: u32,
         local: &'t str,
@@ -55,17 +55,17 @@ pub(super) enum Kind<'t> {
 }
 
 #[derive(Debug)]
-pub(super) struct Attribute<'t> {
+pub(crate) struct Attribute<'t> {
     uri: u32,
-    pub(super) local: &'t str,
-    pub(super) value: Cow<'t, str>,
-    pub(super) at: usize,
+    pub(crate) local: &'t str,
+    pub(crate) value: Cow<'t, str>,
+    pub(crate) at: usize,
 }
 
 /// A document.
 #[derive(Debug)]
-pub(super) struct Tree<'t> {
-    pub(super) nodes: Vec<Node<'t>>,
+pub(crate) struct Tree<'t> {
+    pub(crate) nodes: Vec<Node<'t>>,
     attributes: Vec<Attribute<'t>>,
     /// Prefix and index of the address.
     declarations: Vec<(&'t str, u32)>,
@@ -74,7 +74,7 @@ pub(super) struct Tree<'t> {
 
 impl<'t> Tree<'t> {
     /// Reads a text; `doctype` steps over a document type declaration.
-    pub(super) fn read(text: &'t str, doctype: bool) -> Result<Self, NotXml> {
+    pub(crate) fn read(text: &'t str, doctype: bool) -> Result<Self, NotXml> {
         let mut reader = Reader {
             text,
             at: 0,
@@ -93,31 +93,31 @@ impl<'t> Tree<'t> {
     }
 
     /// The document element.
-    pub(super) fn root(&self) -> usize {
+    pub(crate) fn root(&self) -> usize {
         0
     }
 
     /// Namespace and local name; of a text both are empty.
-    pub(super) fn name(&self, node: usize) -> (&str, &'t str) {
+    pub(crate) fn name(&self, node: usize) -> (&str, &'t str) {
         match &self.nodes[node].kind {
             Kind::Element { uri, local, .. } => (&self.uris[*uri as usize], local),
             Kind::Text(_) => ("", ""),
         }
     }
 
-    pub(super) fn is_element(&self, node: usize) -> bool {
+    pub(crate) fn is_element(&self, node: usize) -> bool {
         matches!(self.nodes[node].kind, Kind::Element { .. })
     }
 
     /// Where the end tag's name starts.
-    pub(super) fn end(&self, node: usize) -> usize {
+    pub(crate) fn end(&self, node: usize) -> usize {
         match &self.nodes[node].kind {
             Kind::Element { end, .. } => *end,
             Kind::Text(_) => self.nodes[node].at,
         }
     }
 
-    pub(super) fn children(&self, node: usize) -> impl Iterator<Item = usize> + use<'_, 't> {
+    pub(crate) fn children(&self, node: usize) -> impl Iterator<Item = usize> + use<'_, 't> {
         let mut next = self.nodes[node].first;
         std::iter::from_fn(move || {
             let here = next;
@@ -126,31 +126,31 @@ impl<'t> Tree<'t> {
         })
     }
 
-    pub(super) fn elements(&self, node: usize) -> impl Iterator<Item = usize> + use<'_, 't> {
+    pub(crate) fn elements(&self, node: usize) -> impl Iterator<Item = usize> + use<'_, 't> {
         self.children(node).filter(|n| self.is_element(*n))
     }
 
     /// Attributes that are not namespace declarations.
-    pub(super) fn attributes(&self, node: usize) -> &[Attribute<'t>] {
+    pub(crate) fn attributes(&self, node: usize) -> &[Attribute<'t>] {
         match &self.nodes[node].kind {
             Kind::Element { attributes, .. } => &self.attributes[attributes.clone()],
             Kind::Text(_) => &[],
         }
     }
 
-    pub(super) fn uri(&self, attribute: &Attribute<'t>) -> &str {
+    pub(crate) fn uri(&self, attribute: &Attribute<'t>) -> &str {
         &self.uris[attribute.uri as usize]
     }
 
     /// The value of an attribute.
-    pub(super) fn attribute(&self, node: usize, uri: &str, local: &str) -> Option<&Attribute<'t>> {
+    pub(crate) fn attribute(&self, node: usize, uri: &str, local: &str) -> Option<&Attribute<'t>> {
         self.attributes(node)
             .iter()
             .find(|a| a.local == local && self.uri(a) == uri)
     }
 
     /// All text directly inside an element.
-    pub(super) fn text(&self, node: usize) -> Cow<'_, str> {
+    pub(crate) fn text(&self, node: usize) -> Cow<'_, str> {
         let mut out = Cow::Borrowed("");
         for child in self.children(node) {
             if let Kind::Text(text) = &self.nodes[child].kind {
@@ -165,7 +165,7 @@ impl<'t> Tree<'t> {
     }
 
     /// The namespace that a prefix stands for at a node; the empty prefix always stands for one.
-    pub(super) fn lookup(&self, node: usize, prefix: &str) -> Option<&str> {
+    pub(crate) fn lookup(&self, node: usize, prefix: &str) -> Option<&str> {
         let mut at = node;
         while let Some(here) = self.nodes.get(at) {
             if let Kind::Element { declarations, .. } = &here.kind {
@@ -727,7 +727,7 @@ fn allowed(text: &str, from: usize) -> Read<()> {
 }
 
 /// `NameStartChar`, with the colon.
-pub(super) fn is_name_start(c: char) -> bool {
+pub(crate) fn is_name_start(c: char) -> bool {
     matches!(c, 'a'..='z' | 'A'..='Z' | '_' | ':' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}'
         | '\u{f8}'..='\u{2ff}' | '\u{370}'..='\u{37d}' | '\u{37f}'..='\u{1fff}' | '\u{200c}'..='\u{200d}'
         | '\u{2070}'..='\u{218f}' | '\u{2c00}'..='\u{2fef}' | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}'
@@ -735,7 +735,7 @@ pub(super) fn is_name_start(c: char) -> bool {
 }
 
 /// `NameChar`, with the colon.
-pub(super) fn is_name_char(c: char) -> bool {
+pub(crate) fn is_name_char(c: char) -> bool {
     is_name_start(c)
         || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
 }
