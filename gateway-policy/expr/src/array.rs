@@ -35,6 +35,9 @@ pub(crate) fn create(vm: &mut Vm<'_>, ty: &Type, sizes: &[Value]) -> Eval {
     for size in sizes {
         lengths.push(index(size).map_err(|_| Thrown::from(Error::of(ExceptionKind::OverflowException)))?);
     }
+    if lengths.iter().any(|n| i32::try_from(*n).is_err()) {
+        return Err(Error::of(ExceptionKind::OverflowException).into());
+    }
     let total = lengths
         .iter()
         .try_fold(1usize, |a, b| a.checked_mul(*b))

@@ -250,9 +250,11 @@ pub(crate) enum Stmt {
     Throw(Option<Node>),
     Try {
         body: Box<Stmt>,
-        catches: Box<[CatchCode]>,
+        catches: Arc<[CatchCode]>,
         finally: Option<Box<Stmt>>,
     },
+    /// `yield return`
+    Yield(Node),
     Goto(u32),
     GotoSection(usize),
     Empty,
@@ -275,6 +277,10 @@ pub(crate) struct Site {
 /// The expression itself, a lambda or a local function.
 #[derive(Debug)]
 pub(crate) struct Function {
+    /// Its place in the program.
+    pub index: u32,
+    /// The type of an iterator: calling it gives a sequence or an enumerator.
+    pub iterator: Option<Type>,
     pub params: u32,
     pub slots: u32,
     /// Which slots are shared with closures.

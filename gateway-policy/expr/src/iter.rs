@@ -14,6 +14,11 @@ use crate::{
 pub(crate) trait Iter {
     /// The next item, or `None` at the end.
     fn next(&mut self, vm: &mut Vm<'_>) -> Result<Option<Value>, Thrown>;
+
+    /// Ends an enumeration early.
+    fn dispose(&mut self, _vm: &mut Vm<'_>) -> Result<(), Thrown> {
+        Ok(())
+    }
 }
 
 /// A sequence that can be enumerated any number of times.

@@ -190,23 +190,26 @@ fn exception(thrown: vm::Thrown) -> Exception {
             type_name: e.kind.full_name().to_owned(),
             message: e.message.into_owned(),
         },
-        vm::Thrown::Object(value) => {
-            let message = match &value {
-                Value::Object(o) => match &o.data {
-                    object::Data::Exception(e) => e.message.to_lossy().into_owned(),
-                    _ => String::new(),
-                },
-                _ => String::new(),
-            };
-            Exception {
-                type_name: value.type_name().unwrap_or_default(),
-                message,
-            }
-        }
+        vm::Thrown::Object(value) => exception_of(&value),
+        vm::Thrown::Decided(decided) => exception_of(&decided.exception),
         vm::Thrown::Budget(what) => Exception {
             type_name: "BudgetExceededException".to_owned(),
             message: format!("The expression used more than its budget: {what}."),
         },
+    }
+}
+
+fn exception_of(value: &Value) -> Exception {
+    let message = match value {
+        Value::Object(o) => match &o.data {
+            object::Data::Exception(e) => e.message.to_lossy().into_owned(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    };
+    Exception {
+        type_name: value.type_name().unwrap_or_default(),
+        message,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Evaluation of the compiled form.
 
+mod exception;
+mod iterator;
+mod statement;
+
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use gateway_dotnet::{Error, ExceptionKind, Str};
@@ -7,13 +11,16 @@ use smallvec::SmallVec;
 
 use crate::{
     Context, Limits, Value, World, cast,
-    ir::{CallNode, CatchCode, Code, Function, Node, Program, SectionCode, Stmt, TextPart},
+    ir::{CallNode, Code, Function, Node, Program, TextPart},
     lib::Call,
     look::Look,
     object::{Closure, Data, NativeTarget},
     text,
     types::Type,
 };
+
+/// `string.Format` takes no width from here on for a number.
+const MAX_ALIGN: u32 = 1_000_000;
 
 /// What ends an evaluation early.
 #[derive(Debug)]
@@ -22,6 +29,8 @@ pub(crate) enum Thrown {
     Error(Box<Error>),
     /// An exception object thrown by `throw`.
     Object(Value),
+    /// An exception on the way to the handler that was found for it.
+    Decided(Box<exception::Decided>),
     /// A limit was reached; no `catch` sees it.
     Budget(&'static str),
 }
@@ -45,6 +54,8 @@ enum Flow {
     Return(Value),
     Goto(u32),
     Section(usize),
+    /// An iterator has its next item.
+    Yield(Value),
 }
 
 /// One evaluation in progress.
@@ -62,6 +73,16 @@ pub(crate) struct Vm<'v> {
     cells: Vec<std::rc::Weak<RefCell<Value>>>,
     /// The exception being handled, for `throw;`.
     handling: Vec<Value>,
+    /// The `try` blocks being run that have `catch` clauses.
+    handlers: Vec<exception::Handler>,
+    /// Handlers below this one stand outside the filter being run.
+    floor: usize,
+    /// The way back to where an iterator was left, outermost statement last.
+    resume: Vec<iterator::Resume>,
+    /// The way back being noted, innermost statement first.
+    pauses: Vec<iterator::Resume>,
+    /// The iterator being entered again is to end where it was left.
+    disposing: bool,
 }
 
 /// Where the machine stack is: the address of a local, good enough to measure depth by.
@@ -83,6 +104,11 @@ impl<'v> Vm<'v> {
             stack_limit: limits.stack,
             cells: Vec::new(),
             handling: Vec::new(),
+            handlers: Vec::new(),
+            floor: 0,
+            resume: Vec::new(),
+            pauses: Vec::new(),
+            disposing: false,
         }
     }
 
@@ -174,6 +200,11 @@ impl<'v> Vm<'v> {
     ) -> Eval {
         self.step()?;
         self.check_stack()?;
+        if let Some(ty) = &function.iterator {
+            let mut args = vec![Value::Null; function.params as usize];
+            fill(&mut args);
+            return Ok(self.iterator(ty, program, function.index, captures, args));
+        }
         let outer = self.base;
         self.base = self.stack.len();
         self.stack
@@ -678,6 +709,17 @@ impl<'v> Vm<'v> {
                 TextPart::Text(s) => pieces.push(s.clone()),
                 TextPart::Hole { value, align, format } => {
                     let value = self.eval(value, frame)?;
+                    if align.unsigned_abs() >= MAX_ALIGN
+                        || format
+                            .as_ref()
+                            .is_some_and(|f| f.units().any(|u| u == 0x7B || u == 0x7D))
+                    {
+                        return Err(Error::new(
+                            ExceptionKind::FormatException,
+                            "Input string was not in a correct format.",
+                        )
+                        .into());
+                    }
                     let text = match format {
                         Some(format) => text::format_value(&value, Some(format))?,
                         None => self.text_of(&value)?,
@@ -693,249 +735,6 @@ impl<'v> Vm<'v> {
         self.charge(pieces.iter().map(Str::len).sum())?;
         let refs: Vec<&Str> = pieces.iter().collect();
         Ok(Value::Str(Str::concat(&refs)?))
-    }
-
-    // ---- statements
-
-    fn exec(&mut self, stmt: &Stmt, frame: &mut Frame<'_>) -> Result<Flow, Thrown> {
-        match stmt {
-            Stmt::Expr(node) => {
-                self.eval(node, frame)?;
-                Ok(Flow::Next)
-            }
-            Stmt::Block(slots, body, labels) => {
-                self.open_scope(slots, frame);
-                self.exec_list(body, labels, frame)
-            }
-            Stmt::If(cond, yes, no) => {
-                if self.truth(cond, frame)? {
-                    self.exec(yes, frame)
-                } else if let Some(no) = no {
-                    self.exec(no, frame)
-                } else {
-                    Ok(Flow::Next)
-                }
-            }
-            Stmt::Return(None) => Ok(Flow::Return(Value::Null)),
-            Stmt::Return(Some(node)) => Ok(Flow::Return(self.eval(node, frame)?)),
-            Stmt::Loop {
-                cond,
-                step,
-                body,
-                test_last,
-            } => self.exec_loop(cond.as_ref(), step, body, *test_last, frame),
-            Stmt::ForEach {
-                source,
-                slots,
-                slot,
-                convert,
-                body,
-            } => self.exec_foreach(source, slots, *slot, convert.as_ref(), body, frame),
-            Stmt::Switch {
-                slot,
-                value,
-                sections,
-                default,
-            } => {
-                let value = self.eval(value, frame)?;
-                self.store(*slot, value);
-                self.exec_switch(sections, *default, frame)
-            }
-            Stmt::Break => Ok(Flow::Break),
-            Stmt::Continue => Ok(Flow::Continue),
-            Stmt::Throw(None) => match self.handling.last() {
-                Some(value) => Err(Thrown::Object(value.clone())),
-                None => Ok(Flow::Next),
-            },
-            Stmt::Throw(Some(node)) => match self.eval(node, frame)? {
-                Value::Null => Err(Error::null_reference().into()),
-                value => Err(Thrown::Object(value)),
-            },
-            Stmt::Try {
-                body,
-                catches,
-                finally,
-            } => self.exec_try(body, catches, finally.as_deref(), frame),
-            Stmt::Goto(label) => Ok(Flow::Goto(*label)),
-            Stmt::GotoSection(n) => Ok(Flow::Section(*n)),
-            Stmt::Empty => Ok(Flow::Next),
-        }
-    }
-
-    fn exec_list(
-        &mut self,
-        body: &[Stmt],
-        labels: &[(u32, usize)],
-        frame: &mut Frame<'_>,
-    ) -> Result<Flow, Thrown> {
-        let mut at = 0;
-        while let Some(stmt) = body.get(at) {
-            at += 1;
-            match self.exec(stmt, frame)? {
-                Flow::Next => {}
-                Flow::Goto(label) => match labels.iter().find(|(l, _)| *l == label) {
-                    Some((_, to)) => {
-                        self.step()?;
-                        at = *to;
-                    }
-                    None => return Ok(Flow::Goto(label)),
-                },
-                other => return Ok(other),
-            }
-        }
-        Ok(Flow::Next)
-    }
-
-    fn exec_loop(
-        &mut self,
-        cond: Option<&Node>,
-        step: &[Node],
-        body: &Stmt,
-        test_last: bool,
-        frame: &mut Frame<'_>,
-    ) -> Result<Flow, Thrown> {
-        let mut first = test_last;
-        loop {
-            self.step()?;
-            if !first
-                && let Some(cond) = cond
-                && !self.truth(cond, frame)?
-            {
-                return Ok(Flow::Next);
-            }
-            first = false;
-            match self.exec(body, frame)? {
-                Flow::Next | Flow::Continue => {}
-                Flow::Break => return Ok(Flow::Next),
-                other => return Ok(other),
-            }
-            for node in step {
-                self.eval(node, frame)?;
-            }
-        }
-    }
-
-    fn exec_foreach(
-        &mut self,
-        source: &Node,
-        slots: &[u32],
-        slot: u32,
-        convert: Option<&Node>,
-        body: &Stmt,
-        frame: &mut Frame<'_>,
-    ) -> Result<Flow, Thrown> {
-        let source = self.eval(source, frame)?;
-        let mut iter = self.iter(&source)?;
-        while let Some(item) = iter.next(self)? {
-            self.step()?;
-            self.open_scope(slots, frame);
-            self.store(slot, item);
-            if let Some(convert) = convert {
-                self.eval(convert, frame)?;
-            }
-            match self.exec(body, frame)? {
-                Flow::Next | Flow::Continue => {}
-                Flow::Break => return Ok(Flow::Next),
-                other => return Ok(other),
-            }
-        }
-        Ok(Flow::Next)
-    }
-
-    fn exec_switch(
-        &mut self,
-        sections: &[SectionCode],
-        default: Option<usize>,
-        frame: &mut Frame<'_>,
-    ) -> Result<Flow, Thrown> {
-        let mut chosen = None;
-        'search: for (i, section) in sections.iter().enumerate() {
-            for test in &section.tests {
-                if self.truth(test, frame)? {
-                    chosen = Some(i);
-                    break 'search;
-                }
-            }
-        }
-        let mut next = chosen.or(default);
-        while let Some(section) = next.and_then(|i| sections.get(i)) {
-            match self.exec_list(&section.body, &[], frame)? {
-                Flow::Break | Flow::Next => return Ok(Flow::Next),
-                Flow::Section(n) => {
-                    self.step()?;
-                    next = Some(n);
-                }
-                other => return Ok(other),
-            }
-        }
-        Ok(Flow::Next)
-    }
-
-    fn exec_try(
-        &mut self,
-        body: &Stmt,
-        catches: &[CatchCode],
-        finally: Option<&Stmt>,
-        frame: &mut Frame<'_>,
-    ) -> Result<Flow, Thrown> {
-        let (base, height) = (self.base, self.stack.len());
-        let mut result = self.exec(body, frame);
-        if let Err(thrown) = result {
-            // An exception leaves the frames of the calls it came out of behind.
-            self.base = base;
-            self.stack.truncate(height);
-            result = self.handle(thrown, catches, frame);
-        }
-        let Some(finally) = finally else { return result };
-        if matches!(result, Err(Thrown::Budget(_))) {
-            return result;
-        }
-        self.base = base;
-        self.stack.truncate(height);
-        match self.exec(finally, frame)? {
-            Flow::Next => result,
-            other => Ok(other),
-        }
-    }
-
-    fn handle(
-        &mut self,
-        thrown: Thrown,
-        catches: &[CatchCode],
-        frame: &mut Frame<'_>,
-    ) -> Result<Flow, Thrown> {
-        let exception = match thrown {
-            Thrown::Budget(what) => return Err(Thrown::Budget(what)),
-            Thrown::Error(e) => crate::lib::exception_object(&e),
-            Thrown::Object(value) => value,
-        };
-        let (base, height) = (self.base, self.stack.len());
-        for clause in catches {
-            if clause.ty.as_ref().is_some_and(|ty| !cast::is(&exception, ty)) {
-                continue;
-            }
-            if let Some(slot) = clause.slot {
-                self.open_scope(&[slot], frame);
-                self.store(slot, exception.clone());
-            }
-            if let Some(when) = &clause.when {
-                // An exception inside a filter counts as false.
-                match self.truth(when, frame) {
-                    Ok(true) => {}
-                    Err(Thrown::Budget(what)) => return Err(Thrown::Budget(what)),
-                    _ => {
-                        self.base = base;
-                        self.stack.truncate(height);
-                        continue;
-                    }
-                }
-            }
-            self.handling.push(exception);
-            let result = self.exec(&clause.body, frame);
-            self.handling.pop();
-            return result;
-        }
-        Err(Thrown::Object(exception))
     }
 }
 

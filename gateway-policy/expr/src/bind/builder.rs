@@ -15,6 +15,8 @@ pub(crate) struct FunctionBuilder {
     /// Functions called or turned into closures here.
     pub sites: Vec<usize>,
     pub body: Option<Code>,
+    /// The type of an iterator.
+    pub iterator: Option<crate::types::Type>,
 }
 
 impl FunctionBuilder {
@@ -27,6 +29,7 @@ impl FunctionBuilder {
             captures: Vec::new(),
             sites: Vec::new(),
             body: None,
+            iterator: None,
         }
     }
 
@@ -109,12 +112,15 @@ pub(crate) fn finish(
     let functions = functions
         .into_iter()
         .zip(tables)
-        .map(|(f, sites)| {
+        .enumerate()
+        .map(|(index, (f, sites))| {
             let mut captured = vec![false; f.slots as usize];
             for slot in &f.captured {
                 captured[*slot as usize] = true;
             }
             Function {
+                index: index as u32,
+                iterator: f.iterator,
                 params: f.params,
                 slots: f.slots,
                 captured: captured.into(),

@@ -199,6 +199,13 @@ impl<'a> Binder<'a> {
             );
             return Operand::Error;
         }
+        if let ExprKind::Name(name, targs) = &e.kind
+            && targs.is_empty()
+            && self.lookup(&name.name).is_none()
+            && self.generic_alone(&name.name, name.span)
+        {
+            return Operand::Error;
+        }
         let _ = self.operand(e);
         // An instance member may be named through its type.
         let through_type = self.diagnostics[mark..].iter().all(|d| d.code == "CS0120");
@@ -343,12 +350,30 @@ impl<'a> Binder<'a> {
         if own.is_empty() {
             return self.no_candidates(&g);
         }
+        if !own_fits && g.is_static && self.instance_fits(&g, &list) {
+            self.object_required(&g.on, &format!("{}()", g.name), g.span);
+            return Operand::Error;
+        }
         let Some((applied, laid)) = self.choose(&g.name, &own, std::mem::take(&mut list), &g.targs, g.span)
         else {
             return Operand::Error;
         };
         let chosen = own[applied.candidate].clone();
         self.finish_call(g, chosen, applied, laid, span)
+    }
+
+    /// Whether the arguments of a static call are those of an instance method.
+    fn instance_fits(&mut self, g: &Group, list: &[Argument<'a>]) -> bool {
+        let all = Group {
+            name: g.name.clone(),
+            span: g.span,
+            receiver: None,
+            on: g.on.clone(),
+            is_static: false,
+            targs: g.targs.clone(),
+        };
+        let candidates = self.group_candidates(&all);
+        matches!(self.resolve(&candidates, list, &g.targs), Resolved::One(_))
     }
 
     fn no_candidates(&mut self, g: &Group) -> Operand<'a> {

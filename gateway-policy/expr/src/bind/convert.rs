@@ -327,7 +327,7 @@ impl<'a> Binder<'a> {
         }
         if let (Some(c), Some(num)) = (value.konst.as_ref().and_then(Const::as_integer), to.num())
             && from.num().is_some_and(|n| {
-                n.is_integral() && n != Num::Char && n != Num::Long && n != Num::ULong || n == Num::Int
+                n.is_integral() && !matches!(n, Num::Char | Num::UInt | Num::Long | Num::ULong)
             })
             && num.is_integral()
             && num != Num::Char

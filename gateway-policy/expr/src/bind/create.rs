@@ -10,7 +10,8 @@ use crate::{
     Span,
     ir::{Const, Node},
     syntax::ast::{
-        Arg, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, MemberInit, PassBy, TypeSyn,
+        Arg, Expr, ExprKind, Ident, InitTarget, InitValue, Initializer, MemberInit, PassBy,
+        TypeKind as SynKind, TypeSyn,
     },
     types::{IENUMERABLE, Num, Type, TypeKind, is_subtype, registry},
 };
@@ -26,6 +27,11 @@ impl<'a> Binder<'a> {
     ) -> Operand<'a> {
         let ty = self.resolve_type(syn);
         let list = self.arguments(args.unwrap_or_default());
+        if let SynKind::Tuple(_) = syn.kind {
+            let message = "'new' cannot be used with tuple type. Use a tuple literal expression instead.";
+            self.error("CS8181", message, syn.span);
+            return Operand::Error;
+        }
         if let Type::Open(_) = ty {
             self.error("CS7003", "Unexpected use of an unbound generic name", syn.span);
             return Operand::Error;
@@ -231,12 +237,15 @@ impl<'a> Binder<'a> {
             return Operand::Error;
         };
         if let Some(init) = init {
-            if let [size] = sizes {
+            let mut level = Some(init);
+            for size in sizes {
                 let given = self.value(size);
-                let count = match &init.kind {
-                    ExprKind::ArrayInit(items) => items.len() as i128,
-                    _ => 0,
+                let items = match level.map(|e| &e.kind) {
+                    Some(ExprKind::ArrayInit(items)) => items.as_slice(),
+                    _ => &[],
                 };
+                let count = items.len() as i128;
+                level = items.first();
                 match given.konst.as_ref().and_then(Const::as_integer) {
                     Some(n) if n == count => {}
                     Some(n) => {
@@ -304,6 +313,12 @@ impl<'a> Binder<'a> {
     fn matrix(&mut self, ty: &Type, element: &Type, rank: u8, init: &'a Expr) -> Option<Node> {
         let mut lengths = Vec::new();
         let mut at = init;
+        if let ExprKind::ArrayInit(items) = &init.kind
+            && let Some(flat) = items.iter().find(|e| !matches!(e.kind, ExprKind::ArrayInit(_)))
+        {
+            self.error("CS0846", "A nested array initializer is expected", flat.span);
+            return None;
+        }
         while let ExprKind::ArrayInit(items) = &at.kind {
             lengths.push(items.len() as i32);
             match items.first() {
@@ -367,16 +382,13 @@ impl<'a> Binder<'a> {
         let ExprKind::ArrayInit(items) = &init.kind else {
             return Operand::Error;
         };
+        if rank > 1 {
+            return self.implicit_matrix(rank, init, span);
+        }
         let operands: Vec<(Operand<'a>, Span)> = items.iter().map(|e| (self.operand(e), e.span)).collect();
-        let types: Vec<Type> = operands.iter().filter_map(|(o, _)| self.type_of(o)).collect();
-        let best = self.best_common(&types);
-        let Some(element) = best else {
-            if !types.iter().any(Type::is_error) {
-                self.error("CS0826", "No best type found for implicitly-typed array", span);
-            }
+        let Some(element) = self.common_element(operands.iter().map(|(o, _)| o), span) else {
             return Operand::Error;
         };
-        let _ = rank;
         let nodes: Vec<Node> = operands
             .into_iter()
             .map(|(o, s)| self.convert(o, &element, s).node)
@@ -386,6 +398,58 @@ impl<'a> Binder<'a> {
             never_null: true,
             ..Val::new(ty, Node::NewArray(shared(&element), nodes.into()))
         })
+    }
+
+    /// The element type of an array that names none.
+    fn common_element<'o>(
+        &mut self,
+        operands: impl Iterator<Item = &'o Operand<'a>>,
+        span: Span,
+    ) -> Option<Type>
+    where
+        'a: 'o,
+    {
+        let types: Vec<Type> = operands.filter_map(|o| self.type_of(o)).collect();
+        let best = self.best_common(&types);
+        if best.is_none() && !types.iter().any(Type::is_error) {
+            self.error("CS0826", "No best type found for implicitly-typed array", span);
+        }
+        best
+    }
+
+    /// `new[,] { … }`: its elements are looked at for their type first.
+    fn implicit_matrix(&mut self, rank: u8, init: &'a Expr, span: Span) -> Operand<'a> {
+        let mut leaves = vec![init];
+        for _ in 0..rank {
+            let mut below = Vec::new();
+            for e in leaves {
+                match &e.kind {
+                    ExprKind::ArrayInit(items) => below.extend(items),
+                    _ => {
+                        self.error("CS0846", "A nested array initializer is expected", e.span);
+                        return Operand::Error;
+                    }
+                }
+            }
+            leaves = below;
+        }
+        let mark = self.diagnostics.len();
+        let operands: Vec<Operand<'a>> = leaves.iter().map(|e| self.operand(e)).collect();
+        let element = self.common_element(operands.iter(), span);
+        if self.has_errors_since(mark) {
+            return Operand::Error;
+        }
+        let Some(element) = element else {
+            return Operand::Error;
+        };
+        let ty = Type::Array(element.into(), rank);
+        match self.array_initializer(&ty, init) {
+            Some(node) => Operand::Value(Val {
+                never_null: true,
+                ..Val::new(ty, node)
+            }),
+            None => Operand::Error,
+        }
     }
 
     /// `new { a, b = c }`

@@ -323,6 +323,8 @@ impl<'b> Flow<'b> {
                 }
                 self.stmt(body);
             }
+            StmtKind::Yield(Some(e)) => self.expr(e),
+            StmtKind::Yield(None) => self.state = self.state.unreachable(),
             StmtKind::Lock(e, body) => {
                 self.expr(e);
                 self.stmt(body);
@@ -695,6 +697,7 @@ impl<'b> Flow<'b> {
             | ExprKind::Checked(_, inner)
             | ExprKind::Await(inner)
             | ExprKind::Ref(inner)
+            | ExprKind::Query(inner, _)
             | ExprKind::Postfix(_, inner) => self.expr(inner),
             ExprKind::Throw(inner) => {
                 self.expr(inner);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Span,
     ir::{Const, Node},
-    syntax::ast::{Arg, Constraint, LocalFn, PassBy},
+    syntax::ast::{Arg, Body, Constraint, LocalFn, PassBy},
     types::{MemberKind, ParamDef, ParamRef, Type, TypeParameter, is_subtype, registry, subst},
 };
 
@@ -158,6 +158,7 @@ impl<'a> Binder<'a> {
         let local = &self.local_fns[id];
         let decl = local.decl;
         let ret = of_arguments(&local.ret, targs);
+        let result = ret.clone();
         let types: Vec<Type> = local.params.iter().map(|p| of_arguments(&p.ty, targs)).collect();
         let names = self.type_names.len();
         for (t, arg) in decl.type_params.iter().zip(targs) {
@@ -175,6 +176,13 @@ impl<'a> Binder<'a> {
             if p.by == PassBy::In {
                 self.vars[id].by_in = true;
             }
+        }
+        if let Body::Block(statements, _) = &decl.body
+            && super::iterator::yields(statements)
+        {
+            self.check_iterator_parameters(decl);
+            self.iterator = self.iterator_of(&result, decl.name.span);
+            self.functions[function].iterator = Some(result);
         }
         let code = self.function_body(&decl.body);
         self.pop_scope();

@@ -84,9 +84,12 @@ impl<'a> Binder<'a> {
 
     /// The return type a lambda has for these parameter types.
     pub(crate) fn lambda_result(&mut self, e: &'a Expr, inputs: &[Type]) -> Option<Type> {
-        let (params, _) = parts(e)?;
+        let (params, body) = parts(e)?;
         if params.is_some_and(|p| p.len() != inputs.len()) {
             return None;
+        }
+        if matches!(body, Body::Expr(e) if matches!(e.kind, ExprKind::Error)) {
+            return Some(Type::Error);
         }
         self.look(e, inputs, None).ty
     }
@@ -281,7 +284,7 @@ impl<'a> Binder<'a> {
                                 .any(|r| !matches!(r.ty, Type::Void) || r.untyped)
                     }
                 };
-                if reachable && needs_value {
+                if reachable && needs_value && self.iterator.is_none() {
                     let end = Span {
                         start: span.end.saturating_sub(1),
                         end: span.end,

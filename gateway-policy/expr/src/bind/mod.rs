@@ -13,6 +13,7 @@ mod create;
 mod flow;
 mod generic;
 mod infer;
+mod iterator;
 mod lambda;
 mod member;
 mod name;
@@ -20,6 +21,7 @@ mod operand;
 mod operator;
 mod overload;
 mod pattern;
+mod query;
 mod scope;
 mod statement;
 mod switch;
@@ -125,8 +127,14 @@ pub(crate) struct Binder<'a> {
     in_instance: bool,
     /// Binding the right side of `is`, where an unknown name is a missing type.
     naming_type: bool,
+    /// The function being bound is an iterator.
+    iterator: Option<iterator::Yields>,
     /// Labels below this number stand outside the innermost `finally` block.
     finally_labels: Option<u32>,
+    /// Loops and switches, and loops alone, around the innermost `finally` block.
+    outside_finally: (usize, usize),
+    /// `try` blocks with `catch` clauses around the statement.
+    caught_tries: usize,
     /// Whether arithmetic is checked: by `checked` and in constants.
     checked: bool,
     /// Inside `unchecked`: constants wrap.
@@ -179,7 +187,10 @@ impl<'a> Binder<'a> {
             instances: Vec::new(),
             in_instance: false,
             naming_type: false,
+            iterator: None,
             finally_labels: None,
+            outside_finally: (0, 0),
+            caught_tries: 0,
             checked: false,
             unchecked: false,
             breakable: 0,
@@ -227,8 +238,11 @@ impl<'a> Binder<'a> {
                 }
             }
             Source::Block(statements, span) => {
+                if iterator::yields(statements) {
+                    self.iterator = self.iterator_of(&Type::OBJECT, *span);
+                }
                 let (stmt, reachable) = self.function_block(statements);
-                if reachable {
+                if reachable && self.iterator.is_none() {
                     let end = Span {
                         start: span.end,
                         end: span.end,

@@ -1,6 +1,10 @@
 //! Names: types as written, and what a simple name stands for.
 
-use super::{Binder, operand::Operand, scope::Entry};
+use super::{
+    Binder,
+    operand::{Group, Operand},
+    scope::Entry,
+};
 use crate::{
     Span,
     ir::Use,
@@ -19,11 +23,14 @@ impl<'a> Binder<'a> {
             SynKind::Nullable(of) => {
                 let inner = self.resolve_type(of);
                 if !inner.is_value_type() && !inner.is_error() || inner.nullable_of().is_some() {
+                    let reference = inner.is_reference() && inner.nullable_of().is_none();
                     let message = format!(
                         "The type '{inner}' must be a non-nullable value type in order to use it as parameter 'T' in the generic type or method 'Nullable<T>'"
                     );
                     self.error("CS0453", message, syn.span);
-                    return Type::Error;
+                    if !reference {
+                        return Type::Error;
+                    }
                 }
                 Type::nullable(inner)
             }
@@ -118,18 +125,7 @@ impl<'a> Binder<'a> {
             return;
         }
         // A generic type without its arguments, or the other way round.
-        if let Some(other) = (1..=8).find_map(|n| reg.visible(name, n).first().copied()) {
-            let def = reg.def(other);
-            let shown = format!(
-                "{}<{}>",
-                def.name,
-                def.params.iter().map(|p| &**p).collect::<Vec<_>>().join(", ")
-            );
-            let message = format!(
-                "Using the generic type '{shown}' requires {} type arguments",
-                def.params.len()
-            );
-            self.error("CS0305", message, span);
+        if self.generic_alone(name, span) {
             return;
         }
         if name == "var" && arity == 0 {
@@ -150,6 +146,29 @@ impl<'a> Binder<'a> {
         error.help = help;
     }
 
+    /// Reports a name that only generic types have (CS0305).
+    pub(crate) fn generic_alone(&mut self, name: &str, span: Span) -> bool {
+        let reg = registry();
+        let Some(other) = (1..=8).find_map(|n| reg.visible(name, n).first().copied()) else {
+            return false;
+        };
+        if !reg.visible(name, 0).is_empty() {
+            return false;
+        }
+        let def = reg.def(other);
+        let shown = format!(
+            "{}<{}>",
+            def.name,
+            def.params.iter().map(|p| &**p).collect::<Vec<_>>().join(", ")
+        );
+        let message = format!(
+            "Using the generic type '{shown}' requires {} type arguments",
+            def.params.len()
+        );
+        self.error("CS0305", message, span);
+        true
+    }
+
     fn construct(&mut self, id: DefId, args: &[TypeSyn]) -> Type {
         if args.is_empty() {
             return Type::Def(id);
@@ -157,8 +176,17 @@ impl<'a> Binder<'a> {
         if args.iter().any(|a| matches!(a.kind, SynKind::Omitted)) {
             return Type::Open(id);
         }
-        let args: Vec<Type> = args.iter().map(|a| self.resolve_type(a)).collect();
-        Type::generic(id, args)
+        let types: Vec<Type> = args.iter().map(|a| self.resolve_type(a)).collect();
+        if let (crate::types::NULLABLE, [inner], [syn]) = (id, &*types, args)
+            && !inner.is_error()
+            && (!inner.is_value_type() || inner.nullable_of().is_some())
+        {
+            let message = format!(
+                "The type '{inner}' must be a non-nullable value type in order to use it as parameter 'T' in the generic type or method 'Nullable<T>'"
+            );
+            self.error("CS0453", message, syn.span);
+        }
+        Type::generic(id, types)
     }
 
     /// A type nested in `outer`.
@@ -185,6 +213,18 @@ impl<'a> Binder<'a> {
             Some(Entry::LocalFn(f)) => {
                 let targs = targs.iter().map(|t| self.resolve_type(t)).collect();
                 return Operand::LocalFn(f, targs);
+            }
+            Some(Entry::Path(_, path)) if path.first().is_some_and(|p| p.starts_with("<>CS")) => {
+                let (code, side) = match &*path[0] {
+                    "<>CS1937" => ("CS1937", "left"),
+                    _ => ("CS1938", "right"),
+                };
+                let message = format!(
+                    "The name '{}' is not in scope on the {side} side of 'equals'. Consider swapping the expressions on either side of 'equals'.",
+                    name.name
+                );
+                self.error(code, message, name.span);
+                return Operand::Error;
             }
             Some(Entry::Path(id, path)) => {
                 let mut operand = Operand::Local(id);
@@ -217,6 +257,17 @@ impl<'a> Binder<'a> {
         }
         if &*name.name == "_" {
             return Operand::Discard;
+        }
+        // Static methods of the class around the expression, which are those of `object`.
+        if !super::member::find(&Type::OBJECT, &name.name).is_empty() {
+            return Operand::Group(Box::new(Group {
+                name: name.name.clone(),
+                span: name.span,
+                receiver: None,
+                on: Type::OBJECT,
+                is_static: true,
+                targs: targs.iter().map(|t| self.resolve_type(t)).collect(),
+            }));
         }
         let message = format!("The name '{}' does not exist in the current context", name.name);
         let help = self.similar_name(&name.name);

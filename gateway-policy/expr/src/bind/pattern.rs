@@ -25,6 +25,17 @@ impl<'a> Binder<'a> {
             Operand::Null => Val::konst(Type::Null, Const::Null),
             operand => self.rvalue(operand, inner.span),
         };
+        if let Pattern::Const(Expr {
+            kind: ExprKind::Error,
+            ..
+        }) = pattern
+        {
+            return Operand::Error;
+        }
+        if matches!(value.ty, Type::Null) && !self.names_type(pattern) {
+            let message = "Invalid operand for pattern match; value required, but found '<null>'.";
+            self.error("CS8117", message, inner.span);
+        }
         if value.ty.is_error() {
             // Variables of the pattern still come into scope.
             let slot = self.temp();
@@ -40,6 +51,17 @@ impl<'a> Binder<'a> {
         self.naming_type = outer;
         let node = Node::Sequence(Box::new([Node::Set(slot, Box::new(value.node)), test]));
         Operand::value(Type::BOOL, node)
+    }
+
+    /// Whether what stands behind `is` is a type alone.
+    fn names_type(&mut self, pattern: &'a Pattern) -> bool {
+        let Pattern::Const(e) = pattern else {
+            return false;
+        };
+        let mark = self.diagnostics.len();
+        let operand = self.operand(e);
+        self.diagnostics.truncate(mark);
+        matches!(operand, Operand::Type(_) | Operand::Error | Operand::Discard)
     }
 
     /// A test of the value in `slot`; declares the pattern's variable.
@@ -127,6 +149,11 @@ impl<'a> Binder<'a> {
                 }
                 let target = target.nullable_of().cloned().unwrap_or(target);
                 Node::Is(local(), shared(&target))
+            }
+            Operand::Discard if self.naming_type => {
+                let message = "The type or namespace name '_' could not be found (are you missing a using directive or an assembly reference?)";
+                self.error("CS0246", message, e.span);
+                Node::Const(Const::Bool(false))
             }
             Operand::Null => {
                 if !ty.takes_null() && !ty.is_error() {

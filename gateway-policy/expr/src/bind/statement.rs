@@ -31,6 +31,9 @@ pub(crate) struct BodyState {
     switches: Vec<switch::Labels>,
     labels: HashMap<Box<str>, u32>,
     finally_labels: Option<u32>,
+    outside_finally: (usize, usize),
+    caught_tries: usize,
+    iterator: Option<super::iterator::Yields>,
     receivers: Vec<(Type, u32)>,
 }
 
@@ -43,6 +46,9 @@ impl<'a> Binder<'a> {
             switches: std::mem::take(&mut self.switches),
             labels: std::mem::take(&mut self.labels),
             finally_labels: self.finally_labels.take(),
+            outside_finally: std::mem::take(&mut self.outside_finally),
+            caught_tries: std::mem::take(&mut self.caught_tries),
+            iterator: self.iterator.take(),
             receivers: std::mem::take(&mut self.receivers),
         }
     }
@@ -54,6 +60,9 @@ impl<'a> Binder<'a> {
         self.switches = state.switches;
         self.labels = state.labels;
         self.finally_labels = state.finally_labels;
+        self.outside_finally = state.outside_finally;
+        self.caught_tries = state.caught_tries;
+        self.iterator = state.iterator;
         self.receivers = state.receivers;
     }
 
@@ -101,14 +110,25 @@ impl<'a> Binder<'a> {
     /// Local functions and labels are visible in the whole block; so are the names of variables to come.
     fn hoist(&mut self, statements: &'a [Stmt]) {
         let mut functions = Vec::new();
+        let first_here = self.next_label;
         for stmt in statements {
             let mut at = stmt;
             while let StmtKind::Labeled(label, inner) = &at.kind {
                 let id = self.next_label;
                 self.next_label += 1;
-                if self.labels.insert(label.name.clone(), id).is_some() {
-                    let message = format!("The label '{}' is a duplicate", label.name);
-                    self.error("CS0140", message, label.span);
+                match self.labels.insert(label.name.clone(), id) {
+                    Some(other) if other >= first_here => {
+                        let message = format!("The label '{}' is a duplicate", label.name);
+                        self.error("CS0140", message, label.span);
+                    }
+                    Some(_) => {
+                        let message = format!(
+                            "The label '{}' shadows another label by the same name in a contained scope",
+                            label.name
+                        );
+                        self.error("CS0158", message, label.span);
+                    }
+                    None => {}
                 }
                 at = inner;
             }
@@ -189,14 +209,14 @@ impl<'a> Binder<'a> {
             StmtKind::Switch(value, sections) => self.switch_statement(value, sections),
             StmtKind::Break => {
                 if self.breakable == 0 {
-                    self.no_loop(stmt.span);
+                    self.no_loop(self.outside_finally.0, stmt.span);
                 }
                 self.breaks = true;
                 (Code::Break, self.breakable == 0)
             }
             StmtKind::Continue => {
                 if self.loops == 0 {
-                    self.no_loop(stmt.span);
+                    self.no_loop(self.outside_finally.1, stmt.span);
                 }
                 (Code::Continue, self.loops == 0)
             }
@@ -230,6 +250,7 @@ impl<'a> Binder<'a> {
                 self.unchecked = old_un;
                 result
             }
+            StmtKind::Yield(value) => self.yield_statement(value.as_ref(), stmt.span),
             StmtKind::Goto(target) => {
                 let code = self.goto_statement(target, stmt.span);
                 let fails = matches!(code, Code::Empty);
@@ -244,8 +265,8 @@ impl<'a> Binder<'a> {
     }
 
     /// `break` and `continue` with nothing around that they could leave.
-    fn no_loop(&mut self, span: Span) {
-        if self.finally_labels.is_some() {
+    fn no_loop(&mut self, outside_finally: usize, span: Span) {
+        if outside_finally > 0 {
             self.leaves_finally(span);
         } else {
             let message = "No enclosing loop out of which to break or continue";
@@ -268,8 +289,11 @@ impl<'a> Binder<'a> {
             std::mem::take(&mut self.loops),
         );
         let old = self.finally_labels.replace(self.next_label);
+        let outside = self.outside_finally;
+        self.outside_finally = (outside.0 + breakable, outside.1 + loops);
         let result = self.statement(block);
         self.finally_labels = old;
+        self.outside_finally = outside;
         (self.breakable, self.loops) = (breakable, loops);
         result
     }
@@ -526,7 +550,14 @@ impl<'a> Binder<'a> {
         body: &'a Stmt,
         span: Span,
     ) -> (Code, bool) {
-        let value = self.value(source);
+        let operand = self.operand(source);
+        let value = if matches!(operand, Operand::Default) {
+            let message = "Use of default literal is not valid in this context";
+            self.error("CS8312", message, source.span);
+            Val::error()
+        } else {
+            self.rvalue(operand, source.span)
+        };
         if matches!(value.konst, Some(Const::Null)) {
             self.error("CS0186", "Use of null is not valid in this context", source.span);
         }
@@ -594,6 +625,14 @@ impl<'a> Binder<'a> {
         if self.finally_labels.is_some() {
             self.leaves_finally(span);
         }
+        if self.iterator.is_some() {
+            if let Some(e) = value {
+                self.operand(e);
+            }
+            let message = "Cannot return a value from an iterator. Use the yield return statement to return a value, or yield break to end the iteration.";
+            self.error("CS1622", message, span);
+            return Code::Return(None);
+        }
         match value {
             None => {
                 if let ReturnMode::To(ty) = self.returns.clone() {
@@ -633,6 +672,10 @@ impl<'a> Binder<'a> {
             Some(e) => {
                 let operand = self.operand(e);
                 if let Operand::Throw(node) = operand {
+                    if !throws_nothing(e) {
+                        let message = "A throw expression is not allowed in this context.";
+                        self.error("CS8115", message, e.span);
+                    }
                     return Code::Expr(node);
                 }
                 Code::Return(Some(self.return_operand(operand, e.span)))
@@ -655,8 +698,14 @@ impl<'a> Binder<'a> {
             Some(e) => {
                 let operand = self.operand(e);
                 let value = match self.type_of(&operand) {
-                    Some(ty) if !ty.is_error() && !is_subtype(&ty, &Type::EXCEPTION) => {
-                        self.rvalue(operand, e.span);
+                    ty if matches!(operand, Operand::Default)
+                        || ty
+                            .as_ref()
+                            .is_some_and(|ty| !ty.is_error() && !is_subtype(ty, &Type::EXCEPTION)) =>
+                    {
+                        if !matches!(operand, Operand::Default) {
+                            self.rvalue(operand, e.span);
+                        }
                         self.error(
                             "CS0155",
                             "The type caught or thrown must be derived from System.Exception",
@@ -677,7 +726,9 @@ impl<'a> Binder<'a> {
         catches: &'a [Catch],
         finally: Option<&'a Stmt>,
     ) -> (Code, bool) {
+        self.caught_tries += usize::from(!catches.is_empty());
         let (body, mut end) = self.statement(body);
+        self.caught_tries -= usize::from(!catches.is_empty());
         let mut codes = Vec::new();
         let mut caught: Vec<Type> = Vec::new();
         for (i, c) in catches.iter().enumerate() {
@@ -694,8 +745,7 @@ impl<'a> Binder<'a> {
                     self.error("CS0155", "The type caught or thrown must be derived from System.Exception", t.span);
                     return Type::Error;
                 }
-                if let Some(earlier) = caught.iter().find(|e| is_subtype(&ty, e)).cloned()
-                    && (c.when.is_none() || c.when.is_some()) {
+                if let Some(earlier) = caught.iter().find(|e| is_subtype(&ty, e)).cloned() {
                         let message = format!(
                             "A previous catch clause already catches all exceptions of this or of a super type ('{earlier}')"
                         );
@@ -731,7 +781,7 @@ impl<'a> Binder<'a> {
         (
             Code::Try {
                 body: Box::new(body),
-                catches: codes.into(),
+                catches: Vec::into(codes),
                 finally,
             },
             end,
@@ -750,6 +800,10 @@ impl<'a> Binder<'a> {
         if let Some(decl) = decl {
             codes.push(self.local_declaration(decl));
             for v in &decl.vars {
+                if v.init.is_none() {
+                    let message = "You must provide an initializer in a fixed or using statement declaration";
+                    self.error("CS0210", message, v.name.span);
+                }
                 if let Some(Entry::Var(id)) = self.lookup(&v.name.name).cloned() {
                     self.vars[id].readonly = Some("using variable");
                     self.check_disposable(&self.vars[id].ty.clone(), decl.ty.span);
@@ -787,7 +841,7 @@ impl<'a> Binder<'a> {
             self.diagnostics.truncate(mark);
             inner = Code::Try {
                 body: Box::new(inner),
-                catches: [].into(),
+                catches: Vec::new().into(),
                 finally: Some(Box::new(dispose)),
             };
         }
@@ -829,6 +883,15 @@ impl<'a> Binder<'a> {
             GotoTarget::Default => self.goto_default(span),
             GotoTarget::Case(e) => self.goto_case(e, span),
         }
+    }
+}
+
+/// `throw` with nothing behind it, which has been reported.
+fn throws_nothing(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Paren(inner) => throws_nothing(inner),
+        ExprKind::Throw(inner) => matches!(inner.kind, ExprKind::Error),
+        _ => false,
     }
 }
 

@@ -28,6 +28,14 @@ impl<'a> Binder<'a> {
                 );
                 super::operand::Val::error()
             }
+            Operand::Default => {
+                self.error(
+                    "CS8119",
+                    "The switch expression must be a value; found 'default'.",
+                    value.span,
+                );
+                super::operand::Val::error()
+            }
             operand => self.rvalue(operand, value.span),
         };
         let constant = value.konst.clone();
@@ -45,12 +53,7 @@ impl<'a> Binder<'a> {
         self.collect_labels(&value.ty, sections, &mut labels);
         let default = labels.default;
         let decided = constant.is_some_and(|c| labels.constants.iter().any(|(k, _)| *k == c));
-        // `case var x:` without a condition takes whatever is left.
-        let decided = decided
-            || sections
-                .iter()
-                .flat_map(|s| &s.labels)
-                .any(|(label, _)| matches!(label, CaseLabel::Case(Pattern::Var(..), None)));
+        let decided = decided || self.takes_everything(&value.ty, sections);
         self.switches.push(labels);
         let mut codes = Vec::new();
         let mut falls = Vec::new();
@@ -162,9 +165,32 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// Whether labels without conditions leave no value over: `case var x:`, or the type itself and null.
+    fn takes_everything(&mut self, ty: &Type, sections: &'a [Section]) -> bool {
+        let (mut values, mut null) = (false, !ty.takes_null());
+        for (label, _) in sections.iter().flat_map(|s| &s.labels) {
+            let CaseLabel::Case(pattern, None) = label else {
+                continue;
+            };
+            match pattern {
+                Pattern::Var(..) => return true,
+                Pattern::Declaration(syn, _) => {
+                    let mark = self.diagnostics.len();
+                    let target = self.resolve_type(syn);
+                    self.diagnostics.truncate(mark);
+                    values |= crate::types::is_subtype(ty.nullable_of().unwrap_or(ty), &target);
+                }
+                Pattern::Const(e) => null |= matches!(e.kind, ExprKind::Literal(Literal::Null)),
+            }
+        }
+        values && null && !ty.is_error()
+    }
+
     /// Labels that an earlier one leaves nothing for (CS8120).
     fn check_subsumed(&mut self, ty: &Type, sections: &'a [Section]) {
         let (mut types, mut constants): (Vec<Type>, Vec<Const>) = (Vec::new(), Vec::new());
+        // A `case var x:` without a condition has been seen.
+        let mut everything = false;
         for (label, span) in sections.iter().flat_map(|s| &s.labels) {
             let CaseLabel::Case(pattern, guard) = label else {
                 continue;
@@ -179,6 +205,10 @@ impl<'a> Binder<'a> {
                 Some(_) => false,
             };
             let (covers, konst) = match pattern {
+                Pattern::Var(..) if ty.takes_null() && !everything && !constants.contains(&Const::Null) => {
+                    everything = always;
+                    continue;
+                }
                 Pattern::Var(..) => (Some(ty.clone()), None),
                 Pattern::Declaration(syn, _) => (Some(self.resolve_type(syn)), None),
                 Pattern::Const(e) => match self.operand(e) {
@@ -190,7 +220,8 @@ impl<'a> Binder<'a> {
             let Some(covers) = covers.filter(|t| !t.is_error()) else {
                 continue;
             };
-            let taken = types.iter().any(|t| crate::types::is_subtype(&covers, t))
+            let taken = everything
+                || types.iter().any(|t| crate::types::is_subtype(&covers, t))
                 || konst.as_ref().is_some_and(|c| constants.contains(c));
             if taken {
                 let message = "The switch case has already been handled by a previous case.";
@@ -289,9 +320,10 @@ impl<'a> Binder<'a> {
             );
             return Code::Empty;
         };
+        let mark = self.diagnostics.len();
         let value = self.convert(operand, &ty, e.span);
         let Some(c) = value.konst else {
-            if !value.ty.is_error() {
+            if !value.ty.is_error() && !self.has_errors_since(mark) {
                 self.error("CS0150", "A constant value is expected", e.span);
             }
             return Code::Empty;

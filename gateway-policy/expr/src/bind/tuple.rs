@@ -408,7 +408,16 @@ impl<'a> Binder<'a> {
         let types: Vec<Type> = match &value.ty {
             Type::Tuple(items, _) => items.to_vec(),
             Type::Gen(KEY_VALUE_PAIR, args) => args.to_vec(),
+            Type::Gen(d, args) if crate::types::registry().def(*d).full.starts_with("System.Tuple`") => {
+                args.to_vec()
+            }
             Type::Error => return None,
+            Type::Null => {
+                let message =
+                    "Deconstruct assignment requires an expression with a type on the right-hand-side.";
+                self.error("CS8131", message, right_span);
+                return None;
+            }
             ty => {
                 let message = format!(
                     "'{ty}' does not contain a definition for 'Deconstruct' and no accessible extension method 'Deconstruct' accepting a first argument of type '{ty}' could be found (are you missing a using directive or an assembly reference?)"

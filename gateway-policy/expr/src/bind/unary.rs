@@ -26,6 +26,11 @@ impl<'a> Binder<'a> {
         if value.ty.is_error() {
             return Operand::Error;
         }
+        if op == "&" {
+            let message = "Pointers and fixed size buffers may only be used in an unsafe context";
+            self.error("CS0214", message, span);
+            return Operand::Error;
+        }
         let lifted = value.ty.nullable_of().is_some();
         let ty = value.ty.nullable_of().unwrap_or(&value.ty).clone();
         if matches!(ty, Type::Dynamic) {

@@ -63,7 +63,13 @@ impl<'a> Binder<'a> {
             ExprKind::Assign(op, l, r) => self.assign(op, l, r, e.span),
             ExprKind::Ternary(c, a, b) => self.ternary(c, a, b, e.span),
             ExprKind::Cast(ty, inner) => {
-                let to = self.resolve_type(ty);
+                let mut to = self.resolve_type(ty);
+                if let Type::Void = to {
+                    self.error("CS1547", "Keyword 'void' cannot be used in this context", ty.span);
+                    let message = "Cannot convert a value to 'void'";
+                    self.error("CS0030", message, e.span);
+                    to = Type::Error;
+                }
                 let operand = self.operand(inner);
                 Operand::Value(self.cast(operand, &to, e.span))
             }
@@ -73,7 +79,7 @@ impl<'a> Binder<'a> {
             ExprKind::NewArray(ty, sizes, init) => self.array_creation(ty, sizes, init.as_deref(), e.span),
             ExprKind::NewImplicitArray(rank, init) => self.implicit_array(*rank, init, e.span),
             ExprKind::ArrayInit(_) => {
-                self.error("CS0622", "Can only use array initializer expressions to assign to array types. Try using a new expression instead.", e.span);
+                self.error("CS0623", "Array initializers can only be used in a variable or field initializer. Try using a new expression instead.", e.span);
                 Operand::Error
             }
             ExprKind::NewAnonymous(members) => self.anonymous(members, e.span),
@@ -84,6 +90,10 @@ impl<'a> Binder<'a> {
             ExprKind::Default(None) => Operand::Default,
             ExprKind::Default(Some(ty)) => {
                 let resolved = self.resolve_type(ty);
+                if let Type::Void = resolved {
+                    self.error("CS1547", "Keyword 'void' cannot be used in this context", ty.span);
+                    return Operand::Error;
+                }
                 if let Type::Open(_) = resolved {
                     self.error("CS7003", "Unexpected use of an unbound generic name", ty.span);
                     return Operand::Error;
@@ -123,6 +133,7 @@ impl<'a> Binder<'a> {
                 Operand::Error
             }
             ExprKind::Ref(inner) => self.operand(inner),
+            ExprKind::Query(inner, clauses) => self.query(inner, clauses),
         }
     }
 

@@ -148,6 +148,9 @@ fn items_of(c: &mut Call<'_, '_>) -> Result<Vec<Value>, Thrown> {
 }
 
 fn add(c: &mut Call<'_, '_>) -> Eval {
+    if matches!(c.arg(0), Value::Object(o) if o.ty.def() == Some(types::HASH_SET)) {
+        return set_add(c);
+    }
     let value = c.take(1);
     c.vm.charge(size_of::<Value>())?;
     changed(c, |l| {

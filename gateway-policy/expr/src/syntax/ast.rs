@@ -205,6 +205,8 @@ pub(crate) enum ExprKind {
     Throw(Box<Expr>),
     /// `out int x`, `var (a, b)`, `int a` inside a deconstruction
     Declare(TypeSyn, Designation),
+    /// A query as the calls it means, and where the clauses stand that became calls.
+    Query(Box<Expr>, Vec<Span>),
     /// `this`, `base`
     This(&'static str),
     Await(Box<Expr>),
@@ -325,6 +327,8 @@ pub(crate) enum StmtKind {
     Lock(Expr, Box<Stmt>),
     Checked(bool, Box<Stmt>),
     Goto(GotoTarget),
+    /// `yield return e`; without a value `yield break`
+    Yield(Option<Expr>),
     Labeled(Ident, Box<Stmt>),
 }
 

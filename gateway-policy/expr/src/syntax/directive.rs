@@ -5,8 +5,10 @@
 /// What a line with a directive asks for.
 #[derive(Debug, PartialEq)]
 pub(super) enum Directive<'t> {
-    /// `#region`, `#endregion`, `#pragma`, `#line`, `#warning`: nothing to do.
+    /// `#pragma`, `#line`, `#warning`: nothing to do.
     Nothing,
+    Region,
+    EndRegion,
     /// `#if` with the value of its condition.
     If(bool),
     /// `#elif` with the value of its condition.
@@ -26,7 +28,9 @@ pub(super) fn read(line: &str) -> Directive<'_> {
     let end = line.find(|c: char| !c.is_alphabetic()).unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
     match word {
-        "region" | "endregion" | "pragma" | "line" | "warning" => Directive::Nothing,
+        "region" => Directive::Region,
+        "endregion" => Directive::EndRegion,
+        "pragma" | "line" | "warning" => Directive::Nothing,
         "if" => Directive::If(condition(rest)),
         "elif" => Directive::Elif(condition(rest)),
         "else" => Directive::Else,

@@ -56,6 +56,19 @@ impl Parser<'_> {
             let value = self.expression()?;
             return Ok(self.make(start, ExprKind::Ref(Box::new(value))));
         }
+        if self.asynchronous_lambda() {
+            self.report(
+                "APIM0101",
+                "Asynchronous functions are not supported within expressions",
+            );
+            self.advance();
+            let outer = std::mem::replace(&mut self.in_async, true);
+            let lambda = self.expression();
+            self.in_async = outer;
+            lambda?;
+            // Nothing can be said about what it returns.
+            return Ok(self.make(start, ExprKind::Error));
+        }
         if let Some(lambda) = self.lambda()? {
             return Ok(lambda);
         }
@@ -80,6 +93,11 @@ impl Parser<'_> {
             return Ok(cond);
         }
         let yes = self.expression()?;
+        if self.in_hole && matches!(self.peek(), Tok::End) {
+            let message = "A conditional expression cannot be used directly in a string interpolation because the ':' ends the interpolation. Parenthesize the conditional expression.";
+            self.report("CS8361", message);
+            return Ok(self.make(start, ExprKind::Error));
+        }
         self.expect_op(":")?;
         let no = self.expression()?;
         Ok(self.make(
@@ -190,6 +208,10 @@ impl Parser<'_> {
             // A plain name or a constant is decided by the binder; only pure types are types here.
             let pure = !matches!(ty.kind, TypeKind::Name(_) | TypeKind::Predefined(_) | TypeKind::Tuple(_));
             let predefined = matches!(ty.kind, TypeKind::Predefined(_)) && !p.is_op(".");
+            if predefined && p.is_op("{") {
+                let span = ty.span;
+                return Ok(Some(Pattern::Const(Expr { span, kind: ExprKind::Type(ty) })));
+            }
             let follows = matches!(p.peek(), Tok::Op(o) if matches!(*o, ")" | "]" | "}" | ";" | "," | "&&" | "||" | "??" | "?" | ":" | "==" | "!=" | "&" | "|" | "^"))
                 || matches!(p.peek(), Tok::End);
             if (pure || predefined) && follows {
@@ -244,6 +266,9 @@ impl Parser<'_> {
                 "-" | "+" | "!" | "~" | "++" | "--" | "&" | "*" => {
                     self.advance();
                     let operand = self.unary()?;
+                    if self.in_unsafe && matches!(op, "&" | "*") {
+                        return Ok(self.make(start, ExprKind::Error));
+                    }
                     return Ok(self.make(start, ExprKind::Unary(op, Box::new(operand))));
                 }
                 "(" => {
@@ -255,6 +280,10 @@ impl Parser<'_> {
                 _ => {}
             }
         }
+        if self.in_async && self.is_word("await") {
+            self.advance();
+            return self.unary();
+        }
         if self.is_await() {
             self.advance();
             let operand = self.unary()?;
@@ -262,6 +291,17 @@ impl Parser<'_> {
         }
         let primary = self.primary()?;
         self.suffixes(start, primary)
+    }
+
+    /// Whether `async` in front of a lambda or an anonymous method is under the cursor.
+    fn asynchronous_lambda(&self) -> bool {
+        self.is_word("async")
+            && match self.peek_at(1) {
+                Tok::Keyword("delegate") => true,
+                Tok::Ident { .. } => self.is_op_at(2, "=>"),
+                Tok::Op("(") => self.arrow_after_parenthesis(1),
+                _ => false,
+            }
     }
 
     /// `await x`, which is no declaration of a variable of the type `await`.
@@ -459,6 +499,7 @@ impl Parser<'_> {
                 let word = *word;
                 return self.keyword(start, word);
             }
+            Tok::Ident { .. } if self.is_query_word() && !self.is_query() => return self.no_term(),
             Tok::Ident { .. } => return self.name(start),
             Tok::Op("(") => {
                 self.advance();
@@ -642,13 +683,19 @@ impl Parser<'_> {
                 } else {
                     None
                 };
-                let body = self.block_as_body()?;
+                let body = if self.is_op("{") {
+                    self.block_as_body()?
+                } else {
+                    // The closing brace is not missed where the opening one is.
+                    self.report("CS1514", "{ expected");
+                    Body::Block(Vec::new(), self.span())
+                };
                 Ok(self.make(start, ExprKind::AnonymousMethod(params, body)))
             }
             "stackalloc" => {
-                let term = self.no_term()?;
-                self.advance();
-                Ok(term)
+                self.pointer();
+                self.creation(start)?;
+                Ok(self.make(start, ExprKind::Error))
             }
             _ => self.no_term(),
         }
@@ -687,7 +734,7 @@ impl Parser<'_> {
             let body = self.lambda_body()?;
             return Ok(Some(self.make(start, ExprKind::Lambda(vec![param], body))));
         }
-        if !self.is_op("(") || !self.arrow_after_parenthesis() {
+        if !self.is_op("(") || !self.arrow_after_parenthesis(0) {
             return Ok(None);
         }
         let params = self.lambda_parameters()?;
@@ -697,9 +744,9 @@ impl Parser<'_> {
     }
 
     /// Whether the parenthesis under the cursor closes in front of `=>`.
-    fn arrow_after_parenthesis(&self) -> bool {
+    fn arrow_after_parenthesis(&self, from: usize) -> bool {
         let mut depth = 0usize;
-        let mut n = 0;
+        let mut n = from;
         loop {
             match self.peek_at(n) {
                 Tok::Op("(") => depth += 1,

@@ -10,6 +10,7 @@ pub(crate) fn lex(source: &str, range: Span, errors: &mut Vec<Diagnostic>) -> Ve
         text: source,
         first: range.start,
         conditions: 0,
+        regions: 0,
         at: range.start,
         end: range.end,
         errors,
@@ -19,6 +20,7 @@ pub(crate) fn lex(source: &str, range: Span, errors: &mut Vec<Diagnostic>) -> Ve
         lexer.skip_trivia();
         let start = lexer.at;
         let Some(c) = lexer.peek() else {
+            lexer.unfinished();
             tokens.push(Token {
                 kind: Tok::End,
                 span: Span { start, end: start },
@@ -41,6 +43,8 @@ struct Lexer<'l, 'e> {
     end: usize,
     /// Conditions of `#if` around the cursor.
     conditions: usize,
+    /// Regions around the cursor.
+    regions: usize,
     errors: &'e mut Vec<Diagnostic>,
 }
 
@@ -123,10 +127,20 @@ impl<'l> Lexer<'l, '_> {
             let message =
                 "Preprocessor directives must appear as the first non-whitespace character on a line";
             self.error("CS1040", message, start);
+            match directive::read(line.get(1..).unwrap_or("")) {
+                Directive::Region => self.regions += 1,
+                Directive::EndRegion => self.regions = self.regions.saturating_sub(1),
+                _ => {}
+            }
             return;
         }
         match directive::read(line.get(1..).unwrap_or("")) {
             Directive::Nothing => {}
+            Directive::Region => self.regions += 1,
+            Directive::EndRegion if self.regions > 0 => self.regions -= 1,
+            Directive::EndRegion => {
+                self.error("CS1028", "Unexpected preprocessor directive", start);
+            }
             Directive::If(true) => self.conditions += 1,
             Directive::If(false) => {
                 self.conditions += 1;
@@ -146,6 +160,17 @@ impl<'l> Lexer<'l, '_> {
                 self.error("CS1028", "Unexpected preprocessor directive", start);
             }
             Directive::Unknown => self.error("CS1024", "Preprocessor directive expected", start),
+        }
+    }
+
+    /// At the end: directives that are still open.
+    fn unfinished(&mut self) {
+        let end = self.end;
+        if self.conditions > 0 && !self.errors.iter().any(|e| e.code == "CS1027") {
+            self.error("CS1027", "#endif directive expected", end);
+        }
+        if self.regions > 0 {
+            self.error("CS1038", "#endregion directive expected", end);
         }
     }
 
@@ -230,6 +255,11 @@ impl<'l> Lexer<'l, '_> {
         }
         let start = self.at;
         self.bump();
+        if c == '@' {
+            let message = "Keyword, identifier, or string expected after verbatim specifier: @";
+            self.error("CS1646", message, start);
+            return Some(Tok::Op("@"));
+        }
         self.error("CS1056", format!("Unexpected character '{c}'"), start);
         None
     }
@@ -395,6 +425,9 @@ impl<'l> Lexer<'l, '_> {
             match self.peek() {
                 None | Some('\n' | '\r') => {
                     self.error("CS1010", "Newline in constant", start);
+                    if units.is_empty() {
+                        self.error("CS1011", "Empty character literal", start);
+                    }
                     break;
                 }
                 Some('\'') => {
@@ -675,6 +708,15 @@ impl<'l> Lexer<'l, '_> {
                 '$' if matches!(self.peek_at(1), Some('"')) => {
                     self.at += 1;
                     self.interpolated(false);
+                    continue;
+                }
+                '/' if self.peek_at(1) == Some('/') => {
+                    let message = "A single-line comment may not be used in an interpolated string.";
+                    self.error("CS8077", message, self.at);
+                    self.at += 1;
+                }
+                '/' if self.peek_at(1) == Some('*') => {
+                    self.skip_trivia();
                     continue;
                 }
                 _ => {}

@@ -36,6 +36,12 @@ pub(crate) struct Parser<'a> {
     pub query_done: bool,
     /// The source is a hole of an interpolated string.
     pub in_hole: bool,
+    /// Inside `unsafe { … }`, which has been refused as a whole.
+    pub in_unsafe: bool,
+    /// Inside an asynchronous function, which has been refused as a whole.
+    pub in_async: bool,
+    /// The rest of the source has been taken for members of the class around.
+    pub left_method: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -51,6 +57,9 @@ impl<'a> Parser<'a> {
             query_depth: 0,
             query_done: false,
             in_hole: false,
+            in_unsafe: false,
+            in_async: false,
+            left_method: false,
         }
     }
 
@@ -233,6 +242,14 @@ impl<'a> Parser<'a> {
             name: "".into(),
             span,
         })
+    }
+
+    /// Pointers are refused, once with an `unsafe` block around them.
+    pub(crate) fn pointer(&mut self) {
+        if !self.in_unsafe {
+            let message = "Pointers and fixed size buffers may only be used in an unsafe context";
+            self.report("CS0214", message);
+        }
     }
 
     /// Text of the token under the cursor for messages.

@@ -15,6 +15,8 @@ struct Range {
     names: Vec<(Box<str>, Vec<Box<str>>)>,
     source: Expr,
     count: usize,
+    /// Where the clauses stand that became calls.
+    clauses: Vec<Span>,
 }
 
 impl Range {
@@ -24,6 +26,7 @@ impl Range {
             names: Vec::new(),
             source,
             count: 0,
+            clauses: Vec::new(),
         }
     }
 
@@ -49,7 +52,29 @@ impl Range {
         }
     }
 
+    /// The key of one side of a join, in which the other side's variables are known to be out of scope.
+    fn key(&self, body: Expr, foreign: &[Box<str>], code: &str) -> Expr {
+        let mut lambda = self.lambda(body, None);
+        if let ExprKind::Lambda(params, _) = &mut lambda.kind
+            && let Some(first) = params.first_mut()
+        {
+            let refused = foreign
+                .iter()
+                .filter(|name| **name != self.param.name)
+                .map(|name| (name.clone(), vec![format!("<>{code}").into()]));
+            first.transparent.extend(refused);
+        }
+        lambda
+    }
+
+    /// Names that can be used in the clauses behind this one.
+    fn variables(&self) -> Vec<Box<str>> {
+        let own = Some(self.param.name.clone()).filter(|n| !n.starts_with("<>"));
+        self.names.iter().map(|(n, _)| n.clone()).chain(own).collect()
+    }
+
     fn call(&mut self, method: &str, args: Vec<Expr>, span: Span) {
+        self.clauses.push(span);
         let source = std::mem::replace(
             &mut self.source,
             Expr {
@@ -152,7 +177,7 @@ impl Parser<'_> {
             return false;
         }
         match (self.peek_at(1), self.peek_at(2)) {
-            (Tok::Ident { .. }, Tok::Keyword("in")) => true,
+            (Tok::Ident { .. }, Tok::Keyword("in" | "new")) => true,
             (Tok::Ident { .. } | Tok::Keyword(_), Tok::Ident { .. }) => {
                 matches!(self.peek_at(3), Tok::Keyword("in"))
             }
@@ -178,8 +203,21 @@ impl Parser<'_> {
 
     fn query_expression(&mut self, start: usize) -> Parse<Expr> {
         self.advance();
-        let ty = self.range_type();
-        let var = self.ident()?;
+        let ty = match self.peek_at(1) {
+            Tok::Keyword("new") => Some(self.parse_type()?),
+            _ => self.range_type(),
+        };
+        let var = if self.is_kw("new") {
+            self.report("CS1001", "Identifier expected");
+            let start = self.span().start;
+            let span = Span { start, end: start };
+            Ident {
+                name: "".into(),
+                span,
+            }
+        } else {
+            self.ident()?
+        };
         self.expect_kw("in")?;
         let source = typed(self.expression()?, ty);
         let mut range = Range::new(var, source);
@@ -187,12 +225,11 @@ impl Parser<'_> {
             self.query_clauses(&mut range)?;
             let value = self.query_end(&mut range)?;
             if !self.eat_word("into") {
-                return Ok(Expr {
-                    span: self.span_from(start),
-                    kind: value.kind,
-                });
+                return Ok(self.make(start, ExprKind::Query(Box::new(value), range.clauses)));
             }
+            let clauses = std::mem::take(&mut range.clauses);
             range = Range::new(self.ident()?, value);
+            range.clauses = clauses;
         }
     }
 
@@ -281,15 +318,15 @@ impl Parser<'_> {
         self.expect_kw("in")?;
         let inner = typed(self.expression()?, ty);
         if !self.eat_word("on") {
-            return self.fail("CS0744", "Expected contextual keyword 'on'");
+            self.report("CS0743", "Expected contextual keyword 'on'");
         }
         let left = self.expression()?;
         if !self.eat_word("equals") {
-            return self.fail("CS0744", "Expected contextual keyword 'equals'");
+            self.report("CS0744", "Expected contextual keyword 'equals'");
         }
         let right = self.expression()?;
-        let outer_key = range.lambda(left, None);
-        let inner_key = Range::new(var.clone(), name_of(&var)).lambda(right, None);
+        let outer_key = range.key(left, std::slice::from_ref(&var.name), "CS1937");
+        let inner_key = Range::new(var.clone(), name_of(&var)).key(right, &range.variables(), "CS1938");
         let (method, result_var) = if self.eat_word("into") {
             ("GroupJoin", self.ident()?)
         } else {
@@ -342,7 +379,7 @@ impl Parser<'_> {
         if self.eat_word("group") {
             let value = self.expression()?;
             if !self.eat_word("by") {
-                return self.fail("CS0743", "Expected contextual keyword 'by'");
+                self.report("CS0745", "Expected contextual keyword 'by'");
             }
             let key = self.expression()?;
             let identity = matches!(&value.kind, ExprKind::Name(n, _) if n.name == range.param.name);

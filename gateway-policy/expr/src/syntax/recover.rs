@@ -50,6 +50,9 @@ const STATEMENTS: &[&str] = &[
     "override",
     "abstract",
     "sealed",
+    "volatile",
+    "extern",
+    "namespace",
     "class",
     "struct",
     "enum",
@@ -66,7 +69,20 @@ impl Parser<'_> {
                 // A binary operator too: its left side is what is missing.
                 !matches!(
                     *o,
-                    ")" | "]" | "{" | "}" | "[" | ";" | "," | ":" | "." | "?" | "?." | "::" | "->" | "=>"
+                    ")" | "]"
+                        | "{"
+                        | "}"
+                        | "["
+                        | ";"
+                        | ","
+                        | ":"
+                        | "."
+                        | "?"
+                        | "?."
+                        | "::"
+                        | "->"
+                        | "=>"
+                        | "@"
                 )
             }
             Tok::Keyword(k) => TERMS.contains(k) || PREDEFINED.contains(k),

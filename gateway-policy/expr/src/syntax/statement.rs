@@ -16,7 +16,14 @@ impl Parser<'_> {
         if self.swallows() {
             self.report("CS1513", "} expected");
         }
+        if self.left_method {
+            return statements;
+        }
         if self.is_op("}") {
+            if self.is_op_at(1, ";") {
+                let message = "Semicolon after method or accessor block is not valid";
+                self.report("CS1597", message);
+            }
             self.report("CS1022", "Type or namespace definition, or end-of-file expected");
         }
         statements
@@ -217,8 +224,15 @@ impl Parser<'_> {
                 };
                 self.handlers(Box::new(body))
             }
-            "static" | "public" | "private" | "protected" | "internal" | "readonly" | "virtual"
-            | "override" | "abstract" | "sealed" => {
+            "class" | "struct" | "enum" | "interface" | "namespace" => Ok(self.leave_method(word)),
+            "public" | "private" | "protected" | "internal" | "virtual" | "override" | "abstract"
+            | "sealed" | "extern"
+                if !self.declares_function() =>
+            {
+                Ok(self.leave_method(word))
+            }
+            "static" | "public" | "private" | "protected" | "internal" | "readonly" | "volatile"
+            | "virtual" | "override" | "abstract" | "sealed" | "extern" => {
                 self.report(
                     "CS0106",
                     format!("The modifier '{word}' is not valid for this item"),
@@ -229,7 +243,23 @@ impl Parser<'_> {
             "unsafe" => {
                 self.report("CS0227", "Unsafe code may only appear if compiling with /unsafe");
                 self.advance();
-                Ok(StmtKind::Block(vec![*self.block()?]))
+                let outer = std::mem::replace(&mut self.in_unsafe, true);
+                let block = self.block();
+                self.in_unsafe = outer;
+                Ok(StmtKind::Block(vec![*block?]))
+            }
+            "fixed" if self.is_op_at(1, "(") => {
+                self.pointer();
+                self.advance();
+                self.expect_op("(")?;
+                let ty = self.parse_type()?;
+                let decl = self.declarators(ty)?;
+                self.expect_op(")")?;
+                Ok(StmtKind::Using {
+                    decl: Some(decl),
+                    expr: None,
+                    body: self.boxed()?,
+                })
             }
             _ => self.simple_statement(),
         }
@@ -354,13 +384,12 @@ impl Parser<'_> {
 
     fn switch_statement(&mut self) -> Parse<StmtKind> {
         self.advance();
-        let start = self.span().start;
         self.expect_op("(")?;
-        let value = self.tuple_or_expression(start)?;
+        let value = self.expression()?;
         self.expect_op(")")?;
         self.expect_op("{")?;
         let mut sections = Vec::new();
-        while !self.is_op("}") {
+        while self.is_kw("case") || self.is_kw("default") {
             let start = self.span().start;
             let mut labels = Vec::new();
             while self.is_kw("case") || (self.is_kw("default") && self.is_op_at(1, ":")) {
@@ -381,7 +410,7 @@ impl Parser<'_> {
                 labels.push((label, self.span_from(label_start)));
             }
             if labels.is_empty() {
-                return self.fail("CS1513", "} expected");
+                break;
             }
             let body = self.statements_until(|p| p.is_kw("case") || p.is_kw("default") && p.is_op_at(1, ":"));
             sections.push(Section {
@@ -496,7 +525,9 @@ impl Parser<'_> {
 
     /// A declaration, a local function or an expression statement.
     fn simple_statement(&mut self) -> Parse<StmtKind> {
-        // `await`-less `async` local functions are refused by the binder through their missing type.
+        if let Some(function) = self.asynchronous_function()? {
+            return Ok(function);
+        }
         if let Some(ty) = if self.is_await() {
             None
         } else {
@@ -509,31 +540,8 @@ impl Parser<'_> {
             self.expect_op(";")?;
             return Ok(StmtKind::Local(decl));
         }
-        if self.is_word("async")
-            && matches!(self.peek_at(1), Tok::Ident { .. } | Tok::Keyword(_))
-            && !matches!(self.peek_at(1), Tok::Keyword("is" | "as" | "in"))
-        {
-            if self.peek_at(1) == &Tok::Keyword("void") || matches!(self.peek_at(1), Tok::Ident { .. }) {
-                self.report(
-                    "APIM0101",
-                    "Asynchronous functions are not supported within expressions",
-                );
-            } else {
-                self.report(
-                    "CS1983",
-                    "The return type of an async method must be void, Task or Task<T>",
-                );
-            }
-            self.advance();
-            return self.statement_kind();
-        }
         if self.is_word("yield") && matches!(self.peek_at(1), Tok::Keyword("return" | "break")) {
-            self.report(
-                "CS1624",
-                "The body cannot be an iterator block because 'object' is not an iterator interface type",
-            );
-            self.advance();
-            return self.statement_kind();
+            return self.yield_statement();
         }
         if self.is_predefined().is_some() && !self.is_op_at(1, ".") {
             // `int` without a name behind it.
@@ -542,13 +550,132 @@ impl Parser<'_> {
             self.expect_op(";")?;
             return Ok(StmtKind::Local(decl));
         }
+        let errors = self.errors.len();
         let value = self.expression()?;
-        if !self.is_op(";") {
-            self.expect_op(";")?;
-            return Ok(StmtKind::Broken(value));
-        }
+        // What was not understood is not held against the rules for statements.
+        let broken = self.errors.len() > errors || !self.is_op(";");
+        self.expect_op(";")?;
+        Ok(match broken {
+            true => StmtKind::Broken(value),
+            false => StmtKind::Expr(value),
+        })
+    }
+
+    /// `yield return e;` or `yield break;`
+    fn yield_statement(&mut self) -> Parse<StmtKind> {
         self.advance();
-        Ok(StmtKind::Expr(value))
+        let value = if self.eat_kw("break") {
+            None
+        } else {
+            self.advance();
+            if self.is_op(";") {
+                self.report("CS1627", "Expression expected after yield return");
+                self.advance();
+                return Ok(StmtKind::Empty);
+            }
+            Some(self.expression()?)
+        };
+        self.expect_op(";")?;
+        Ok(StmtKind::Yield(value))
+    }
+
+    /// `async T Name(…)`: read as the function it would be without, and refused.
+    fn asynchronous_function(&mut self) -> Parse<Option<StmtKind>> {
+        if !self.is_word("async") || !matches!(self.peek_at(1), Tok::Ident { .. } | Tok::Keyword(_)) {
+            return Ok(None);
+        }
+        let tokens = self.tokens.clone();
+        let found = self.attempt(|p| {
+            p.advance();
+            let void = p.is_kw("void");
+            let ty = p.parse_type()?;
+            let function =
+                matches!(p.peek(), Tok::Ident { .. }) && (p.is_op_at(1, "(") || p.is_op_at(1, "<"));
+            Ok(function.then_some((ty, void)))
+        });
+        let Some((ty, void)) = found else {
+            self.tokens = tokens;
+            return Ok(None);
+        };
+        let task = void
+            || matches!(&ty.kind, TypeKind::Name(parts) if parts.last().is_some_and(|p| &*p.ident.name == "Task" || &*p.ident.name == "ValueTask"));
+        match task {
+            true => self.report(
+                "APIM0101",
+                "Asynchronous functions are not supported within expressions",
+            ),
+            false => self.report(
+                "CS1983",
+                "The return type of an async method must be void, Task or Task<T>",
+            ),
+        }
+        let outer = std::mem::replace(&mut self.in_async, true);
+        let function = self.local_function(&ty);
+        self.in_async = outer;
+        // Nothing can be said about what it returns.
+        Ok(function?.map(|_| StmtKind::Empty))
+    }
+
+    /// Whether modifiers at the cursor belong to a local function.
+    fn declares_function(&mut self) -> bool {
+        let tokens = self.tokens.clone();
+        let (at, errors) = (self.at, self.errors.len());
+        while matches!(self.peek(), Tok::Keyword(_)) && self.is_predefined().is_none() {
+            self.advance();
+        }
+        let function = self.parse_type().is_ok()
+            && matches!(self.peek(), Tok::Ident { .. })
+            && (self.is_op_at(1, "(") || self.is_op_at(1, "<"))
+            && self.ident().is_ok()
+            && self.type_parameters().is_ok()
+            && self.parameters().is_ok()
+            && !self.is_op(";");
+        self.at = at;
+        self.errors.truncate(errors);
+        self.tokens = tokens;
+        function
+    }
+
+    /// A declaration that no method body holds: the compiler takes the method to end in front of it, and
+    /// what follows for members of the class around.
+    fn leave_method(&mut self, word: &'static str) -> StmtKind {
+        self.report("CS1513", "} expected");
+        let types = matches!(word, "class" | "struct" | "enum" | "interface" | "namespace");
+        if types {
+            let mut depth = 0usize;
+            while !matches!(self.peek(), Tok::End) {
+                match self.peek() {
+                    Tok::Op("{") => depth += 1,
+                    Tok::Op("}") if depth <= 1 => {
+                        self.advance();
+                        break;
+                    }
+                    Tok::Op("}") => depth -= 1,
+                    _ => {}
+                }
+                self.advance();
+            }
+        } else {
+            let message = "Instance members cannot be declared in a static class";
+            self.report("CS0708", message);
+            while !matches!(self.peek(), Tok::Op(";") | Tok::End) {
+                self.advance();
+            }
+            self.eat_op(";");
+        }
+        if word != "namespace" && !matches!(self.peek(), Tok::End | Tok::Op("}")) {
+            let message = format!(
+                "Invalid token '{}' in class, struct, or interface member declaration",
+                self.token_text()
+            );
+            self.report("CS1519", message);
+        }
+        while !matches!(self.peek(), Tok::End) {
+            self.advance();
+        }
+        self.report("CS1022", "Type or namespace definition, or end-of-file expected");
+        self.left_method = true;
+        StmtKind::Empty
     }
 
     /// `T Name(…)` with the cursor on the name.
@@ -560,7 +687,16 @@ impl Parser<'_> {
         let type_params = self.type_parameters()?;
         let params = self.parameters()?;
         let constraints = self.constraints()?;
-        let body = if self.eat_op("=>") {
+        let body = if self.is_op(";") {
+            let message = format!(
+                "'{}' is a local function and must therefore always have a body.",
+                name.name
+            );
+            self.report("CS8112", message);
+            let nothing = self.make(self.span().start, ExprKind::Error);
+            self.advance();
+            Body::Expr(Box::new(nothing))
+        } else if self.eat_op("=>") {
             let value = self.expression()?;
             self.expect_op(";")?;
             Body::Expr(Box::new(value))

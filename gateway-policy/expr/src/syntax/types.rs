@@ -32,7 +32,14 @@ impl Parser<'_> {
             let start = p.span().start;
             let mut ty = p.non_array_type()?;
             loop {
-                if nullable && p.is_op("?") {
+                if p.is_op("*") && p.is_pointer(&ty) {
+                    p.pointer();
+                    p.advance();
+                    ty = TypeSyn {
+                        span: p.span_from(start),
+                        kind: TypeKind::Omitted,
+                    };
+                } else if nullable && p.is_op("?") {
                     p.advance();
                     let kind = TypeKind::Nullable(Box::new(ty));
                     ty = TypeSyn {
@@ -65,6 +72,15 @@ impl Parser<'_> {
         })
     }
 
+    /// Whether the `*` under the cursor makes a pointer of `ty`: behind a keyword nothing can be multiplied.
+    fn is_pointer(&self, ty: &TypeSyn) -> bool {
+        matches!(ty.kind, TypeKind::Predefined(_) | TypeKind::Omitted)
+            && matches!(
+                self.peek_at(1),
+                Tok::Ident { .. } | Tok::Op("*" | ")" | "[" | ">")
+            )
+    }
+
     pub(crate) fn non_array_type(&mut self) -> Parse<TypeSyn> {
         let start = self.span().start;
         if let Some(name) = self.is_predefined() {
@@ -77,7 +93,7 @@ impl Parser<'_> {
         if self.is_op("(") {
             self.advance();
             let mut parts = Vec::new();
-            loop {
+            while !(parts.is_empty() && self.is_op(")")) {
                 let ty = self.parse_type()?;
                 let name = if matches!(self.peek(), Tok::Ident { .. }) {
                     Some(self.ident()?)
