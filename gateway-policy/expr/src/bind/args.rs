@@ -129,6 +129,10 @@ impl<'a> Binder<'a> {
                     self.vars[id].ty = ty.clone();
                 }
                 self.vars[id].inferring = false;
+                if self.vars[id].konst.is_some() {
+                    let message = "A ref or out value must be an assignable variable";
+                    self.error("CS1510", message, arg.span);
+                }
                 if let Some(why) = self.vars[id].readonly {
                     let message = format!(
                         "Cannot use '{}' as a ref or out value because it is a '{why}'",
@@ -146,6 +150,18 @@ impl<'a> Binder<'a> {
                 read(slot)
             }
             operand => {
+                if let Some((code, message)) = match &operand {
+                    Operand::Prop(_) => Some((
+                        "CS0206",
+                        "A property or indexer may not be passed as an out or ref parameter",
+                    )),
+                    Operand::Element(..) | Operand::TupleField(..) | Operand::Error => None,
+                    Operand::Value(v) if v.ty.is_error() || v.ty == Type::Dynamic => None,
+                    _ => Some(("CS1510", "A ref or out value must be an assignable variable")),
+                } {
+                    self.error(code, message, arg.span);
+                    return Node::Const(Const::Null);
+                }
                 let slot = self.temp();
                 laid.outs.push((at, slot));
                 let outer = std::mem::take(&mut self.place_setup);

@@ -80,6 +80,11 @@ impl<'a> Binder<'a> {
                 let message = format!("Cannot assign to '{}' because it is a 'method group'", g.name);
                 self.error("CS1656", message, span);
             }
+            Operand::LocalFn(f, _) => {
+                let name = self.local_fns[*f].decl.name.name.clone();
+                let message = format!("Cannot assign to '{name}' because it is a 'method group'");
+                self.error("CS1656", message, span);
+            }
             _ => {
                 let message = "The left-hand side of an assignment must be a variable, property or indexer";
                 self.error("CS0131", message, span);
@@ -435,10 +440,13 @@ impl<'a> Binder<'a> {
         if matches!(target, Operand::Error) {
             return Operand::Error;
         }
-        if !matches!(
-            target,
-            Operand::Local(_) | Operand::Prop(_) | Operand::Element(..) | Operand::TupleField(..)
-        ) {
+        let constant = matches!(target, Operand::Local(id) if self.vars[id].konst.is_some());
+        if constant
+            || !matches!(
+                target,
+                Operand::Local(_) | Operand::Prop(_) | Operand::Element(..) | Operand::TupleField(..)
+            )
+        {
             self.error(
                 "CS1059",
                 "The operand of an increment or decrement operator must be a variable, property or indexer",

@@ -156,7 +156,14 @@ impl<'a> Binder<'a> {
         let owner = value.ty.clone();
         let list = self.arguments(args);
         let candidates = vec![candidate(invoke, &owner, 0, false)];
+        let mark = self.diagnostics.len();
         let Some((applied, laid)) = self.choose("Invoke", &candidates, list, &[], span) else {
+            for d in &mut self.diagnostics[mark..] {
+                if d.code == "CS1501" {
+                    d.code = "CS1593";
+                    d.message = format!("Delegate '{owner}' does not take {} arguments", args.len());
+                }
+            }
             return Operand::Error;
         };
         let ret = subst(&candidates[applied.candidate].ret, &[], &applied.targs);

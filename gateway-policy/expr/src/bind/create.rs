@@ -582,7 +582,18 @@ impl<'a> Binder<'a> {
     pub(crate) fn set_prop(&mut self, p: Prop, value: Val, span: Span) -> Option<Val> {
         let Some(set) = p.member.set else {
             let owner = registry().def(p.member.owner);
-            let (code, message) = if p.args.is_empty() {
+            let field = p.member.is_static
+                && matches!(
+                    &*p.member.name,
+                    "Empty" | "MinValue" | "MaxValue" | "Zero" | "IsLittleEndian"
+                );
+            let (code, message) = if field {
+                (
+                    "CS0198",
+                    "A static readonly field cannot be assigned to (except in a static constructor or a variable initializer)"
+                        .to_owned(),
+                )
+            } else if p.args.is_empty() {
                 (
                     "CS0200",
                     format!(

@@ -10,15 +10,15 @@ use crate::{
     syntax::{
         Source,
         ast::{
-            Arg, Body, CaseLabel, Catch, Designation, Expr, ExprKind, ForeachTarget, Ident, InitTarget,
-            InitValue, Initializer, InterpPart, Literal, LocalDecl, LocalFn, Param, PassBy, Pattern, Stmt,
-            StmtKind,
+            Arg, Body, CaseLabel, Catch, Designation, Expr, ExprKind, ForeachTarget, GotoTarget, Ident,
+            InitTarget, InitValue, Initializer, InterpPart, Literal, LocalDecl, LocalFn, Param, PassBy,
+            Pattern, Stmt, StmtKind,
         },
     },
 };
 
 /// Which variables have a value here; nothing is asked of a place that cannot be reached.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 struct State {
     dead: bool,
     set: HashSet<usize>,
@@ -76,31 +76,48 @@ struct Flow<'b> {
     captured: Vec<(usize, Box<str>)>,
     /// What has a value at the returns of that function.
     returned: Option<State>,
+    /// What has a value at the jumps to a label, by function and name.
+    jumps: HashMap<(usize, Box<str>), State>,
+    /// The nested function being looked at.
+    function: usize,
 }
 
 /// Finds every use of a variable before its assignment.
 pub(crate) fn check<'b>(tree: &'b Source, vars: &'b HashMap<usize, usize>) -> Vec<Diagnostic> {
-    let mut flow = Flow {
-        vars,
-        errors: Vec::new(),
-        reported: HashSet::new(),
-        state: State::default(),
-        breaks: Vec::new(),
-        continues: Vec::new(),
-        outs: Vec::new(),
-        free: false,
-        owned: HashSet::new(),
-        functions: Vec::new(),
-        effects: HashMap::new(),
-        captured: Vec::new(),
-        returned: None,
-    };
-    match tree {
-        Source::Expression(e) => flow.expr(e),
-        Source::Block(list, _) => flow.block(list),
+    let mut jumps = HashMap::new();
+    for _ in 0..MAX_ROUNDS {
+        let mut flow = Flow {
+            vars,
+            errors: Vec::new(),
+            reported: HashSet::new(),
+            state: State::default(),
+            breaks: Vec::new(),
+            continues: Vec::new(),
+            outs: Vec::new(),
+            free: false,
+            owned: HashSet::new(),
+            functions: Vec::new(),
+            effects: HashMap::new(),
+            captured: Vec::new(),
+            returned: None,
+            jumps: jumps.clone(),
+            function: 0,
+        };
+        match tree {
+            Source::Expression(e) => flow.expr(e),
+            Source::Block(list, _) => flow.block(list),
+        }
+        if flow.jumps == jumps {
+            return flow.errors;
+        }
+        jumps = flow.jumps;
     }
-    flow.errors
+    Vec::new()
 }
+
+/// Most looks at a body with jumps: each finds what the labels before it have learnt since. Code that needs
+/// more is taken to assign what it uses.
+const MAX_ROUNDS: usize = 8;
 
 fn constant(e: &Expr) -> Option<bool> {
     match &e.kind {
@@ -108,6 +125,43 @@ fn constant(e: &Expr) -> Option<bool> {
         ExprKind::Paren(inner) => constant(inner),
         ExprKind::Unary("!", inner) => constant(inner).map(|b| !b),
         _ => None,
+    }
+}
+
+/// The section a literal is known to choose.
+fn chosen(value: &Expr, sections: &[crate::syntax::ast::Section]) -> Option<usize> {
+    let literal = literal(value)?;
+    let guarded = sections
+        .iter()
+        .flat_map(|s| &s.labels)
+        .any(|(l, _)| matches!(l, CaseLabel::Case(p, g) if g.is_some() || !matches!(p, Pattern::Const(_))));
+    if guarded {
+        return None;
+    }
+    sections.iter().position(|s| {
+        s.labels
+            .iter()
+            .any(|(l, _)| matches!(l, CaseLabel::Case(Pattern::Const(e), None) if self::literal(e).as_ref() == Some(&literal)))
+    })
+}
+
+/// A literal in a form that can be compared.
+fn literal(e: &Expr) -> Option<String> {
+    match &e.kind {
+        ExprKind::Paren(inner) => literal(inner),
+        ExprKind::Literal(l @ (Literal::Bool(_) | Literal::Int(..) | Literal::Char(_) | Literal::Str(_))) => {
+            Some(format!("{l:?}"))
+        }
+        _ => None,
+    }
+}
+
+/// `null`, whatever it is cast to.
+fn is_null(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Paren(inner) | ExprKind::Cast(_, inner) => is_null(inner),
+        ExprKind::Literal(Literal::Null) => true,
+        _ => false,
     }
 }
 
@@ -330,9 +384,10 @@ impl<'b> Flow<'b> {
                 self.stmt(body);
             }
             StmtKind::Checked(_, body) => self.stmt(body),
-            StmtKind::Labeled(_, inner) => {
-                // Reached by jumps whose states are not followed: nothing is complained about here.
-                self.state.dead = false;
+            StmtKind::Labeled(label, inner) => {
+                if let Some(at_jumps) = self.jumps.get(&(self.function, label.name.clone())) {
+                    self.state.join(&at_jumps.clone());
+                }
                 self.stmt(inner);
             }
         }
@@ -373,6 +428,15 @@ impl<'b> Flow<'b> {
                 }
             }
             StmtKind::Throw(Some(e)) => self.expr(e),
+            StmtKind::Goto(GotoTarget::Label(label)) if !self.state.dead => {
+                let key = (self.function, label.name.clone());
+                match self.jumps.get_mut(&key) {
+                    Some(known) => known.join(&self.state),
+                    None => {
+                        self.jumps.insert(key, self.state.clone());
+                    }
+                }
+            }
             _ => {}
         }
         self.state = self.state.unreachable();
@@ -436,9 +500,13 @@ impl<'b> Flow<'b> {
         self.expr(value);
         let before = self.state.clone();
         self.breaks.push(before.unreachable());
-        let mut default = false;
-        for section in sections {
-            self.state = before.clone();
+        let chosen = chosen(value, sections);
+        let mut default = chosen.is_some();
+        for (n, section) in sections.iter().enumerate() {
+            self.state = match chosen {
+                Some(only) if only != n => before.unreachable(),
+                _ => before.clone(),
+            };
             let single = section.labels.len() == 1;
             for (label, _) in &section.labels {
                 match label {
@@ -507,6 +575,12 @@ impl<'b> Flow<'b> {
     }
 
     fn body(&mut self, body: &'b Body) {
+        let outer = std::mem::replace(&mut self.function, std::ptr::from_ref(body) as usize);
+        self.body_inside(body);
+        self.function = outer;
+    }
+
+    fn body_inside(&mut self, body: &'b Body) {
         match body {
             Body::Expr(e) => {
                 self.expr(e);
@@ -726,7 +800,11 @@ impl<'b> Flow<'b> {
             }
             ExprKind::Binary("??", l, r) => {
                 self.expr(l);
-                self.maybe(|f| f.expr(r));
+                if is_null(l) {
+                    self.expr(r);
+                } else {
+                    self.maybe(|f| f.expr(r));
+                }
             }
             ExprKind::Binary(_, l, r) => {
                 self.expr(l);

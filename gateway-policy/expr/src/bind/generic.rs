@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Span,
     ir::{Const, Node},
-    syntax::ast::{Arg, Body, Constraint, LocalFn, PassBy},
+    syntax::ast::{Arg, Body, Constraint, Expr, ExprKind, Ident, LocalFn, PassBy},
     types::{MemberKind, ParamDef, ParamRef, Type, TypeParameter, is_subtype, registry, subst},
 };
 
@@ -39,14 +39,15 @@ impl<'a> Binder<'a> {
         let mut params = Vec::new();
         for p in &decl.params {
             let ty = p.ty.as_ref().map_or(Type::Error, |t| self.resolve_type(t));
-            let default = match &p.default {
-                Some(e) => {
-                    let operand = self.operand(e);
-                    let value = self.convert(operand, &ty, e.span);
-                    value.konst.or(Some(Const::Null))
-                }
-                None => None,
-            };
+            let default = p.default.as_ref().map(|e| self.default_value(e, &p.name, &ty));
+            if p.params && !matches!(&ty, Type::Array(_, 1) | Type::Error) {
+                let message = "The params parameter must be a single dimensional array";
+                self.error("CS0225", message, p.name.span);
+            }
+            if p.this {
+                let message = "Extension method must be defined in a non-generic static class";
+                self.error("CS1106", message, p.name.span);
+            }
             params.push(ParamDef {
                 name: p.name.name.clone(),
                 ty,
@@ -75,6 +76,35 @@ impl<'a> Binder<'a> {
                 .entry(decl.name.name.clone())
                 .or_insert(Entry::LocalFn(id));
         }
+    }
+
+    /// The value of an optional parameter: a constant that converts to its type, or its default.
+    fn default_value(&mut self, e: &'a Expr, name: &Ident, ty: &Type) -> Const {
+        let operand = self.operand(e);
+        let free = matches!(operand, Operand::Null | Operand::Default | Operand::Error)
+            || matches!(e.kind, ExprKind::Default(_))
+            || matches!(&e.kind, ExprKind::New(_, args, None) if args.as_ref().is_none_or(Vec::is_empty) && ty.is_value_type());
+        let given = self
+            .type_of(&operand)
+            .map_or("<null>".to_owned(), |t| t.to_string());
+        let mark = self.diagnostics.len();
+        let value = self.convert(operand, ty, e.span);
+        for d in &mut self.diagnostics[mark..] {
+            if matches!(d.code, "CS0029" | "CS0037" | "CS0266") {
+                d.code = "CS1750";
+                d.message = format!(
+                    "A value of type '{given}' cannot be used as a default parameter because there are no standard conversions to type '{ty}'"
+                );
+            }
+        }
+        if value.konst.is_none() && !free && !self.has_errors_since(mark) && !value.ty.is_error() {
+            let message = format!(
+                "Default parameter value for '{}' must be a compile-time constant",
+                name.name
+            );
+            self.error("CS1736", message, e.span);
+        }
+        value.konst.unwrap_or(Const::Null)
     }
 
     fn check_parameter_order(&mut self, decl: &'a LocalFn) {

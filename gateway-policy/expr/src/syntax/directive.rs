@@ -125,7 +125,7 @@ mod tests {
             (" elif true != true", Directive::Elif(false)),
             ("else", Directive::Else),
             ("endif", Directive::Endif),
-            ("region a b", Directive::Nothing),
+            ("region a b", Directive::Region),
             ("error no", Directive::Error("no")),
             ("define X", Directive::Define),
             ("foo", Directive::Unknown),

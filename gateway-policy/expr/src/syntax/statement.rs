@@ -512,7 +512,7 @@ impl Parser<'_> {
                 None
             };
             vars.push(Declarator { name, init });
-            if !self.eat_op(",") {
+            if !self.eat_op(",") && !self.skip_to_declarator() {
                 break;
             }
         }
@@ -521,6 +521,23 @@ impl Parser<'_> {
             constant: false,
             vars,
         })
+    }
+
+    /// Skips what cannot follow a declarator, reported once; whether another declarator comes behind it.
+    fn skip_to_declarator(&mut self) -> bool {
+        let mut reported = false;
+        while !matches!(
+            self.peek(),
+            Tok::Op(";" | "}" | ")" | ",") | Tok::End | Tok::Keyword("in")
+        ) && !self.possible_statement()
+        {
+            if !reported {
+                self.report("CS1003", "Syntax error, ',' expected");
+            }
+            reported = true;
+            self.advance();
+        }
+        self.eat_op(",")
     }
 
     /// A declaration, a local function or an expression statement.
@@ -687,14 +704,14 @@ impl Parser<'_> {
         let type_params = self.type_parameters()?;
         let params = self.parameters()?;
         let constraints = self.constraints()?;
-        let body = if self.is_op(";") {
+        let body = if !self.is_op("=>") && !self.is_op("{") {
             let message = format!(
                 "'{}' is a local function and must therefore always have a body.",
                 name.name
             );
             self.report("CS8112", message);
             let nothing = self.make(self.span().start, ExprKind::Error);
-            self.advance();
+            self.expect_op(";")?;
             Body::Expr(Box::new(nothing))
         } else if self.eat_op("=>") {
             let value = self.expression()?;
