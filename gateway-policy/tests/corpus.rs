@@ -42,6 +42,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "input of another tool: `@expression:` is no policy expression",
     ),
     (
+        "aca-backend-pool-load-balancing-with-retry-tracked.xml",
+        "CS1012",
+        "texts in single quotes, which are characters in C#",
+    ),
+    (
         "apim-educational/policies__transform.xml",
         "not-allowed-here",
         "`cors` in the outbound section",

@@ -126,6 +126,23 @@ fn changed_tokens_never_pass() {
 }
 
 #[test]
+fn changed_encrypted_tokens_never_pass() {
+    // RFC 7516 appendix A.3, whose content is no token; opened or not, it must not pass, and nothing may panic.
+    let token = "eyJhbGciOiJBMTI4S1ciLCJlbmMiOiJBMTI4Q0JDLUhTMjU2In0.6KB707dM9YTIgHtLvtgWQ8mKwboJW3of9locizkDTHzBC2IlrT1oOQ.AxY8DCtDaGlsbGljb3RoZQ.KDlTtXchhZTGufMYmOYGS4HffxPSUrfmqCHXaI9wOGY.U0m_YmjN04DJvceFICbCVQ";
+    let key = "GawgguFyGrWKav7AX4VKUg==";
+    let statement = format!(
+        "<validate-jwt header-name=\"Authorization\" require-signed-tokens=\"false\" require-expiration-time=\"false\">\
+         <decryption-keys><key>{key}</key></decryption-keys></validate-jwt>"
+    );
+    let program = program(&statement).unwrap();
+    let mut random = Lcg(17);
+    for _ in 0..rounds() {
+        let changed = mutate(token, &mut random);
+        assert_eq!(run(&program, &changed, "text/plain", b""), 401, "{changed}");
+    }
+}
+
+#[test]
 fn changed_bodies_are_converted_or_refused() {
     let rows = [
         (

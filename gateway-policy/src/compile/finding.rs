@@ -90,22 +90,37 @@ fn placeholder(value: &str) -> Option<&str> {
             from = inner;
         }
     }
-    // RETRY_COUNT: what a script replaces by name.
     let whole = value.trim();
-    let is_token = whole.contains('_')
-        && whole.starts_with(|c: char| c.is_ascii_uppercase())
-        && whole
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    is_token.then_some(whole)
+    is_token(whole).then_some(whole)
 }
 
-impl Compiler<'_> {
+/// `RETRY_COUNT`: what a script replaces by name.
+fn is_token(word: &str) -> bool {
+    word.contains('_')
+        && word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+impl<'a> Compiler<'a> {
+    /// The placeholder that a finding is about: instead of a value, or as a name of an expression.
+    fn unfilled(&self, finding: &Finding<'_>) -> Option<&'a str> {
+        let text = self.file.text;
+        match finding.code {
+            "bad-value" | "unexpected-text" | "missing-element" => placeholder(value_at(text, finding.at)),
+            "CS0103" => {
+                let word = text.get(finding.at..finding.at + finding.length)?;
+                is_token(word).then_some(word)
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn report(&mut self, mut finding: Finding<'_>) {
         if self.options.templates
             && finding.severity == Severity::Error
-            && matches!(finding.code, "bad-value" | "unexpected-text" | "missing-element")
-            && let Some(name) = placeholder(value_at(self.file.text, finding.at))
+            && let Some(name) = self.unfilled(&finding)
         {
             // What stands there in the end is not known here, so neither is whether it fits.
             self.incomplete = true;

@@ -280,8 +280,12 @@ impl<'a> Compiler<'a> {
             return self.not_built(element);
         };
         self.placement(element, policy, index);
+        let node = Node {
+            element,
+            def: &policy.element,
+        };
         if !self.shape(element, &policy.element) {
-            return;
+            return self.look_inside(node);
         }
         self.current = self.site(element, policy.element.name);
         let depth = self.path.len();
@@ -289,13 +293,7 @@ impl<'a> Compiler<'a> {
             self.path.push(format!("{}[{index}]", policy.element.name));
         }
         let errors = self.error_count();
-        let built = (policy.build)(
-            self,
-            Node {
-                element,
-                def: &policy.element,
-            },
-        );
+        let built = (policy.build)(self, node);
         if built.is_none() && self.error_count() == errors && !self.incomplete {
             // A policy that is left out without a reason would be skipped silently: never that.
             let message = format!("`{}` could not be built", element.name);
@@ -303,6 +301,20 @@ impl<'a> Compiler<'a> {
             self.report(Finding::on(element, "not-built", message).help(help));
         }
         self.path.truncate(depth);
+    }
+
+    /// Checks the policies between the tags of one that cannot be built itself: all mistakes are told at once.
+    pub(crate) fn look_inside(&mut self, node: Node<'_>) {
+        if node.def.content == policies::Content::Policies {
+            self.block(node.element);
+        }
+        for child in node.def.children {
+            if child.element.content == policies::Content::Policies {
+                for inner in node.element.children_named(child.element.name) {
+                    self.block(inner);
+                }
+            }
+        }
     }
 
     /// A policy nobody here can run: skipped with a record, refused, or unknown.

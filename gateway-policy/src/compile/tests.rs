@@ -234,6 +234,51 @@ fn a_stand_in_does_not_make_an_expression_wrong() {
 }
 
 #[test]
+fn mistakes_inside_a_policy_that_cannot_be_built_are_told_too() {
+    let options = Options {
+        named_value_default: Some("x".into()),
+        ..Options::default()
+    };
+    let options = CheckOptions {
+        options,
+        ..CheckOptions::default()
+    };
+    for (open, close) in [
+        ("<retry condition='true' count='{{n}}' interval='1'>", "</retry>"),
+        ("<retry condition='true' count='99' interval='1'>", "</retry>"),
+        ("<retry count='1' interval='1'>", "</retry>"),
+        (
+            "<limit-concurrency key='k' max-count='{{n}}'>",
+            "</limit-concurrency>",
+        ),
+        (
+            "<limit-concurrency key='k' max-count='0'>",
+            "</limit-concurrency>",
+        ),
+        ("<wait for='none'>", "</wait>"),
+        (
+            "<cache-value key='k' variable-name='v' expires-after='{{n}}'><value>",
+            "</value></cache-value>",
+        ),
+        (
+            "<choose id='i' what='?'><when condition='true'>",
+            "</when></choose>",
+        ),
+        ("<choose><when condition='{{n}}'>", "</when></choose>"),
+    ] {
+        let text = format!(
+            "<policies><inbound>{open}<choose><otherwise/><when condition='true'><nope/></when></choose>{close}</inbound></policies>"
+        );
+        let found = findings(&text, &options);
+        let inner = found
+            .iter()
+            .filter(|f| f.contains("unknown-element nope"))
+            .count();
+        assert_eq!(inner, 1, "{open}: {found:?}");
+    }
+}
+
+#[test]
 fn a_stand_in_that_does_not_fit_checks_but_never_runs() {
     use crate::{Execution, Outcome, Program, ScopeDoc, Source, Step, test_support};
     let text = "<policies><inbound><rate-limit calls='{{limit}}' renewal-period='60'/></inbound></policies>";

@@ -80,13 +80,18 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let expires_after = compiler.attribute(node, "expires-after");
     let refresh_after = compiler.attribute(node, "refresh-after");
     let cache = caching_type(compiler, node);
+    let (Some(key), Some(variable), Some(expires_after), Some(cache)) = (key, variable, expires_after, cache)
+    else {
+        compiler.look_inside(node);
+        return None;
+    };
     let policy = CacheValue {
-        key: key?,
-        variable: variable?,
-        expires_after: expires_after?,
+        key,
+        variable,
+        expires_after,
         refresh_after,
         default,
-        cache: cache?,
+        cache,
     };
     // The times are asked for before and after the children.
     let needs = compiler.take_needs();

@@ -139,7 +139,7 @@ mod tests {
         check_load(
             "inbound",
             "<choose><whn condition='true'/><when condition='true'><set-methd/></when></choose>",
-            "unknown-element: `<choose>` has no child element `<whn>`",
+            "unknown-element: `<choose>` has no child element `<whn>`; unknown-element: there is no policy `<set-methd>`",
         );
         check_load(
             "inbound",

@@ -46,10 +46,11 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let site = compiler.current();
     let key = compiler.attribute(node, "key");
     let max_count = compiler.literal(node, "max-count");
-    let policy = Box::new(LimitConcurrency {
-        key: key?,
-        max_count: max_count?,
-    });
+    let (Some(key), Some(max_count)) = (key, max_count) else {
+        compiler.look_inside(node);
+        return None;
+    };
+    let policy = Box::new(LimitConcurrency { key, max_count });
     compiler.emit(Op::Enter { policy }, site);
     compiler.block(node.element);
     compiler.emit(Op::Leave, site);

@@ -63,14 +63,19 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
     let needs_before = compiler.take_needs();
     let condition = compiler.attribute(node, "condition");
     let needs_after = compiler.take_needs();
-    let (condition, count, interval) = (condition?, count?, interval?);
+    let (Some(condition), Some(count), Some(interval), Some(first_fast)) =
+        (condition, count, interval, first_fast)
+    else {
+        compiler.look_inside(node);
+        return None;
+    };
     let policy = Retry {
         condition,
         count,
         interval,
         max_interval,
         delta,
-        first_fast: first_fast?,
+        first_fast,
     };
     compiler.put_needs(needs_before);
     let start = compiler.emit(

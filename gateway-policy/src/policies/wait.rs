@@ -49,7 +49,7 @@ const CHILDREN: &[&str] = &[
 ];
 
 fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
-    let wanted: Setting<For> = compiler.attribute(node, "for")?;
+    let wanted: Option<Setting<For>> = compiler.attribute(node, "for");
     for child in &node.element.children {
         if !CHILDREN.contains(&child.name.as_str()) {
             let message = format!("`<{}>` may not stand in `wait`", child.name);
@@ -58,6 +58,11 @@ fn build(compiler: &mut Compiler<'_>, node: Node<'_>) -> Option<()> {
         }
     }
     let outer = compiler.inside_wait(true);
+    let Some(wanted) = wanted else {
+        compiler.look_inside(node);
+        compiler.inside_wait(outer);
+        return None;
+    };
     if outer {
         // It may stand in a `choose` of a `wait`, which nobody documents.
         let message = "a `wait` inside a `wait` runs its children one after another";
