@@ -24,6 +24,7 @@ pub mod limits;
 pub mod listen;
 pub mod node;
 pub mod oidc;
+pub mod overload;
 mod permits;
 mod pipeline;
 pub mod ready;

@@ -44,6 +44,11 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const UPSTREAM_BODY_TIMEOUT: Duration = Duration::from_secs(300);
 /// A tunnel (WebSocket) on which neither side says anything.
 pub const TUNNEL_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Requests under way on one worker. Each has about 10 KiB without its bodies; beyond it they are refused with 503.
+pub const REQUESTS_PER_WORKER: usize = 8_192;
+/// How late a worker's loop may come round before requests are refused: later than any single policy takes, sooner than clients
+/// give up.
+pub const LOOP_DELAY: Duration = Duration::from_millis(500);
 /// Keys of rate-limit counters held by the node. About 200 bytes each.
 pub const COUNTER_KEYS: usize = 100_000;
 
@@ -72,6 +77,8 @@ pub struct Limits {
     pub upstream_body_timeout: Duration,
     pub tunnel_idle_timeout: Duration,
     pub counter_keys: usize,
+    pub requests_per_worker: usize,
+    pub loop_delay: Duration,
 }
 
 impl Default for Limits {
@@ -95,6 +102,8 @@ impl Default for Limits {
             upstream_body_timeout: UPSTREAM_BODY_TIMEOUT,
             tunnel_idle_timeout: TUNNEL_IDLE_TIMEOUT,
             counter_keys: COUNTER_KEYS,
+            requests_per_worker: REQUESTS_PER_WORKER,
+            loop_delay: LOOP_DELAY,
         }
     }
 }

@@ -116,6 +116,8 @@ pub struct Node {
     pub(crate) revocation: revocation::Lists,
     /// Telemetry that leaves the node.
     pub(crate) exports: Exports,
+    /// The process has used up the memory it may have.
+    pub(crate) memory_is_full: crate::overload::MemoryIsFull,
     /// `limit-concurrency`.
     pub(crate) permits: Permits,
     pub(crate) sink: Arc<dyn RequestSink>,
@@ -197,6 +199,7 @@ impl Node {
                 Arc::clone(&settings.instance_id),
             ),
             permits: Permits::default(),
+            memory_is_full: crate::overload::MemoryIsFull::default(),
             debug: crate::debug::Debug::default(),
             memory_cache: settings.memory_cache_bytes.map(cache::Memory::new),
             tokens: identity::Tokens::new(settings.identity.clone()),

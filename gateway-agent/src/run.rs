@@ -34,6 +34,7 @@ use crate::{
     kernel::{self, Accounts, Gate},
     listen::{self, Bound},
     node::Node,
+    overload,
     ready::{Guard, Readiness},
     settings::{self, Gathered},
     sync,
@@ -396,6 +397,8 @@ impl Parts {
             handover::take_over(&self.state.kernel, predecessor).await;
         }
         let grace = self.settings.limits.drain_timeout;
+        let percent = self.settings.limits.memory_percent;
+        tokio::spawn(overload::watch_memory(Arc::clone(&self.node), percent));
         if let Some(offer) = self.process.offer {
             tokio::spawn(handover::offer(
                 Arc::clone(&self.settings),

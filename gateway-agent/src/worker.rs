@@ -25,6 +25,7 @@ use crate::{
     limits::Limits,
     listen::{Bound, Listener},
     node::Node,
+    overload::Admission,
     pipeline::world::Machine,
     tls,
     upstream::{Dial, Pool, tls::ClientTls},
@@ -133,6 +134,8 @@ pub(crate) struct Worker {
     pub(crate) external: Option<Rc<External>>,
     /// Client certificates that policies brought.
     pub(crate) own_identities: tls::OwnIdentities,
+    /// Which requests are let in.
+    pub(crate) admission: Admission,
     one_way: Rc<Semaphore>,
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<LocalExecutor>,
@@ -162,6 +165,7 @@ impl Worker {
                 .external
                 .as_ref()
                 .map(|config| External::new(config, &node.metrics)),
+            admission: Admission::default(),
             one_way: Rc::new(Semaphore::new(ONE_WAY_CALLS)),
             http1: http1_builder(limits),
             http2: http2_builder(limits),
@@ -197,8 +201,14 @@ impl Worker {
         let mut tick = tokio::time::interval(SWEEP);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut idle_before = 0;
+        let mut before = tokio::time::Instant::now();
         loop {
             tick.tick().await;
+            let now = tokio::time::Instant::now();
+            let late = (now - before).saturating_sub(SWEEP);
+            before = now;
+            self.admission
+                .came_round(late, self.node.settings.limits.loop_delay);
             for cut in self.connections.sweep(&self.node.settings.limits) {
                 self.node
                     .metrics

@@ -12,6 +12,7 @@ use std::{
 
 use bytes::{Buf as _, Bytes};
 use gateway_agent::{
+    limits::Limits,
     listen::{self, Listener, Rules},
     node::{NoSink, Node, Settings},
     telemetry::Metrics,
@@ -722,4 +723,35 @@ async fn a_proxy_introduces_its_clients() {
         .await
         .unwrap();
     assert_eq!(ask(stream).await, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn beyond_the_bound_of_requests_all_but_health_is_refused() {
+    let limits = Limits {
+        requests_per_worker: 0,
+        ..Limits::default()
+    };
+    let running = Running::start(Settings {
+        limits,
+        ..Settings::default()
+    });
+    let say = |request: &'static str| {
+        let at = running.plain;
+        async move {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer.to_ascii_lowercase()
+        }
+    };
+    let refused = say("GET /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert!(refused.starts_with("http/1.1 503 "), "{refused}");
+    assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
+    let health = say("GET /status-0123456789abcdef HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert!(health.starts_with("http/1.1 200 "), "{health}");
+    assert_eq!(
+        running.sample("gateway_requests_refused_total{reason=\"OverloadRequests\"}"),
+        1.0
+    );
 }

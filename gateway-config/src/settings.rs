@@ -392,6 +392,12 @@ pub struct LimitSettings {
     pub handshake_timeout: Duration,
     /// `limits.body.buffer.bytes`: a body that a policy reads.
     pub body_buffer_bytes: u64,
+    /// `limits.requests`
+    pub requests: u32,
+    /// `limits.memory.percent`
+    pub memory_percent: u32,
+    /// `limits.delay`
+    pub delay: Duration,
     /// `limits.http2.streams`
     pub http2_streams: u32,
     /// `limits.upstream.connections`: per backend authority and worker.

@@ -24,6 +24,11 @@ fn of(process: &str) -> Result<OwnCgroup, String> {
     )
 }
 
+/// This process's directory; `None` when it is in no hierarchy of version 2 that is mounted.
+pub fn own_directory() -> Option<PathBuf> {
+    own().ok().map(|own| own.path)
+}
+
 /// Moves this process, and so what it starts from now on, to the cgroup v2 directory of another.
 ///
 /// # Errors

@@ -8,7 +8,11 @@ use gateway_policy::{
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
 use super::{Protocol, effects::Exchange, ledger::Ledger};
-use crate::http::{body::ResponseBody, check::target_text};
+use crate::{
+    http::{body::ResponseBody, check::target_text},
+    overload::{Pressure, RETRY_AFTER},
+    worker::Worker,
+};
 
 /// The response of a request that went through the policies.
 pub(super) fn finished(
@@ -84,6 +88,21 @@ pub(super) fn refused(ledger: &mut Ledger, parts: &Parts, failure: &Failure) -> 
     if parts.method != Method::HEAD {
         response.body_mut().fill(body);
     }
+    response
+}
+
+/// 503 before anything else is done for the request: it has to be cheap.
+pub(super) fn overloaded(worker: &Worker, ledger: Ledger, pressure: Pressure) -> Response<ResponseBody> {
+    worker
+        .node
+        .metrics
+        .refused
+        .with_label_values(&[pressure.reason()])
+        .inc();
+    let mut response = bare(ledger, StatusCode::SERVICE_UNAVAILABLE);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     response
 }
 

@@ -86,6 +86,7 @@ impl Ledger {
         protocol: Protocol,
     ) -> Self {
         worker.node.metrics.requests_active.inc();
+        worker.admission.enter();
         let wanted = worker.node.sink.wants_records() || worker.node.exports.wants_records();
         let record = wanted.then(|| {
             Box::new(RequestRecord {
@@ -440,6 +441,7 @@ impl Finish for Page {
         }
         let metrics = &self.worker.node.metrics;
         metrics.requests_active.dec();
+        self.worker.admission.leave();
         let status = self.status.map_or(CLIENT_CLOSED, |status| status.as_u16());
         let (received, sent) = (self.traffic.received.get(), self.traffic.sent.get());
         self.route.record(&Sample {

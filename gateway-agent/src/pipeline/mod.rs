@@ -24,6 +24,7 @@ pub(crate) use forward::{call, escape, resolve};
 
 use std::{
     rc::Rc,
+    sync::atomic::Ordering,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -93,6 +94,11 @@ pub(crate) async fn serve(
     };
     if let Some(status) = reserved(&worker, addressed.path) {
         return answer::bare(ledger, status);
+    }
+    let most = worker.node.settings.limits.requests_per_worker;
+    let memory_is_full = worker.node.memory_is_full.load(Ordering::Relaxed);
+    if let Some(pressure) = worker.admission.judge(most, memory_is_full) {
+        return answer::overloaded(&worker, ledger, pressure);
     }
     let Some(active) = worker.node.active() else {
         let failure = Failure::Unavailable("no configuration is active yet".to_owned());

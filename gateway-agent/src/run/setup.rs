@@ -252,6 +252,8 @@ pub(super) fn node_settings(
             head_bytes: limits.header_bytes as usize,
             headers: limits.header_count as usize,
             streams: limits.http2_streams,
+            requests_per_worker: (limits.requests as usize).div_ceil(workers.max(1)),
+            loop_delay: limits.delay,
             buffered_body_bytes: usize::try_from(limits.body_buffer_bytes).unwrap_or(usize::MAX),
             upstreams_per_authority: limits.upstream_connections as usize,
             upstream_idle_timeout: limits.upstream_idle_timeout,

@@ -222,6 +222,9 @@ pub static TABLE: &[Setting] = &[
     row("upgrade.socket", &[], Some("@gateway-agent"), "`@name`, path, `none`", Own, Yes, "Unix socket where a new process takes over the listening sockets; `@` is the abstract namespace of the network namespace", set!(upgrade_socket = opt)),
     // Bounds
     row("limits.connections", &[], Some("65536"), "1 to 4000000", Own, Yes, "client connections open at once", set!(limits.connections = |v| number(v, 1, 4_000_000))),
+    row("limits.requests", &[], Some("16384"), "1 to 1000000", Own, Yes, "requests under way at once; more are refused with 503 and Retry-After", set!(limits.requests = |v| number(v, 1, 1_000_000))),
+    row("limits.memory.percent", &[], Some("90"), "1 to 100", Own, Yes, "part of the memory of the cgroup or machine beyond which new requests are refused with 503", set!(limits.memory_percent = |v| number(v, 1, 100))),
+    row("limits.delay", &[], Some("500ms"), "time span", Own, Yes, "how late a worker may be before a growing share of new requests is refused with 503", set!(limits.delay = positive)),
     row("limits.request.header.bytes", &[], Some("64KiB"), "size", Own, Yes, "header section of a request", set!(limits.header_bytes = small_bytes)),
     row("limits.request.header.count", &[], Some("100"), "1 to 1024", Own, Yes, "header fields of a request; above 100 each request costs an allocation more", set!(limits.header_count = |v| number(v, 1, 1024))),
     row("limits.request.header.timeout", &[], Some("15s"), "time span", Own, Yes, "time to send a header section", set!(limits.header_timeout = positive)),
