@@ -23,7 +23,7 @@ pub use side::{Side, Wanted, read_connections};
 /// One hook on one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hook {
-    /// The kernel's name of the hook: `xdp`, `sk_lookup`, `sk_reuseport`, `sock_ops`.
+    /// The kernel's name of the hook: `xdp`, `tc`, `sk_lookup`, `sk_reuseport`, `sock_ops`.
     pub name: &'static str,
     /// Name of the program.
     pub program: &'static str,
@@ -47,6 +47,7 @@ fn hook_name(name: HookName) -> &'static str {
         HookName::VipLookup => "sk_lookup",
         HookName::PickWorker => "sk_reuseport",
         HookName::ConnAcct => "sock_ops",
+        HookName::L4Ingress => "tc",
     }
 }
 
@@ -191,8 +192,8 @@ mod tests {
                 .all(|h| h.instead.is_some() && h.mode == "userspace")
         );
         let names: Vec<_> = state.hooks.iter().map(|h| h.name).collect();
-        assert_eq!(names, ["xdp", "sk_lookup", "sk_reuseport", "sock_ops"]);
-        state.hooks[3].attached = true;
+        assert_eq!(names, ["xdp", "tc", "sk_lookup", "sk_reuseport", "sock_ops"]);
+        state.hooks[4].attached = true;
         assert_eq!(state.mode(), "kernel");
     }
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod conn;
 pub mod counter;
 pub mod edge;
+pub mod l4;
 #[cfg(feature = "user")]
 mod pod;
 pub mod quic;

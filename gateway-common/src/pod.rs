@@ -18,3 +18,9 @@ macro_rules! pod {
 
 pod! { BanEntry ConnMark ConnRecord CounterValue EdgeConfig GroupKey IdKey Limit Octets4 Octets16 PrefixEntry SourceState }
 pod! { SteerKey SteerPrefix SteerRange SteerSet VipBudget Working }
+
+pod! {
+    crate::l4::ServiceKey<1> crate::l4::ServiceKey<4> crate::l4::ServiceEntry crate::l4::BackendEntry
+    crate::l4::FlowKey<1> crate::l4::FlowKey<4> crate::l4::FlowValue<1> crate::l4::FlowValue<4>
+    crate::l4::ServiceState crate::l4::ServiceLimit crate::l4::BackendCount crate::l4::MaglevTable crate::l4::Filter
+}

@@ -8,6 +8,7 @@ pub mod acct;
 pub mod edge;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod l4;
 pub mod packet;
 pub mod parse;
 pub mod pick;

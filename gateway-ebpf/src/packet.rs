@@ -17,6 +17,25 @@ pub trait Packet {
     fn words<const N: usize>(&self, offset: usize) -> Option<[u16; N]>;
 }
 
+/// A frame that can be changed.
+pub trait PacketMut: Packet {
+    /// Writes `N` words at `offset`; `false` when the frame ends before or cannot be written to.
+    fn put<const N: usize>(&mut self, offset: usize, words: [u16; N]) -> bool;
+
+    /// Adds what has changed to the transport checksum at `offset`: `pseudo` in the pseudo header only, `plain` in what the
+    /// checksum covers. The two differ where hardware still has to finish the checksum. `udp`: zero means that there is none.
+    fn correct(&mut self, offset: usize, pseudo: u16, plain: u16, udp: bool) -> bool;
+
+    /// Bytes of the frame, all segments of a coalesced one.
+    fn length(&self) -> usize;
+
+    /// Payload bytes of each segment of a coalesced packet; 0 for a single one.
+    fn segment(&self) -> usize;
+
+    /// Whether the frame has a VLAN tag beside its bytes.
+    fn tagged(&self) -> bool;
+}
+
 /// A frame in a slice, for tests and tools on the host.
 #[derive(Clone, Copy, Debug)]
 pub struct SlicePacket<'a>(pub &'a [u8]);

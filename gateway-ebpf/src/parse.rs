@@ -13,8 +13,10 @@ pub const MAX_EXTENSION_HEADERS: usize = 4;
 
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// EtherType of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
 
@@ -68,6 +70,8 @@ pub struct Network {
     pub protocol: u8,
     /// Whole or fragment.
     pub part: Part,
+    /// Offset of the network header in the frame.
+    pub offset: usize,
     /// Offset of the transport header in the frame.
     pub transport: usize,
     /// Offset of the end of the IP datagram; Ethernet padding lies behind it. [`END_UNKNOWN`] when the length field
@@ -132,8 +136,9 @@ pub fn network(packet: &impl Packet) -> Result<Network, Oddity> {
     }
 }
 
+/// The IPv4 header at `offset`.
 #[inline(always)]
-fn ipv4(packet: &impl Packet, offset: usize) -> Result<Network, Oddity> {
+pub fn ipv4(packet: &impl Packet, offset: usize) -> Result<Network, Oddity> {
     let header: [u16; 10] = packet.words(offset).ok_or(Oddity::Short)?;
     let first = high(header[0]);
     let length = usize::from(first & 0x0f) * 4;
@@ -158,13 +163,15 @@ fn ipv4(packet: &impl Packet, offset: usize) -> Result<Network, Oddity> {
         destination: Address::V4([header[8], header[9]]),
         protocol: low(header[4]),
         part,
+        offset,
         transport: offset + length,
         end: if coalesced { END_UNKNOWN } else { offset + total },
     })
 }
 
+/// The IPv6 header at `offset` and its extension headers.
 #[inline(always)]
-fn ipv6(packet: &impl Packet, offset: usize) -> Result<Network, Oddity> {
+pub fn ipv6(packet: &impl Packet, offset: usize) -> Result<Network, Oddity> {
     let header: [u16; 20] = packet.words(offset).ok_or(Oddity::Short)?;
     if high(header[0]) >> 4 != 6 {
         return Err(Oddity::Header);
@@ -186,6 +193,7 @@ fn ipv6(packet: &impl Packet, offset: usize) -> Result<Network, Oddity> {
         destination: Address::V6([h[12], h[13], h[14], h[15], h[16], h[17], h[18], h[19]]),
         protocol,
         part,
+        offset,
         transport,
         end,
     })

@@ -30,6 +30,7 @@ pub(crate) fn all(
             .and_then(|_| refused(ebpf, options, account)),
     };
     let mut hooks = uplinks(ebpf, options, &keeper);
+    hooks.extend(services(ebpf, options, &keeper));
     hooks.push(lookup(ebpf, options, &keeper));
     hooks.push(choice(ebpf, options));
     hooks.push(accounting(ebpf, account, &keeper));
@@ -114,6 +115,13 @@ fn refused(ebpf: &mut Ebpf, options: &Options, account: &AccountPlan) -> Option<
         results.push((
             "edge_tc",
             loaded::<SchedClassifier>(ebpf, "edge_tc", SchedClassifier::load).map(drop),
+        ));
+    }
+    if options.services.is_some() {
+        let name = HookName::L4Ingress.as_str();
+        results.push((
+            name,
+            loaded::<SchedClassifier>(ebpf, name, SchedClassifier::load).map(drop),
         ));
     }
     if options.steering {
@@ -248,7 +256,7 @@ fn new_uplink(ebpf: &mut Ebpf, uplink: &Uplink, keeper: &Keeper<'_>) -> HookStat
 /// The same decision at tc ingress. `why` says what kept XDP from being used, when it was not the configuration.
 fn in_tc(ebpf: &mut Ebpf, uplink: &Uplink, why: Option<String>, keeper: &Keeper<'_>) -> HookState {
     let attached = loaded::<SchedClassifier>(ebpf, "edge_tc", SchedClassifier::load)
-        .and_then(|program| interface::attach_tc(program, &uplink.interface, keeper));
+        .and_then(|program| interface::attach_tc(program, &uplink.interface, HookName::EdgeDrop, keeper));
     match (attached, why) {
         (Ok((how, pinned)), None) => {
             HookState::attached(HookName::EdgeDrop, &uplink.interface, how).with_pin(pinned)
@@ -263,6 +271,49 @@ fn in_tc(ebpf: &mut Ebpf, uplink: &Uplink, why: Option<String>, keeper: &Keeper<
             let both = format!("neither XDP ({why}) nor tc ({error})");
             HookState::failed(HookName::EdgeDrop, &uplink.interface, both)
         }
+    }
+}
+
+/// `l4_ingress` on every interface that was asked for.
+fn services(ebpf: &mut Ebpf, options: &Options, keeper: &Keeper<'_>) -> Vec<HookState> {
+    const NAME: HookName = HookName::L4Ingress;
+    let interfaces = options.services.iter().flat_map(|services| &services.interfaces);
+    let states: Vec<HookState> = interfaces
+        .map(|interface| service(ebpf, interface, keeper))
+        .collect();
+    if states.is_empty() {
+        return vec![HookState::off(NAME)];
+    }
+    states
+}
+
+fn service(ebpf: &mut Ebpf, interface: &str, keeper: &Keeper<'_>) -> HookState {
+    const NAME: HookName = HookName::L4Ingress;
+    let Some(number) = sys::interface_number(interface) else {
+        return HookState::failed(
+            NAME,
+            interface,
+            "there is no such interface in this network namespace",
+        );
+    };
+    let taken = keeper.take_over(
+        NAME,
+        interface,
+        |info| info.target == number,
+        |mode| mode == "tcx",
+        |_| descriptor::<SchedClassifier>(ebpf, NAME.as_str(), SchedClassifier::load),
+    );
+    let state = taken.unwrap_or_else(|| {
+        let attached = loaded::<SchedClassifier>(ebpf, NAME.as_str(), SchedClassifier::load)
+            .and_then(|program| interface::attach_tc(program, interface, NAME, keeper));
+        match attached {
+            Ok((how, pinned)) => HookState::attached(NAME, interface, how).with_pin(pinned),
+            Err(why) => HookState::failed(NAME, interface, why),
+        }
+    });
+    match crate::l4::not_forwarding(interface) {
+        Some(warning) if state.attached && state.reason.is_none() => state.with_warning(warning),
+        _ => state,
     }
 }
 

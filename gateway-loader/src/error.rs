@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_common::edge::{MAX_OWN, MAX_PREFIX_ENTRIES, MAX_VIPS};
+use gateway_common::l4::{MAX_BACKENDS, MAX_SERVICES};
 use gateway_common::steer::{MAX_EXACT, MAX_GROUPS, MAX_PREFIXES, MAX_RANGES, MAX_WORKERS};
 
 use crate::bans::MAX_BAN;
@@ -212,5 +213,28 @@ pub enum EdgeError {
     TooManyOwn(usize),
     /// The kernel refused a map update.
     #[error("the kernel refused an entry: {0}")]
+    Kernel(String),
+}
+
+/// Why L4 services could not be set. What was in force stays in force unless the error is [`ServicesError::Kernel`].
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum ServicesError {
+    /// A service that is not possible.
+    #[error("service {service}: {reason}")]
+    Bad {
+        /// Its name.
+        service: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Too many services.
+    #[error("{0} L4 services, at most {MAX_SERVICES} are taken (an address, port and protocol each)")]
+    TooManyServices(usize),
+    /// Too many backends.
+    #[error("{0} backends of L4 services, at most half of {MAX_BACKENDS} are taken")]
+    TooManyBackends(usize),
+    /// The kernel refused an entry.
+    #[error("the kernel refused an entry of the L4 services: {0}")]
     Kernel(String),
 }

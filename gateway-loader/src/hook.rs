@@ -17,11 +17,19 @@ pub enum HookName {
     PickWorker,
     /// sock_ops on the cgroup.
     ConnAcct,
+    /// tc ingress on the interfaces of L4 services.
+    L4Ingress,
 }
 
 impl HookName {
     /// Every hook, in the order a packet meets them.
-    pub const ALL: [Self; 4] = [Self::EdgeDrop, Self::VipLookup, Self::PickWorker, Self::ConnAcct];
+    pub const ALL: [Self; 5] = [
+        Self::EdgeDrop,
+        Self::L4Ingress,
+        Self::VipLookup,
+        Self::PickWorker,
+        Self::ConnAcct,
+    ];
 
     /// Name of the program: a stable label.
     pub const fn as_str(self) -> &'static str {
@@ -30,6 +38,7 @@ impl HookName {
             Self::VipLookup => "vip_lookup",
             Self::PickWorker => "pick_worker",
             Self::ConnAcct => "conn_acct",
+            Self::L4Ingress => "l4_ingress",
         }
     }
 
@@ -40,6 +49,7 @@ impl HookName {
             Self::VipLookup => "only addresses and ports that are bound are served",
             Self::PickWorker => "the kernel's hash spreads connections over the workers",
             Self::ConnAcct => "connections are recorded from TCP_INFO when the agent closes them",
+            Self::L4Ingress => "L4 services are relayed by the agent",
         }
     }
 }

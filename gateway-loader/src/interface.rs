@@ -14,7 +14,8 @@ use crate::options::{Uplink, XdpMode};
 /// Software interfaces where native mode costs their peers segmentation offload, or does not exist.
 const GENERIC_DRIVERS: [&str; 4] = ["veth", "tun", "bridge", "dummy"];
 
-/// Priority and handle of our filter in clsact: documented, so that an operator can tell it from others.
+/// Priority and handle of our filters in clsact (the edge; the L4 services one later): documented, so that an operator can
+/// tell them from others.
 const TC_PRIORITY: u16 = 49_231;
 const TC_HANDLE: TcHandle = TcHandle::new(0, 0x6777);
 
@@ -110,15 +111,21 @@ fn kept(
 pub(crate) fn attach_tc(
     program: &mut SchedClassifier,
     interface: &str,
+    hook: HookName,
     keeper: &Keeper<'_>,
 ) -> Result<(&'static str, bool), String> {
-    let order = TcAttachOptions::TcxOrder(LinkOrder::first());
+    // What drops comes before what steers.
+    let (order, priority) = match hook {
+        HookName::EdgeDrop => (LinkOrder::first(), TC_PRIORITY),
+        _ => (LinkOrder::last(), TC_PRIORITY + 1),
+    };
+    let order = TcAttachOptions::TcxOrder(order);
     if let Ok(link) = program.attach_with_options(interface, TcAttachType::Ingress, order) {
         if keeper.pins.is_none() {
             return Ok(("tcx", false));
         }
         let link = program.take_link(link).map_err(|error| reason(&error))?;
-        let pinned = keeper.pin(HookName::EdgeDrop, interface, "tcx", link)?;
+        let pinned = keeper.pin(hook, interface, "tcx", link)?;
         return Ok(("tcx", pinned));
     }
     match tc::qdisc_add_clsact(interface) {
@@ -126,7 +133,7 @@ pub(crate) fn attach_tc(
         Err(error) => return Err(format!("clsact: {error}")),
     }
     let options = TcAttachOptions::Netlink(NlOptions {
-        priority: TC_PRIORITY,
+        priority,
         handle: TC_HANDLE,
         classid: None,
     });

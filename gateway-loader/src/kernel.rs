@@ -25,6 +25,7 @@ use crate::error::{BanError, EdgeError, LoadError, PrefixError, SteerError, Work
 use crate::explain::{self, Explained, Question};
 use crate::fill::{self, Fill};
 use crate::hook::{self, HookName, HookState, reason};
+use crate::l4::{self, Services};
 use crate::object;
 use crate::options::Options;
 use crate::pins::{self, Pins, Shape, Sizes};
@@ -50,6 +51,7 @@ pub struct Kernel {
     counts: PerCpuArray<MapData, CounterValue>,
     connections: Option<Connections>,
     marker: Marker,
+    services: Option<Services>,
     #[cfg(feature = "log")]
     log: Option<FlushLog>,
 }
@@ -73,13 +75,20 @@ impl Kernel {
             Some(Ok(pins)) => (Some(pins), None),
             Some(Err(why)) => (None, Some(why)),
         };
-        let shapes = pins::shapes(&sizes);
+        let l4_sizes = l4::sizes(options.services.as_ref());
+        let mut shapes = pins::shapes(&sizes);
+        if options.services.is_some() {
+            shapes.extend(l4::shapes(&l4_sizes));
+        }
         let carried = pins.as_ref().map(|pins| Carried::over(pins, &shapes));
         let mut loader = EbpfLoader::new();
         for shape in &shapes {
             if let Some(pins) = &pins {
                 loader.map_pin_path(shape.name, pins.map(shape.name));
             }
+        }
+        for (map, entries) in &l4_sizes {
+            loader.map_max_entries(map, *entries);
         }
         let mut ebpf = loader
             .override_global(GLOBAL_KERNEL, &features(), true)
@@ -117,6 +126,7 @@ impl Kernel {
             counts: take(&mut ebpf, "COUNTS")?,
             connections: Some(Connections::new(Ring::new(map(&mut ebpf, "CONNS")?, turn))),
             marker: Marker::new(take(&mut ebpf, "MARKS")?),
+            services: Some(services(&mut ebpf, options)?),
             // After the programs: they are loaded with the descriptor of the log's map, which the logger takes over.
             #[cfg(feature = "log")]
             log: start_log(&mut ebpf),
@@ -331,6 +341,11 @@ impl Kernel {
         self.connections.take()
     }
 
+    /// The L4 services; `None` after they were taken. They work only while `l4_ingress` is attached.
+    pub fn take_services(&mut self) -> Option<Services> {
+        self.services.take()
+    }
+
     /// Marks listeners and sockets to upstreams for `conn_acct`.
     pub fn marker(&self) -> Marker {
         self.marker.clone()
@@ -519,6 +534,11 @@ where
 fn map(ebpf: &mut Ebpf, name: &str) -> Result<Map, LoadError> {
     ebpf.take_map(name)
         .ok_or_else(|| LoadError::Object(format!("there is no map {name}")))
+}
+
+fn services(ebpf: &mut Ebpf, options: &Options) -> Result<Services, LoadError> {
+    let maps = l4::Maps::new(|name| map(ebpf, name))?;
+    Services::new(maps, options.services.is_some()).map_err(|error| LoadError::Object(error.to_string()))
 }
 
 /// Hides the logger's type, which names a crate that only it needs.

@@ -34,6 +34,8 @@ pub struct Options {
     /// Directory in a BPF file system where maps and links are pinned, so that they outlive this process and the next one takes
     /// them over; `None`: everything ends with the process.
     pub pins: Option<PathBuf>,
+    /// Interfaces and sizes of `l4_ingress`; `None`: off, with maps of one entry.
+    pub services: Option<crate::l4::ServicesOptions>,
     /// Generation of this process: sockets of other generations stay in their slots.
     pub generation: u32,
     /// Key of the check in QUIC connection IDs; the same in every generation that shares sockets.
@@ -54,6 +56,7 @@ impl Default for Options {
             netns: None,
             ring_bytes: DEFAULT_RING_BYTES,
             pins: None,
+            services: None,
             generation: 0,
             quic_key: IdKey([0; 2]),
         }

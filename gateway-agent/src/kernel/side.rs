@@ -384,7 +384,7 @@ mod tests {
         let (side, _, metrics) = start(KernelMode::Off, &KernelOptions::default()).unwrap();
         let state = side.state();
         assert_eq!(state.mode(), "userspace");
-        assert_eq!(state.hooks.len(), 4);
+        assert_eq!(state.hooks.len(), HookName::ALL.len());
         assert!(
             state
                 .hooks
@@ -394,7 +394,7 @@ mod tests {
         );
         assert!(!side.accounts_in_kernel());
         let text = metrics.render().unwrap();
-        for hook in ["xdp", "sk_lookup", "sk_reuseport", "sock_ops"] {
+        for hook in ["xdp", "tc", "sk_lookup", "sk_reuseport", "sock_ops"] {
             let line = format!("gateway_kernel_hook_attached{{hook=\"{hook}\",mode=\"userspace\"}} 0");
             assert!(text.contains(&line), "no {line} in\n{text}");
         }

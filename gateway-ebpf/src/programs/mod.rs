@@ -2,6 +2,8 @@
 
 mod acct;
 mod edge;
+mod l4;
+mod l4_maps;
 mod maps;
 mod pick;
 mod steer;
