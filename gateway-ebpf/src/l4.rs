@@ -393,7 +393,7 @@ fn size(packet: &impl PacketMut, network: &Network) -> (u64, u64, usize) {
     };
     let headers = (network.transport - network.offset) + header;
     let payload = whole.saturating_sub(headers);
-    let packets = (payload + segment - 1) / segment;
+    let packets = payload.div_ceil(segment);
     let bytes = whole + packets.saturating_sub(1) * headers;
     (packets as u64, bytes as u64, headers + segment)
 }

@@ -44,10 +44,8 @@ pub fn ipv6(quoted: [u16; QUOTED_V6], mtu: u16) -> [u16; ERROR_V6] {
     error[0] = 0x6000_u16.to_be();
     error[2] = LENGTH.to_be();
     error[3] = (u16::from(super::ICMPV6) << 8 | HOPS).to_be();
-    for at in 0..8 {
-        error[4 + at] = quoted[12 + at];
-        error[12 + at] = quoted[4 + at];
-    }
+    error[4..12].copy_from_slice(&quoted[12..20]);
+    error[12..20].copy_from_slice(&quoted[4..12]);
     error[20] = 0x0200_u16.to_be();
     error[23] = mtu.to_be();
     for (to, from) in error[24..].iter_mut().zip(&quoted) {

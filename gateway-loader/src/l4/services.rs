@@ -434,10 +434,7 @@ impl Services {
         for (to, from) in whole.slots.iter_mut().zip(&slots) {
             *to = *from;
         }
-        self.maps
-            .tables
-            .set(u32::from(table), &*whole, 0)
-            .map_err(refused)
+        self.maps.tables.set(u32::from(table), *whole, 0).map_err(refused)
     }
 
     fn write_service(
@@ -493,7 +490,7 @@ impl Services {
             mark(service.address);
             service.backends.iter().for_each(|backend| mark(backend.address));
         }
-        self.maps.filter.set(0, &*filter, 0).map_err(refused)
+        self.maps.filter.set(0, *filter, 0).map_err(refused)
     }
 
     fn traffic(&self, number: u16) -> Result<Traffic, ServicesError> {
