@@ -6,6 +6,7 @@
 mod definition;
 mod listed;
 mod naming;
+mod odata;
 mod openapi;
 mod other;
 mod parameters;

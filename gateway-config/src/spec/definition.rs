@@ -10,7 +10,7 @@ use gateway_policy::schema::{
 };
 use serde_json::Value;
 
-use super::{Specification, soap};
+use super::{Specification, odata, soap};
 use crate::{
     artifacts::{ApiFolder, File},
     doc::{Node, text_of},
@@ -37,6 +37,7 @@ pub(super) fn openapi(root: &Node, file: &File, folder: &ApiFolder, out: &mut Sp
         json: Some(JsonSchemas::new(document, dialect)),
         xml,
         xml_refused,
+        odata: odata::of_api(folder, out),
         ..ApiSchemas::default()
     }));
 }

@@ -9,7 +9,7 @@ use gateway_policy::schema::{ApiSchemas, Dialect as SchemaDialect, JsonSchemas, 
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{SpecOperation, Specification, definition, openapi::Dialect, refuse, responses, soap};
+use super::{SpecOperation, Specification, definition, odata, openapi::Dialect, refuse, responses, soap};
 use crate::{
     artifacts::File,
     doc::{self, Node},
@@ -63,9 +63,15 @@ fn keep_schemas(described: Value, length: usize, entities: &[Value], file: &File
         .map(|t| (file.path.clone(), t))
         .collect();
     let (xml, xml_refused) = soap::of_texts(&texts, None, out);
+    let metadata = entities
+        .iter()
+        .filter_map(text_of_entity)
+        .find(|text| odata::is_metadata(text));
+    let odata = metadata.and_then(|text| odata::model(&file.path, text, out));
     out.schemas = Some(Arc::new(ApiSchemas {
         xml,
         xml_refused,
+        odata,
         json: Some(JsonSchemas::new(described, dialect)),
         ..ApiSchemas::default()
     }));
@@ -256,7 +262,12 @@ fn xml_text(entity: &Value) -> Option<String> {
         .get("contentType")?
         .as_str()
         .filter(|kind| soap::is_xml(kind))?;
-    Some(properties.get("document")?.get("value")?.as_str()?.to_owned())
+    text_of_entity(entity).map(str::to_owned)
+}
+
+/// The text that a schema entity holds.
+fn text_of_entity(entity: &Value) -> Option<&str> {
+    entity.get("properties")?.get("document")?.get("value")?.as_str()
 }
 
 /// All schemas of the API under their type names; references of Swagger 2.0 are brought to their new place.

@@ -325,13 +325,9 @@ impl<'a> Compiler<'a> {
                 let site = self.site(element, known);
                 self.emit(Op::Skip, site);
             }
-        } else if policies::NOT_BUILT.contains(&name) {
-            let message = format!("`{name}` is not supported by this gateway yet");
-            let help = "its scope refuses requests until the policy is removed or a newer version runs";
-            self.report(Finding::on(element, "unsupported-policy", message).help(help));
         } else {
             let known = policies::POLICIES.iter().map(|p| p.element.name);
-            let known = known.chain(policies::NOT_BUILT.iter().copied()).chain(["base"]);
+            let known = known.chain(["base"]);
             let help = match did_you_mean(name, known) {
                 Some(near) => format!("did you mean `<{near}>`?"),
                 None => "docs/policies.md lists the policies".into(),

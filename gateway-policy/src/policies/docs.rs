@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    NOT_BUILT, NOT_ON_SELF_HOSTED, POLICIES, PolicyDef,
+    NOT_ON_SELF_HOSTED, POLICIES, PolicyDef,
     def::{AttributeDef, Content, ElementDef},
 };
 
@@ -26,11 +26,6 @@ pub fn render() -> String {
          schemas\nknow them, and what they need is the managed service's.\n\n"
     );
     list(&mut out, NOT_ON_SELF_HOSTED);
-    let _ = write!(
-        out,
-        "\n## Not supported yet\n\nA document that holds one of them refuses the requests of its scope and says so.\n\n"
-    );
-    list(&mut out, NOT_BUILT);
     out
 }
 
@@ -188,10 +183,7 @@ mod tests {
     fn every_name_is_known_once() {
         let mut seen = BTreeSet::new();
         let built = POLICIES.iter().map(|p| p.element.name);
-        for name in built
-            .chain(NOT_BUILT.iter().copied())
-            .chain(NOT_ON_SELF_HOSTED.iter().copied())
-        {
+        for name in built.chain(NOT_ON_SELF_HOSTED.iter().copied()) {
             assert!(seen.insert(name), "{name} is listed twice");
         }
         // The reference has 66 pages and 4 aliases; the schemas know a few elements more.

@@ -65,6 +65,7 @@ mod validate_content;
 mod validate_graphql_request;
 mod validate_headers;
 pub(crate) mod validate_jwt;
+mod validate_odata_request;
 mod validate_parameters;
 mod validate_status_code;
 mod validation;
@@ -213,6 +214,7 @@ pub static POLICIES: &[&PolicyDef] = &[
     &validate_parameters::DEF,
     &validate_headers::DEF,
     &validate_graphql_request::DEF,
+    &validate_odata_request::DEF,
     &validate_status_code::DEF,
     &wait::DEF,
     &xsl_transform::DEF,
@@ -238,6 +240,3 @@ pub static NOT_ON_SELF_HOSTED: &[&str] = &[
     "send-service-bus-message",
     "sql-data-source",
 ];
-
-/// Policies that Azure API Management knows and this gateway does not have yet: they refuse their scope.
-pub static NOT_BUILT: &[&str] = &["validate-odata-request"];

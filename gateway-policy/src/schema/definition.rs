@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::{document::JsonSchemas, graphql::GraphQlSchema, xsd::XmlSchemas};
+use super::{document::JsonSchemas, graphql::GraphQlSchema, odata::ODataModel, xsd::XmlSchemas};
 
 /// Most bytes of one definition or schema ("The maximum size of the API schema … is 4 MB").
 pub const SCHEMA_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -44,6 +44,8 @@ pub struct ApiSchemas {
     pub graphql: Option<GraphQlSchema>,
     /// XML schemas: entities of the API, or those in its WSDL document.
     pub xml: Option<Arc<XmlSchemas>>,
+    /// Metadata of an OData API.
+    pub odata: Option<ODataModel>,
     /// Why there are no XML schemas, when there should be some.
     pub xml_refused: Option<Arc<str>>,
 }

@@ -6,6 +6,7 @@ mod document;
 mod format;
 pub(crate) mod graphql;
 pub(crate) mod json;
+pub(crate) mod odata;
 pub mod openapi;
 pub(crate) mod parameter;
 pub(crate) mod xsd;
@@ -16,4 +17,5 @@ pub use definition::{
 };
 pub use document::{Dialect, JsonSchemas};
 pub use graphql::GraphQlSchema;
+pub use odata::ODataModel;
 pub use xsd::{XmlSchemaProblem, XmlSchemas, XmlSource};

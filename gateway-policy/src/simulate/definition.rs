@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::schema::{
     Answer, ApiSchemas, Content, Definitions, Dialect, GraphQlSchema, JsonSchemas, NamedSchema, NamedSchemas,
-    OperationDefinition, Statuses, XmlSchemas, XmlSource, openapi,
+    ODataModel, OperationDefinition, Statuses, XmlSchemas, XmlSource, openapi,
 };
 
 /// Media types of an API that has only XML schemas.
@@ -29,7 +29,7 @@ pub(super) fn from_json(scenario: &Json) -> Result<Definitions, String> {
 }
 
 fn operation(definition: &Json) -> Result<OperationDefinition, String> {
-    let known = ["openapi", "operation", "xml", "graphql"];
+    let known = ["openapi", "operation", "xml", "graphql", "odata"];
     let members = definition.as_object().ok_or("definition must be an object")?;
     if let Some(other) = members.keys().find(|k| !known.contains(&k.as_str())) {
         return Err(format!(
@@ -51,6 +51,13 @@ fn operation(definition: &Json) -> Result<OperationDefinition, String> {
             .ok_or("definition.graphql must be the text of a schema")?;
         let schema = GraphQlSchema::new(text).map_err(|why| format!("definition.graphql: {why}"))?;
         api.graphql = Some(schema);
+    }
+    if let Some(odata) = definition.get("odata") {
+        let text = odata
+            .as_str()
+            .ok_or("definition.odata must be the text of a metadata document")?;
+        let model = ODataModel::new(text).map_err(|why| format!("definition.odata: {why}"))?;
+        api.odata = Some(model);
     }
     let api = Arc::new(api);
     match json {
@@ -194,7 +201,7 @@ mod tests {
             (json!({ "definition": [] }), "definition must be an object"),
             (
                 json!({ "definition": { "wsdl": "" } }),
-                "definition.wsdl is not known; known are openapi, operation, xml, graphql",
+                "definition.wsdl is not known; known are openapi, operation, xml, graphql, odata",
             ),
             (
                 json!({ "definition": { "xml": 1 } }),
@@ -207,6 +214,10 @@ mod tests {
             (
                 json!({ "definition": { "graphql": "type" } }),
                 "definition.graphql: ",
+            ),
+            (
+                json!({ "definition": { "odata": "<a/>" } }),
+                "definition.odata: it is no metadata",
             ),
             (json!({ "schemas": { "a": {} } }), "schemas.a must be"),
             (
