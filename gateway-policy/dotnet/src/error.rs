@@ -66,6 +66,7 @@ kinds! {
     TimeZoneNotFoundException = "System.TimeZoneNotFoundException": Some(Exception), "Exception of type 'System.TimeZoneNotFoundException' was thrown.";
     InvalidTimeZoneException = "System.InvalidTimeZoneException": Some(Exception), "Exception of type 'System.InvalidTimeZoneException' was thrown.";
     CryptographicException = "System.Security.Cryptography.CryptographicException": Some(SystemException), "Error occurred during a cryptographic operation.";
+    CryptographicUnexpectedOperationException = "System.Security.Cryptography.CryptographicUnexpectedOperationException": Some(CryptographicException), "Error occurred during a cryptographic operation.";
     OpenSslCryptographicException = "Interop+Crypto+OpenSslCryptographicException": Some(CryptographicException), "Error occurred during a cryptographic operation.";
     XmlException = "System.Xml.XmlException": Some(SystemException), "An XML error has occurred.";
     XPathException = "System.Xml.XPath.XPathException": Some(SystemException), "Exception of type 'System.Xml.XPath.XPathException' was thrown.";

@@ -66,6 +66,11 @@ impl Certificate {
             let der = parsed.to_der().map_err(|error| openssl(error.to_string()))?;
             return Ok(Self::of(der, parsed, None, false));
         }
+        // Certificates within a signature of another: .NET wants its signer.
+        const PKCS7: i64 = 5;
+        if Self::content_type(bytes) == Some(PKCS7) {
+            return Err(super::failed("Cannot find the original signer."));
+        }
         Self::from_pfx(bytes, password)
     }
 
@@ -100,6 +105,25 @@ impl Certificate {
             private_key,
             has_private_key,
         }))
+    }
+
+    /// `GetCertContentType`: the number of the `X509ContentType`; none for anything else.
+    pub fn content_type(bytes: &[u8]) -> Option<i64> {
+        const CERT: i64 = 1;
+        const PFX: i64 = 3;
+        const PKCS7: i64 = 5;
+        /// `1.2.840.113549.1.7.2`, signed data, as DER.
+        const SIGNED: &[u8] = &[6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 7, 2];
+        if X509::from_der(bytes).is_ok() || X509::from_pem(first_pem_block(bytes)).is_ok() {
+            return Some(CERT);
+        }
+        let head = bytes.get(..SIGNED.len() + 6).unwrap_or_default();
+        if bytes.first() == Some(&0x30) && head.windows(SIGNED.len()).any(|w| w == SIGNED) {
+            return Some(PKCS7);
+        }
+        // A PFX begins with a sequence and version 3.
+        let version = bytes.get(..8).unwrap_or_default();
+        (bytes.first() == Some(&0x30) && version.windows(3).any(|w| w == [2, 1, 3])).then_some(PFX)
     }
 
     /// `RawData`
@@ -203,6 +227,44 @@ impl Certificate {
         key.subject_public_key.raw_bytes()
     }
 
+    /// `GetKeyAlgorithmParameters()`: in DER; none where there are none.
+    pub fn key_parameters(&self) -> Vec<u8> {
+        let key = self.0.parsed.tbs_certificate().subject_public_key_info();
+        let parameters = key.algorithm.parameters.as_ref();
+        parameters.and_then(|p| p.to_der().ok()).unwrap_or_default()
+    }
+
+    /// `Extensions.Count`
+    pub fn extensions(&self) -> usize {
+        let all = self.0.parsed.tbs_certificate().extensions();
+        all.map_or(0, |list| list.len())
+    }
+
+    /// `CopyWithPrivateKey`: the same certificate with a key.
+    ///
+    /// # Errors
+    /// `InvalidOperationException` where it has one, `ArgumentException` for the key of another certificate.
+    pub fn with_key(&self, key: &RsaKey) -> Result<Certificate, Error> {
+        if self.has_private_key() {
+            let message = "The certificate already has an associated private key.";
+            return Err(Error::invalid_operation(message));
+        }
+        if self
+            .rsa_public_key()
+            .is_none_or(|own| own.components() != key.components())
+        {
+            let message = "The provided key does not match the public key for this certificate.";
+            return Err(Error::argument("privateKey", message));
+        }
+        let inner = &self.0;
+        Ok(Self::of(
+            inner.der.clone(),
+            inner.parsed.clone(),
+            Some(key.clone()),
+            true,
+        ))
+    }
+
     /// `HasPrivateKey`
     pub fn has_private_key(&self) -> bool {
         self.0.has_private_key
@@ -247,7 +309,13 @@ impl Certificate {
                 GeneralName::UniformResourceIdentifier(uri) => Some(uri.to_string()),
                 _ => None,
             }),
-            NameType::UpnName => None,
+            NameType::UpnName => alternative(|n| match n {
+                // Microsoft's user principal name is a string within an "other name".
+                GeneralName::OtherName(other) if other.type_id.to_string() == "1.3.6.1.4.1.311.20.2.3" => {
+                    Some(String::from_utf8_lossy(other.value.value()).into_owned())
+                }
+                _ => None,
+            }),
         };
         found.unwrap_or_default()
     }

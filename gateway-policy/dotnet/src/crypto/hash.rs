@@ -67,6 +67,40 @@ impl HashKind {
     }
 }
 
+/// A class that `HashAlgorithm.Create(name)` makes: which hash, whether keyed, and its name.
+pub fn named_class(name: &str) -> Option<(HashKind, bool, String)> {
+    let full = name.strip_prefix("System.Security.Cryptography.");
+    let short = full.unwrap_or(name);
+    let short = match short.to_ascii_uppercase().as_str() {
+        "SHA" if full.is_none() => "SHA1",
+        "HASHALGORITHM" if full.is_some() => "SHA1",
+        "HMAC" | "KEYEDHASHALGORITHM" if full.is_some() => "HMACSHA1",
+        "SHA-256" if full.is_none() => "SHA256",
+        "SHA-384" if full.is_none() => "SHA384",
+        "SHA-512" if full.is_none() => "SHA512",
+        _ => short,
+    };
+    HashKind::ALL.into_iter().find_map(|kind| {
+        let base = kind.name();
+        if short
+            .strip_prefix("HMAC")
+            .is_some_and(|k| k.eq_ignore_ascii_case(base))
+        {
+            return Some((kind, true, format!("HMAC{base}")));
+        }
+        let class = match kind {
+            HashKind::Md5 | HashKind::Sha1 => format!("{base}CryptoServiceProvider"),
+            _ => format!("{base}Managed"),
+        };
+        let managed = format!("{base}Managed");
+        if short.eq_ignore_ascii_case(base) || (full.is_some() && short == class) {
+            Some((kind, false, class))
+        } else {
+            (full.is_some() && short == managed && kind != HashKind::Md5).then_some((kind, false, managed))
+        }
+    })
+}
+
 /// `HashAlgorithm.ComputeHash`
 pub fn hash(kind: HashKind, data: &[u8]) -> Vec<u8> {
     match kind {

@@ -4,12 +4,16 @@
 mod certificate;
 mod hash;
 mod name;
+mod oid;
 mod rsa;
+mod rsa_parts;
 mod symmetric;
 
 pub use certificate::{Certificate, Name, NameType};
-pub use hash::{HashKind, hash, hmac};
+pub use hash::{HashKind, hash, hmac, named_class};
+pub use oid::{friendly_name, oid_of};
 pub use rsa::{EncryptionPadding, RsaKey, SignaturePadding};
+pub use rsa_parts::RsaParameters;
 pub use symmetric::{Algorithm, CipherMode, PaddingMode, Symmetric};
 
 use crate::{Error, ExceptionKind};

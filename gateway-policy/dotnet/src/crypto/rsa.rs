@@ -15,7 +15,7 @@ use crate::Error;
 use super::{HashKind, Random, failed, fill, hash, openssl};
 
 /// Largest key in bits that is worked with: a 16,384-bit exponentiation takes seconds of a worker.
-const MAX_KEY_BITS: usize = 8192;
+pub(super) const MAX_KEY_BITS: usize = 8192;
 
 /// `RSASignaturePadding`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,11 +103,15 @@ impl RsaKey {
         padding: SignaturePadding,
         random: Random<'_>,
     ) -> Result<Vec<u8>, Error> {
-        let key = self.private_key()?;
+        let key = self.private_or_openssl()?;
         if digest.len() != kind.size() {
-            return Err(failed(
+            return Err(openssl(
                 "The provided hash value is not the expected size for the specified hash algorithm.",
             ));
+        }
+        // A hash and as much salt must fit.
+        if padding == SignaturePadding::Pss && self.public.size() < 2 * kind.size() + 2 {
+            return Err(failed("The hash is too large for the key."));
         }
         let mut rng = Source(random);
         let signed = match padding {
@@ -180,6 +184,15 @@ impl RsaKey {
         padding: EncryptionPadding,
         random: Random<'_>,
     ) -> Result<Vec<u8>, Error> {
+        // OAEP with anything but SHA-1 is .NET's own code, the rest OpenSSL's.
+        if let EncryptionPadding::Oaep(kind) = padding
+            && kind != HashKind::Sha1
+            && data.len() + 2 * kind.size() + 2 > self.public.size()
+        {
+            return Err(failed(
+                "The message exceeds the maximum allowable length for the chosen options.",
+            ));
+        }
         let mut rng = Source(random);
         let key = &self.public;
         match padding {
@@ -205,11 +218,18 @@ impl RsaKey {
         padding: EncryptionPadding,
         random: Random<'_>,
     ) -> Result<Vec<u8>, Error> {
-        let key = self.private_key()?;
+        let key = self.private_or_openssl()?;
         if data.len() != self.public.size() {
             return Err(failed(
                 "The length of the data to decrypt is not valid for the size of this key.",
             ));
+        }
+        if let EncryptionPadding::Oaep(kind) = padding
+            && kind != HashKind::Sha1
+            && 2 * kind.size() + 2 > self.public.size()
+        {
+            let message = "Specified argument was out of the range of valid values.";
+            return Err(Error::out_of_range("length", message));
         }
         let mut rng = Source(random);
         match padding {
@@ -222,10 +242,29 @@ impl RsaKey {
                 HashKind::Sha512 => key.decrypt_blinded(&mut rng, Oaep::<sha2::Sha512>::new(), data),
             },
         }
-        .map_err(|error| openssl(error.to_string()))
+        .map_err(|error| match padding {
+            EncryptionPadding::Oaep(kind) if kind != HashKind::Sha1 => failed(error.to_string()),
+            _ => openssl(error.to_string()),
+        })
     }
 
-    fn private_key(&self) -> Result<&PrivateKey, Error> {
+    /// The private key where OpenSSL is what misses it.
+    fn private_or_openssl(&self) -> Result<&PrivateKey, Error> {
+        self.private
+            .as_deref()
+            .ok_or_else(|| openssl("Key does not exist."))
+    }
+
+    /// A whole key, unless it is too large.
+    pub(super) fn of_private(private: PrivateKey) -> Option<Self> {
+        Self::bounded(private.to_public_key(), Some(Arc::new(private)))
+    }
+
+    pub(super) fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    pub(super) fn private_key(&self) -> Result<&PrivateKey, Error> {
         self.private
             .as_deref()
             .ok_or_else(|| failed("Key does not exist."))
@@ -243,7 +282,7 @@ fn pkcs1(kind: HashKind) -> Pkcs1v15Sign {
 }
 
 /// The caller's random bits as the generator that the RSA crate asks for.
-struct Source<'a>(Random<'a>);
+pub(super) struct Source<'a>(pub(super) Random<'a>);
 
 impl TryRng for Source<'_> {
     type Error = Infallible;

@@ -82,6 +82,8 @@ pub struct Symmetric {
     pub mode: CipherMode,
     /// Padding; PKCS7 by default.
     pub padding: PaddingMode,
+    /// `FeedbackSize`, which no mode that exists heeds.
+    pub feedback: i32,
 }
 
 impl Symmetric {
@@ -103,7 +105,12 @@ impl Symmetric {
                 "System.Security.Cryptography.AesManaged",
             ),
             (
-                &["Rijndael", "System.Security.Cryptography.Rijndael"],
+                &[
+                    "Rijndael",
+                    "System.Security.Cryptography.Rijndael",
+                    "System.Security.Cryptography.RijndaelManaged",
+                    "System.Security.Cryptography.SymmetricAlgorithm",
+                ],
                 Algorithm::Aes,
                 "System.Security.Cryptography.RijndaelManaged",
             ),
@@ -133,6 +140,11 @@ impl Symmetric {
             iv: vec![0; algorithm.block_size()],
             mode: CipherMode::Cbc,
             padding: PaddingMode::Pkcs7,
+            feedback: if *type_name == "System.Security.Cryptography.RijndaelManaged" {
+                128
+            } else {
+                8
+            },
         };
         fill(random, &mut cipher.key);
         fill(random, &mut cipher.iv);
@@ -149,6 +161,27 @@ impl Symmetric {
         }
         self.key = key.to_vec();
         Ok(())
+    }
+
+    /// Setting `Key`: DES looks at what it is given.
+    ///
+    /// # Errors
+    /// `CryptographicException` for a length that AES does not have or a weak key, `ArgumentException` for a length
+    /// that DES does not have.
+    pub fn assign_key(&mut self, key: &[u8]) -> Result<(), Error> {
+        let size_fits = self.algorithm.key_sizes().contains(&(key.len() * 8));
+        if self.algorithm != Algorithm::Aes && !size_fits {
+            return Err(Error::argument(
+                "value",
+                "Specified key is not a valid size for this algorithm.",
+            ));
+        }
+        let before = std::mem::take(&mut self.key);
+        let set = self.set_key(key).and_then(|()| self.check_weak_key());
+        if set.is_err() {
+            self.key = before;
+        }
+        set
     }
 
     /// Sets the key size in bits; a fresh random key replaces the old one, as in .NET.
@@ -173,6 +206,78 @@ impl Symmetric {
         }
         self.iv = iv.to_vec();
         Ok(())
+    }
+
+    /// Setting `BlockSize`: there is one that fits.
+    ///
+    /// # Errors
+    /// `CryptographicException` for any other.
+    pub fn set_block_size(&mut self, bits: i32) -> Result<(), Error> {
+        if bits == self.algorithm.block_size() as i32 * 8 {
+            return Ok(());
+        }
+        Err(failed("Specified block size is not valid for this algorithm."))
+    }
+
+    /// Setting `FeedbackSize`: whole bytes up to a block.
+    ///
+    /// # Errors
+    /// `CryptographicException` for anything else.
+    pub fn set_feedback_size(&mut self, bits: i32) -> Result<(), Error> {
+        if bits <= 0 || bits % 8 != 0 || bits > self.algorithm.block_size() as i32 * 8 {
+            return Err(failed("Specified feedback size is not valid for this algorithm."));
+        }
+        self.feedback = bits;
+        Ok(())
+    }
+
+    /// Whether the key is one that DES or Triple DES should never be used with.
+    ///
+    /// # Errors
+    /// `CryptographicException`
+    pub fn check_weak_key(&self) -> Result<(), Error> {
+        // Without the parity bit of each byte.
+        const WEAK: [u64; 8] = [
+            0x0000_0000_0000_0000,
+            0xFEFE_FEFE_FEFE_FEFE,
+            0xE0E0_E0E0_F0F0_F0F0,
+            0x1E1E_1E1E_0E0E_0E0E,
+            0x00FE_00FE_00FE_00FE,
+            0xFE00_FE00_FE00_FE00,
+            0x1EE0_1EE0_0EF0_0EF0,
+            0xE01E_E01E_F00E_F00E,
+        ];
+        let parts: Vec<u64> = self
+            .key
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|c| u64::from_be_bytes(*c) & 0xFEFE_FEFE_FEFE_FEFE)
+            .collect();
+        let weak = match self.algorithm {
+            Algorithm::Aes => false,
+            Algorithm::Des => parts.first().is_some_and(|p| WEAK.contains(p)),
+            Algorithm::TripleDes => parts.windows(2).any(|w| w[0] == w[1]),
+        };
+        if weak {
+            return Err(failed("Specified key is a known weak key and cannot be used."));
+        }
+        Ok(())
+    }
+
+    /// Whole blocks as they are; the vector goes on behind them.
+    ///
+    /// # Errors
+    /// `CryptographicException` for a key of another cipher.
+    pub fn raw_blocks(&mut self, data: &[u8], encrypt: bool) -> Result<Vec<u8>, Error> {
+        let mut blocks = data.to_vec();
+        self.transform(&mut blocks, encrypt)?;
+        let block = self.algorithm.block_size();
+        let chained = if encrypt { &blocks[..] } else { data };
+        if let Some(last) = chained.len().checked_sub(block) {
+            self.iv = chained[last..].to_vec();
+        }
+        Ok(blocks)
     }
 
     /// Encrypts a whole message (`CreateEncryptor().TransformFinalBlock`).
@@ -292,6 +397,23 @@ impl Algorithm {
             Self::Aes => &[128, 192, 256],
             Self::Des => &[64],
             Self::TripleDes => &[128, 192],
+        }
+    }
+
+    /// `LegalKeySizes`: smallest, largest, step.
+    pub const fn legal_keys(self) -> [i32; 3] {
+        match self {
+            Self::Aes => [128, 256, 64],
+            Self::Des => [64, 64, 0],
+            Self::TripleDes => [128, 192, 64],
+        }
+    }
+
+    /// `LegalBlockSizes`
+    pub const fn legal_blocks(self) -> [i32; 3] {
+        match self {
+            Self::Aes => [128, 128, 0],
+            Self::Des | Self::TripleDes => [64, 64, 0],
         }
     }
 

@@ -58,6 +58,19 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
     };
     let mut parts = bare.trim().split('.');
     let (header, payload) = (part(parts.next()?)?, part(parts.next()?)?);
+    let texts = [
+        (&header, "alg"),
+        (&header, "typ"),
+        (&payload, "iss"),
+        (&payload, "sub"),
+        (&payload, "jti"),
+    ];
+    let instants = ["exp", "nbf", "iat"];
+    if !texts.iter().all(|(t, name)| is_text(t, name))
+        || !instants.iter().all(|name| is_instant(&payload, name))
+    {
+        return None;
+    }
     let mut claims = Vec::new();
     for property in payload.children() {
         let (Some(name), Some(value)) = (property.property_name(), property.property_value()) else {
@@ -114,17 +127,35 @@ fn member(t: &Token, name: &'static str) -> Value {
     }
 }
 
-fn time(j: &Jwt, name: &'static str) -> Value {
-    let seconds = match j.payload.get(&Str::from_static(name)).and_then(|v| v.scalar()) {
-        Some(Scalar::Integer(i)) => i as f64,
-        Some(Scalar::Float(f)) => f,
-        Some(Scalar::String(s)) => s.to_lossy().parse().unwrap_or(f64::NAN),
-        _ => return Value::Null,
+/// Whether a member that is read as a string can be: it is missing or a single value.
+fn is_text(t: &Token, name: &'static str) -> bool {
+    t.get(&Str::from_static(name))
+        .is_none_or(|v| v.scalar().is_some())
+}
+
+/// Whether a member that is read as seconds can be: it is missing, or a number that is an instant.
+fn is_instant(t: &Token, name: &'static str) -> bool {
+    t.get(&Str::from_static(name)).is_none() || instant(t, name).is_some()
+}
+
+fn instant(t: &Token, name: &'static str) -> Option<DateTime> {
+    let seconds = match t.get(&Str::from_static(name))?.scalar()? {
+        Scalar::Integer(i) => i as f64,
+        Scalar::Float(f) => f,
+        Scalar::Bool(b) => f64::from(u8::from(b)),
+        Scalar::String(s) => gateway_dotnet::number::parse_double(
+            &s.to_lossy(),
+            gateway_dotnet::number::NumberStyles::FLOAT_THOUSANDS,
+        )
+        .ok()?,
+        _ => return None,
     };
     let epoch = DateTime::from_ticks_clamped(UNIX_EPOCH_TICKS, DateTimeKind::Utc);
-    epoch
-        .add_units(seconds, 10_000_000)
-        .map_or(Value::Null, Value::DateTime)
+    epoch.add_units(seconds, 10_000_000).ok()
+}
+
+fn time(j: &Jwt, name: &'static str) -> Value {
+    instant(&j.payload, name).map_or(Value::Null, Value::DateTime)
 }
 
 fn audiences(j: &Jwt) -> Value {

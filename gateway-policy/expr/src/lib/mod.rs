@@ -180,6 +180,8 @@ pub(crate) const TABLES: &[&[Decl]] = &[
     io::TYPES,
     regex::TYPES,
     crypto::TYPES,
+    crypto::KEYS,
+    crypto::X509,
     xml::TYPES,
     xml::READER,
     xml::XPATH,
@@ -196,6 +198,15 @@ pub(crate) fn generated(full: &str) -> &'static [&'static [Entry]] {
         "System.StringComparer" => &[string::COMPARER],
         "System.Decimal" => numbers::RARE_DECIMAL,
         "System.Math" => numbers::RARE_MATH,
+        "System.Security.Cryptography.HMACSHA1" => &[crypto::SHA1],
+        "System.Security.Cryptography.HMACSHA384" | "System.Security.Cryptography.HMACSHA512" => {
+            &[crypto::LEGACY]
+        }
+        "System.Security.Cryptography.RSA" => &[crypto::RSA_MORE],
+        "System.Security.Cryptography.X509Certificates.X509Certificate" => &[crypto::CERTIFICATE],
+        "System.Security.Cryptography.X509Certificates.X509Certificate2" => &[crypto::CERTIFICATE2],
+        "System.Security.Cryptography.X509Certificates.PublicKey" => &[crypto::PUBLIC_KEY],
+        "System.Security.Cryptography.X509Certificates.RSACertificateExtensions" => &[crypto::EXTENSIONS],
         "System.Uri" => &[net::URI],
         "System.DateTimeOffset" => &[time::OFFSET_EXACT],
         "System.TimeSpan" => &[time::SPAN_EXACT],

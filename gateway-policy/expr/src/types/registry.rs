@@ -212,7 +212,8 @@ impl Registry {
 
     fn set_members(&mut self, n: usize, decl: &Decl, mut members: Vec<Member>) {
         for m in &mut members {
-            let mut entries = decl.members.iter();
+            let generated = lib::generated(&self.defs[n].full);
+            let mut entries = decl.members.iter().chain(generated.iter().copied().flatten());
             let denied = entries.any(|e| matches!(e, Entry::Denied(t, _) if *t == m.text));
             m.allowed = !denied
                 && match decl.verdict {

@@ -3,48 +3,6 @@
 use super::*;
 use crate::lib::Entry;
 
-const HASH: &[Entry] = &[
-    Get("static HashAlgorithm Create(string hashName)", |c| {
-        let n = c.text(0, "hashName")?;
-        by_name(&n)
-    }),
-    Get("byte[] ComputeHash(byte[] buffer)", compute),
-    Get(
-        "byte[] ComputeHash(byte[] buffer, int offset, int count)",
-        compute,
-    ),
-    Get(
-        "byte[] TransformFinalBlock(byte[] inputBuffer, int inputOffset, int inputCount)",
-        |c| {
-            let bytes = c.bytes(1, "inputBuffer")?;
-            let data = part(c, &bytes, 2)?.to_vec();
-            with_hasher(c, |h| {
-                let mut all = std::mem::take(&mut *h.pending.borrow_mut());
-                all.extend_from_slice(&data);
-                digest(h, &all);
-            })?;
-            Ok(Value::bytes(data))
-        },
-    ),
-    Get(
-        "int TransformBlock(byte[] inputBuffer, int inputOffset, int inputCount, byte[] outputBuffer, int outputOffset)",
-        |c| {
-            let bytes = c.bytes(1, "inputBuffer")?;
-            let data = part(c, &bytes, 2)?;
-            c.vm.charge(data.len())?;
-            with_hasher(c, |h| h.pending.borrow_mut().extend_from_slice(data))?;
-            Ok(Value::Int(data.len() as i32))
-        },
-    ),
-    Get("byte[] Hash", last_hash),
-    Get("int HashSize", |c| {
-        Ok(Value::Int(with_hasher(c, |h| h.kind.size())? as i32 * 8))
-    }),
-    Get("void Initialize()", nothing),
-    Get("void Clear()", nothing),
-    Get("void Dispose()", nothing),
-];
-
 const SYMMETRIC: &[Entry] = &[
     Denied("static SymmetricAlgorithm Create()", |c| {
         create_symmetric(c, "Aes")
@@ -58,7 +16,7 @@ const SYMMETRIC: &[Entry] = &[
         |c| Ok(Value::bytes(symmetric(c, 0, |s| Ok(s.key.clone()))?)),
         |c| {
             let key = c.bytes(1, "value")?;
-            symmetric(c, 0, |s| s.set_key(&key))?;
+            symmetric(c, 0, |s| s.assign_key(&key))?;
             Ok(Value::Null)
         },
     ),
@@ -113,8 +71,34 @@ const SYMMETRIC: &[Entry] = &[
     Set(
         "int BlockSize",
         |c| Ok(Value::Int(symmetric(c, 0, |s| Ok(s.iv.len() as i32 * 8))?)),
-        nothing,
+        |c| {
+            let bits = c.int(1)?;
+            symmetric(c, 0, |s| s.set_block_size(bits))?;
+            Ok(Value::Null)
+        },
     ),
+    Set(
+        "int FeedbackSize",
+        |c| Ok(Value::Int(symmetric(c, 0, |s| Ok(s.feedback))?)),
+        |c| {
+            let bits = c.int(1)?;
+            symmetric(c, 0, |s| s.set_feedback_size(bits))?;
+            Ok(Value::Null)
+        },
+    ),
+    Get("KeySizes[] LegalKeySizes", |c| {
+        Ok(keys::sizes(&[symmetric(c, 0, |s| Ok(s.algorithm.legal_keys()))?]))
+    }),
+    Get("KeySizes[] LegalBlockSizes", |c| {
+        Ok(keys::sizes(&[symmetric(c, 0, |s| {
+            Ok(s.algorithm.legal_blocks())
+        })?]))
+    }),
+    Get("bool ValidKeySize(int bitLength)", |c| {
+        let bits = usize::try_from(c.int(1)?).unwrap_or(0);
+        let fits = symmetric(c, 0, |s| Ok(s.algorithm.key_sizes().contains(&bits)))?;
+        Ok(Value::Bool(fits))
+    }),
     Get("ICryptoTransform CreateEncryptor()", |c| transformer(c, true)),
     Get(
         "ICryptoTransform CreateEncryptor(byte[] rgbKey, byte[] rgbIV)",
@@ -149,6 +133,14 @@ const RSA: &[Entry] = &[
     Get(
         "byte[] SignData(byte[] data, int offset, int count, HashAlgorithmName hashAlgorithm, RSASignaturePadding padding)",
         |c| sign(c, false),
+    ),
+    Denied(
+        "byte[] SignData(System.IO.Stream data, HashAlgorithmName hashAlgorithm, RSASignaturePadding padding)",
+        no_stream,
+    ),
+    Denied(
+        "bool VerifyData(System.IO.Stream data, byte[] signature, HashAlgorithmName hashAlgorithm, RSASignaturePadding padding)",
+        no_stream,
     ),
     Get(
         "byte[] SignHash(byte[] hash, HashAlgorithmName hashAlgorithm, RSASignaturePadding padding)",
@@ -209,13 +201,6 @@ const CERTIFICATE: &[Entry] = &[
         string(v.to_text().unwrap_or_default())
     }),
     Get("string GetFormat()", |_| string("X509")),
-    Get("byte[] Export(X509ContentType contentType)", |c| {
-        Ok(Value::bytes(cert(c)?.der().to_vec()))
-    }),
-    Get("string ToString()", base::to_string),
-    Get("bool Equals(object obj)", base::equals),
-    Get("void Dispose()", nothing),
-    Get("void Reset()", nothing),
 ];
 
 const CERTIFICATE2: &[Entry] = &[
@@ -234,19 +219,15 @@ const CERTIFICATE2: &[Entry] = &[
     Get("bool HasPrivateKey", |c| {
         Ok(Value::Bool(cert(c)?.has_private_key()))
     }),
-    Get("string FriendlyName", |_| string("")),
     Get("X500DistinguishedName SubjectName", |c| {
         distinguished(c, Name::Subject)
     }),
     Get("X500DistinguishedName IssuerName", |c| {
         distinguished(c, Name::Issuer)
     }),
-    Get("Oid SignatureAlgorithm", |c| oid(cert(c)?.signature_algorithm())),
+    Get("Oid SignatureAlgorithm", |c| oid(&cert(c)?.signature_algorithm())),
     Get("PublicKey PublicKey", |c| {
-        Ok(make("X509Certificates.PublicKey", cert(c)?))
-    }),
-    Get("AsymmetricAlgorithm PrivateKey", |c| {
-        rsa(cert(c)?.rsa_private_key())
+        Ok(make("X509Certificates.PublicKey", RefCell::new(Some(cert(c)?))))
     }),
     Get(
         "string GetNameInfo(X509NameType nameType, bool forIssuer)",
@@ -259,27 +240,17 @@ const CERTIFICATE2: &[Entry] = &[
 pub(crate) const TYPES: &[Decl] = &[
     all(
         "abstract class System.Security.Cryptography.HashAlgorithm : IDisposable",
-        HASH,
+        hashes::HASH,
     ),
     all(
         "abstract class System.Security.Cryptography.KeyedHashAlgorithm : HashAlgorithm",
-        &[Set(
-            "byte[] Key",
-            |c| Ok(with_hasher(c, |h| h.key.borrow().clone())?.map_or(Value::Null, Value::bytes)),
-            |c| {
-                let key = c.bytes(1, "value")?;
-                with_hasher(c, |h| *h.key.borrow_mut() = Some(key))?;
-                Ok(Value::Null)
-            },
-        )],
+        hashes::KEYED,
     ),
     all(
         "abstract class System.Security.Cryptography.HMAC : KeyedHashAlgorithm",
-        &[Get("string HashName", |c| {
-            string(with_hasher(c, |h| h.kind.name())?)
-        })],
+        hashes::HMACS,
     ),
-    hash_type!("MD5", Md5),
+    hash_type!("MD5", Md5, "algName"),
     hash_type!("SHA1", Sha1),
     hash_type!("SHA256", Sha256),
     hash_type!("SHA384", Sha384),
@@ -326,16 +297,24 @@ pub(crate) const TYPES: &[Decl] = &[
         "struct System.Security.Cryptography.HashAlgorithmName",
         &[
             Get("ctor(string name)", |c| {
-                Ok(make("HashAlgorithmName", c.str_or_empty(0)))
+                Ok(make("HashAlgorithmName", c.opt_str(0)))
             }),
             Get("static HashAlgorithmName MD5", |_| hash_name("MD5")),
             Get("static HashAlgorithmName SHA1", |_| hash_name("SHA1")),
             Get("static HashAlgorithmName SHA256", |_| hash_name("SHA256")),
             Get("static HashAlgorithmName SHA384", |_| hash_name("SHA384")),
             Get("static HashAlgorithmName SHA512", |_| hash_name("SHA512")),
-            Get("string Name", str_of),
-            Get("string ToString()", str_of),
+            Get("string Name", |c| {
+                let o = c.object(0)?;
+                Ok(o.native::<HashName>()
+                    .cloned()
+                    .flatten()
+                    .map_or(Value::Null, Value::Str))
+            }),
+            Get("string ToString()", base::to_string),
             Get("bool Equals(object obj)", base::equals),
+            Get("bool Equals(HashAlgorithmName other)", base::equals),
+            Get("int GetHashCode()", base::hash_code),
             Get(
                 "static bool operator ==(HashAlgorithmName left, HashAlgorithmName right)",
                 base::equals,
@@ -347,57 +326,24 @@ pub(crate) const TYPES: &[Decl] = &[
         ],
     ),
     all(
+        "class System.Security.Cryptography.MD5CryptoServiceProvider : MD5",
+        &[],
+    ),
+    all(
+        "class System.Security.Cryptography.SHA1CryptoServiceProvider : SHA1",
+        &[],
+    ),
+    all(
         "class System.Security.Cryptography.RSASignaturePadding",
-        &[
-            Get("static RSASignaturePadding Pkcs1", |_| {
-                Ok(make("RSASignaturePadding", SignaturePadding::Pkcs1))
-            }),
-            Get("static RSASignaturePadding Pss", |_| {
-                Ok(make("RSASignaturePadding", SignaturePadding::Pss))
-            }),
-        ],
+        keys::SIGNATURE,
     ),
     all(
         "class System.Security.Cryptography.RSAEncryptionPadding",
-        &[
-            Get("static RSAEncryptionPadding Pkcs1", |_| {
-                Ok(make("RSAEncryptionPadding", EncryptionPadding::Pkcs1))
-            }),
-            Get("static RSAEncryptionPadding OaepSHA1", |_| {
-                Ok(make(
-                    "RSAEncryptionPadding",
-                    EncryptionPadding::Oaep(HashKind::Sha1),
-                ))
-            }),
-            Get("static RSAEncryptionPadding OaepSHA256", |_| {
-                Ok(make(
-                    "RSAEncryptionPadding",
-                    EncryptionPadding::Oaep(HashKind::Sha256),
-                ))
-            }),
-            Get("static RSAEncryptionPadding OaepSHA384", |_| {
-                Ok(make(
-                    "RSAEncryptionPadding",
-                    EncryptionPadding::Oaep(HashKind::Sha384),
-                ))
-            }),
-            Get("static RSAEncryptionPadding OaepSHA512", |_| {
-                Ok(make(
-                    "RSAEncryptionPadding",
-                    EncryptionPadding::Oaep(HashKind::Sha512),
-                ))
-            }),
-        ],
+        keys::ENCRYPTION,
     ),
     all(
         "abstract class System.Security.Cryptography.AsymmetricAlgorithm : IDisposable",
-        &[
-            Get("int KeySize", |c| {
-                Ok(Value::Int(native::<RsaKey>(c, 0)?.key_size()))
-            }),
-            Get("void Dispose()", nothing),
-            Get("void Clear()", nothing),
-        ],
+        keys::ASYMMETRIC,
     ),
     all(
         "abstract class System.Security.Cryptography.RSA : AsymmetricAlgorithm",
@@ -414,27 +360,46 @@ pub(crate) const TYPES: &[Decl] = &[
                 "byte[] TransformFinalBlock(byte[] inputBuffer, int inputOffset, int inputCount)",
                 final_block,
             ),
+            Get(
+                "int TransformBlock(byte[] inputBuffer, int inputOffset, int inputCount, byte[] outputBuffer, int outputOffset)",
+                transform_block,
+            ),
+            Get("int InputBlockSize", |c| block_size(c)),
+            Get("int OutputBlockSize", |c| block_size(c)),
+            Get("bool CanReuseTransform", |c| {
+                block_size(c)?;
+                Ok(Value::Bool(true))
+            }),
+            Get("bool CanTransformMultipleBlocks", |c| {
+                block_size(c)?;
+                Ok(Value::Bool(true))
+            }),
             Get("void Dispose()", nothing),
         ],
     ),
-    only(
+    all(
         "abstract class System.Security.Cryptography.SymmetricAlgorithm : IDisposable",
-        &[
-            "Create",
-            "Key",
-            "IV",
-            "Mode",
-            "Padding",
-            "KeySize",
-            "BlockSize",
-            "CreateEncryptor",
-            "CreateDecryptor",
-            "GenerateKey",
-            "GenerateIV",
-            "Clear",
-            "Dispose",
-        ],
         SYMMETRIC,
+    ),
+    all(
+        "class System.Security.Cryptography.AesCryptoServiceProvider : SymmetricAlgorithm",
+        &[],
+    ),
+    all(
+        "class System.Security.Cryptography.AesManaged : SymmetricAlgorithm",
+        &[],
+    ),
+    all(
+        "class System.Security.Cryptography.RijndaelManaged : SymmetricAlgorithm",
+        &[],
+    ),
+    all(
+        "class System.Security.Cryptography.TripleDESCryptoServiceProvider : SymmetricAlgorithm",
+        &[],
+    ),
+    all(
+        "class System.Security.Cryptography.DESCryptoServiceProvider : SymmetricAlgorithm",
+        &[],
     ),
     none(
         "abstract class System.Security.Cryptography.Aes : SymmetricAlgorithm",
@@ -454,32 +419,6 @@ pub(crate) const TYPES: &[Decl] = &[
             ("Zeros", 3),
             ("ANSIX923", 4),
             ("ISO10126", 5),
-        ],
-    ),
-    all(
-        "class System.Security.Cryptography.Oid",
-        &[
-            Get("ctor(string oid)", |c| {
-                let s = c.str_or_empty(0);
-                Ok(make("Oid", s))
-            }),
-            Get("string Value", str_of),
-            Get("string FriendlyName", |_| Ok(Value::Null)),
-        ],
-    ),
-    all(
-        "class System.Security.Cryptography.RNGCryptoServiceProvider : IDisposable",
-        &[
-            Get("ctor()", |_| Ok(make("RNGCryptoServiceProvider", ()))),
-            Get("void GetBytes(byte[] data)", |c| {
-                let n = c.array_len(1).unwrap_or(0);
-                let fresh = random_bytes(c, n);
-                if let Data::Bytes(place) = &c.object(1)?.data {
-                    *place.borrow_mut() = fresh;
-                }
-                Ok(Value::Null)
-            }),
-            Get("void Dispose()", nothing),
         ],
     ),
     none(
@@ -515,8 +454,11 @@ pub(crate) const TYPES: &[Decl] = &[
     all(
         "class System.Security.Cryptography.X509Certificates.PublicKey",
         &[
-            Get("AsymmetricAlgorithm Key", |c| rsa(cert(c)?.rsa_public_key())),
-            Get("Oid Oid", |c| oid(cert(c)?.key_algorithm())),
+            Get("AsymmetricAlgorithm Key", |c| match cert(c)?.rsa_public_key() {
+                Some(key) => rsa(Some(key)),
+                None => Err(Error::of(ExceptionKind::NotSupportedException).into()),
+            }),
+            Get("Oid Oid", |c| oid(&cert(c)?.key_algorithm())),
         ],
     ),
     all(
