@@ -1,3 +1,3 @@
 //! What is private and fuzzed all the same: only with the feature `fuzzing`.
 
-pub use crate::upstream::read_response;
+pub use crate::{sync::backup::read_backup, upstream::read_response};

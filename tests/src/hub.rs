@@ -1,6 +1,9 @@
 //! A hub of the laboratory: `gateway-agent hub` on one of its hosts.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -24,15 +27,21 @@ pub struct Hub {
     host: Host,
     admin_port: u16,
     keys: PathBuf,
+    binary: PathBuf,
 }
 
 impl Hub {
     /// Starts a hub with these settings beside its own (`hub.admin.address`, `hub.keys.path`), and does not wait.
     pub fn launch(lab: &Lab, host: &Host, settings: &[(String, String)]) -> Result<Self> {
+        Self::launch_as(lab, host, settings, &binary()?)
+    }
+
+    /// The same with a program of the caller's.
+    pub fn launch_as(lab: &Lab, host: &Host, settings: &[(String, String)], binary: &Path) -> Result<Self> {
         let keys = lab.folder().join("hub-keys");
         std::fs::create_dir_all(&keys)?;
         let admin_port = lab.port(host, 4294)?;
-        let mut command = host.command(binary()?);
+        let mut command = host.command(binary);
         command
             .arg("hub")
             .env_clear()
@@ -53,6 +62,7 @@ impl Hub {
             host: host.clone(),
             admin_port,
             keys,
+            binary: binary.to_owned(),
         })
     }
 
@@ -99,7 +109,7 @@ impl Hub {
 
     /// A token for `gateway`, made by the agent's own command from the key in `file`.
     pub fn token(&self, gateway: &str, file: &str) -> Result<String> {
-        let mut command = std::process::Command::new(binary()?);
+        let mut command = std::process::Command::new(&self.binary);
         command.args([
             "token",
             "create",

@@ -198,9 +198,50 @@ fn every_identity_reads_the_service() {
     }
 }
 
+const REVISION: &str = r#"
+openapi: 3.0.1
+info: {title: Echo, version: '2'}
+paths:
+  /things/{id}:
+    put:
+      operationId: put_thing
+      summary: Put a thing
+      parameters:
+        - {name: id, in: path, required: true, schema: {type: string}}
+        - {name: mode, in: query, required: true, schema: {type: string, enum: [a, b]}}
+        - {name: page, in: query, schema: {type: integer}}
+      requestBody:
+        content:
+          application/json:
+            schema: {$ref: '#/components/schemas/Thing'}
+      responses:
+        '200':
+          description: done
+          content:
+            application/json:
+              schema: {$ref: '#/components/schemas/Thing'}
+              example: {id: 7}
+components:
+  schemas:
+    Thing: {type: object, required: [id], properties: {id: {type: integer}}}
+"#;
+
 #[test]
 fn the_same_folder_is_the_same_configuration_from_both_sources() {
     let bench = bench!();
+    // Another revision, with validated messages, schemas and examples: what a specification says and entities say as well.
+    bench.write(
+        "apis/echo;rev=2/apiInformation.json",
+        r#"{"properties": {"displayName": "Echo", "path": "echo", "protocols": ["http", "https"], "apiRevision": "2",
+            "isCurrent": false, "subscriptionRequired": true, "serviceUrl": "http://198.51.100.2:9003"}}"#,
+    );
+    bench.write("apis/echo;rev=2/specification.yaml", REVISION);
+    bench.write(
+        "apis/echo;rev=2/operations/put_thing/policy.xml",
+        "<policies><inbound><base/><validate-content unspecified-content-type-action=\"prevent\" max-size=\"1000\" \
+         size-exceeded-action=\"prevent\"><content type=\"application/json\" validate-as=\"json\" action=\"prevent\"/>\
+         </validate-content></inbound></policies>",
+    );
     let overlay = bench.lab.folder().join("overlay.yaml");
     let text = std::fs::read_to_string(workspace().join("examples/overlay.yaml")).unwrap();
     let entities = text.split("listeners:").next().unwrap();
@@ -223,6 +264,11 @@ fn the_same_folder_is_the_same_configuration_from_both_sources() {
     };
     let first = contents(&from_service);
     assert!(first.len() > 25, "{first:?}");
+    let revision = first.iter().find(|line| line.contains("put_thing"));
+    assert!(
+        revision.is_some_and(|line| line.contains("validated=true")),
+        "{revision:?}"
+    );
     drop(from_service);
     let second = contents(&bench.agent("folder", &folder));
     assert_eq!(first, second);

@@ -20,6 +20,7 @@ mod network;
 mod numbers;
 mod patterns;
 mod policies;
+mod sync;
 mod xml;
 
 pub use bytes::Choices;
@@ -53,6 +54,11 @@ pub const TARGETS: &[Target] = &[
     policies::LIQUID,
     policies::TOKEN,
     config::OPENAPI,
+    sync::ARM,
+    sync::OPERATIONS,
+    sync::EVENTS,
+    sync::GATEWAY_TOKEN,
+    sync::BACKUP,
     network::RESPONSE,
     network::PACKET,
 ];

@@ -52,7 +52,7 @@ fn run(input: &[u8]) {
             assert_eq!(matches, found.is_some(), "{pattern}");
         }
         let _ = regex.find_all(&subject, 100);
-        let _ = regex.split(&subject, 5);
+        let _ = regex.split(&subject, 5, None);
     }
     // What is escaped matches itself.
     let escaped = regex::escape(&subject);

@@ -294,6 +294,12 @@ fn decode(mut rest: &[u8]) -> Option<Backup> {
     rest.is_empty().then_some(Backup { origin, files })
 }
 
+/// Reads what is inside a seal and writes it again.
+#[cfg(feature = "fuzzing")]
+pub fn read_backup(bytes: &[u8]) -> Option<Vec<u8>> {
+    decode(bytes).map(|backup| encode(&backup))
+}
+
 impl Origin {
     /// How old the copy is.
     pub fn age(&self, now: Timestamp) -> std::time::Duration {

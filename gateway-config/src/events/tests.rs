@@ -99,6 +99,24 @@ fn another_data_set_starts_over_and_serves_the_old_tree_meanwhile() {
 }
 
 #[test]
+fn parts_that_do_not_belong_together_are_no_log() {
+    let files = tree(&[("a", "1"), ("b", "1")]);
+    let at = |path: &str, revision| (path.to_owned(), Revision(revision));
+    for (history, expected) in [
+        (vec![at("a", 1), at("b", 2)], true),
+        (vec![at("a", 1), at("b", 2), at("gone", 3)], true),
+        (vec![at("a", 1)], false),
+        (vec![at("a", 1), at("b", 1)], false),
+        (vec![at("a", 1), at("a", 2), at("b", 3)], false),
+        (vec![at("a", 0), at("b", 1)], false),
+        (vec![at("a", 1), at("b", 4)], false),
+    ] {
+        let log = EventLog::restore("d".to_owned(), Revision(3), &history, &files);
+        assert_eq!(log.is_some(), expected, "{history:?}");
+    }
+}
+
+#[test]
 fn too_many_removals_make_a_new_data_set() {
     let mut log = EventLog::new(b"seed");
     let before = log.dataset().to_owned();
@@ -209,6 +227,8 @@ enum Step {
     Again,
     /// The node starts from what it had, or from nothing.
     Restart(bool),
+    /// The hub starts again with what it kept.
+    SameHub,
     /// The hub starts again with another data set.
     NewHub,
 }
@@ -219,6 +239,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (1..4_usize).prop_map(Step::Page),
         1 => Just(Step::Again),
         1 => any::<bool>().prop_map(Step::Restart),
+        1 => Just(Step::SameHub),
         1 => Just(Step::NewHub),
     ]
 }
@@ -255,6 +276,14 @@ proptest! {
                     replica = Replica::restore(BOUNDS, dataset, replica.position(), files);
                 }
                 Step::Restart(false) => replica = Replica::new(BOUNDS),
+                Step::SameHub => {
+                    let history = log.history();
+                    let (dataset, at, files) = (log.dataset().to_owned(), log.revision(), log.tree());
+                    let again = EventLog::restore(dataset, at, &history, &files);
+                    prop_assert!(again.is_some());
+                    log = again.unwrap();
+                    prop_assert_eq!(log.update(&now), 0, "it knows what it had");
+                }
                 Step::NewHub => {
                     hubs += 1;
                     log = EventLog::new(&[hubs]);

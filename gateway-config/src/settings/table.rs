@@ -130,7 +130,7 @@ pub static TABLE: &[Setting] = &[
     row("config.arm.subscription", &["AZURE_SUBSCRIPTION_ID"], None, "GUID", Own, Yes, "Azure subscription of that service", set!(config.arm.subscription = opt)),
     row("config.arm.resource-group", &["AZURE_RESOURCE_GROUP_NAME"], None, "text", Own, Yes, "resource group of that service", set!(config.arm.resource_group = opt)),
     row("config.arm.cloud", &["AZURE_CLOUD_ENVIRONMENT"], Some("AzurePublicCloud"), "AzurePublicCloud, AzureUSGovernment, AzureChinaCloud", Own, Yes, "which cloud it is in: chooses the management API and the suffix of Key Vaults; the authority is config.service.auth.azureAd.authority", set!(config.arm.cloud = cloud)),
-    row("config.arm.endpoint", &[], None, "URL", Own, Yes, "another address of the management API than the cloud's, for tests", set!(config.arm.endpoint = opt)),
+    row("config.arm.endpoint", &[], None, "URL", Own, Yes, "another address of the management API than the cloud's, for tests", set!(config.arm.endpoint = management_endpoint)),
     row("config.arm.vault", &[], None, "host", Own, Yes, "another suffix of Key Vault hosts than the cloud's; tokens for vaults go to no other host", set!(config.arm.vault = opt)),
     row("config.arm.rate", &[], Some("10"), "calls a second", Own, Yes, "most calls of the management API; Azure gives 25 a second to all who use the same identity", set!(config.arm.rate = |v| number(v, 1, 1000))),
     row("config.arm.sweep.interval", &[], Some("60s"), "time span", Own, Yes, "how often a document or an API's operations, whose changes no list shows, are looked at", set!(config.arm.sweep = positive)),
@@ -467,6 +467,20 @@ fn level(v: &str) -> Result<LogLevel, String> {
             ("fatal", Fatal),
         ],
     )
+}
+
+/// Tokens go there: without TLS only to this machine.
+fn management_endpoint(v: &str) -> Result<Option<Arc<str>>, String> {
+    let host = v
+        .strip_prefix("http://")
+        .map(|rest| rest.split(['/', ':']).next().unwrap_or(rest));
+    let local = host.is_some_and(|host| host == "localhost" || host.starts_with("127."));
+    match v.is_empty() || v == "none" || v.starts_with("https://") || local {
+        true => opt(v),
+        false => Err(format!(
+            "`{v}` must begin with https://, because access tokens are sent there"
+        )),
+    }
 }
 
 /// With the spellings of the publisher of artifact folders.

@@ -54,7 +54,7 @@ pub(super) fn start(ground: &Ground<'_>) -> Result<Peer> {
 }
 
 // A release build, or the one that `GATEWAY_AGENT_BINARY` names.
-fn binary() -> Result<PathBuf> {
+pub(super) fn binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("GATEWAY_AGENT_BINARY") {
         return Ok(given.into());
     }

@@ -11,6 +11,7 @@ mod figures;
 mod load;
 mod page;
 mod peers;
+mod sync;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -46,6 +47,8 @@ enum Subject {
     Expressions,
     /// Policies, token checks, compiling documents: docs/benchmarks-policies.md.
     Policies,
+    /// Configuration of ten thousand APIs through folder, hub and backup: docs/benchmarks-sync.md.
+    Sync,
 }
 
 /// Options of `cargo xtask bench`.
@@ -74,6 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         Subject::Node => node(options),
         Subject::Expressions => calls::run(calls::EXPRESSIONS, options),
         Subject::Policies => calls::run(calls::POLICIES, options),
+        Subject::Sync => sync::run(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One round: lists, then what they lead to, then what was not looked at for the longest time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -56,6 +56,29 @@ struct Lists {
     gateways: Vec<Gateway>,
     apis: BTreeMap<String, Item>,
     scopes: BTreeSet<Scope>,
+}
+
+/// Names of what the gateways serve.
+struct InScope {
+    products: HashSet<String>,
+    apis: HashSet<String>,
+}
+
+impl InScope {
+    /// Does the subscription open any of it?
+    fn opens(&self, item: &Item) -> bool {
+        let scope = text(item, "scope").unwrap_or_default().trim_end_matches('/');
+        let mut parts = scope.rsplit('/');
+        let (last, parent) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if parent.eq_ignore_ascii_case("products") {
+            return self.products.contains(&last.to_lowercase());
+        }
+        if parent.eq_ignore_ascii_case("apis") {
+            let name = last.split(';').next().unwrap_or_default();
+            return self.apis.contains(&name.to_lowercase());
+        }
+        true
+    }
 }
 
 /// What was read so far.
@@ -128,14 +151,17 @@ impl Reading {
         products.chain(revisions).collect()
     }
 
-    /// Products that hold an API of the gateways.
-    fn products(&self) -> BTreeSet<&str> {
+    /// What the gateways serve, in lower case: names have no case in scopes.
+    fn in_scope(&self) -> InScope {
         let holds = |product: &&Item| {
             let apis = self.units.names(&Unit::ProductApis(product.name.clone()));
             apis.iter().any(|api| self.lists.apis.contains_key(api))
         };
         let products = self.items(Kind::Product).iter();
-        products.filter(holds).map(|p| p.name.as_str()).collect()
+        InScope {
+            products: products.filter(holds).map(|p| p.name.to_lowercase()).collect(),
+            apis: self.lists.apis.keys().map(|api| api.to_lowercase()).collect(),
+        }
     }
 
     /// Documents, operations and the like of everything in scope.
@@ -153,10 +179,10 @@ impl Reading {
             out.push(Unit::Operations(api.clone()));
             out.push(Unit::Diagnostics(api.clone()));
         }
-        let products = self.products();
+        let served = self.in_scope();
         let in_scope = |scope: &&Scope| match scope {
             Scope::Global => true,
-            Scope::Product(product) => products.contains(product.as_str()),
+            Scope::Product(product) => served.products.contains(&product.to_lowercase()),
             Scope::Api(api) | Scope::Operation(api, _) => apis.contains(api),
         };
         out.extend(
@@ -178,10 +204,11 @@ impl Reading {
     /// Keys, values and certificates that something in scope needs.
     fn secrets(&self) -> Vec<Unit> {
         let mut out = Vec::new();
+        let served = self.in_scope();
         let subscriptions = self.items(Kind::Subscription).iter();
         out.extend(
             subscriptions
-                .filter(|item| self.is_in_scope(item))
+                .filter(|item| served.opens(item))
                 .map(|item| Unit::Keys(item.name.clone())),
         );
         let mut names = BTreeSet::new();
@@ -212,24 +239,20 @@ impl Reading {
         out
     }
 
-    /// Does the subscription open an API of the gateways?
-    fn is_in_scope(&self, item: &Item) -> bool {
-        let scope = text(item, "scope").unwrap_or_default().trim_end_matches('/');
-        let mut parts = scope.rsplit('/');
-        let (last, parent) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if parent.eq_ignore_ascii_case("products") {
-            return self.products().iter().any(|p| p.eq_ignore_ascii_case(last));
-        }
-        if parent.eq_ignore_ascii_case("apis") {
-            let name = last.split(';').next().unwrap_or_default();
-            return self.lists.apis.keys().any(|api| api.eq_ignore_ascii_case(name));
-        }
-        true
-    }
-
     /// Reads what is missing. One that is denied keeps what it had and is said once.
     async fn bring(&mut self, ask: &mut Ask, units: &[Unit]) -> Result<(), RemoteError> {
-        let missing: Vec<&Unit> = units.iter().filter(|unit| self.units.is_missing(unit)).collect();
+        let mut missing = Vec::new();
+        for unit in units {
+            if !self.units.is_missing(unit) {
+                continue;
+            }
+            if unit.can_wait() {
+                // Read when its turn comes.
+                self.units.state(unit);
+            } else {
+                missing.push(unit);
+            }
+        }
         for (done, unit) in missing.iter().enumerate() {
             self.read(ask, unit).await?;
             if self.told.is_some_and(|at| at.elapsed() >= PROGRESS) {
@@ -454,8 +477,9 @@ impl Reading {
         let mut put = |(path, bytes): arm::File| {
             out.insert(path, bytes);
         };
+        let served = self.in_scope();
         for (kind, items) in &self.lists.kinds {
-            for item in items.iter().filter(|item| self.is_kept(*kind, item)) {
+            for item in items.iter().filter(|item| self.is_kept(*kind, item, &served)) {
                 put(self.with_secrets(*kind, item));
             }
         }
@@ -501,9 +525,9 @@ impl Reading {
     }
 
     /// Entities that nothing in scope needs stay out: their absence of keys or values would only be noise.
-    fn is_kept(&self, kind: Kind, item: &Item) -> bool {
+    fn is_kept(&self, kind: Kind, item: &Item, served: &InScope) -> bool {
         match kind {
-            Kind::Subscription => self.is_in_scope(item),
+            Kind::Subscription => served.opens(item),
             Kind::NamedValue => {
                 !is_secret(item) || self.units.0.contains_key(&Unit::Value(item.name.clone()))
             }

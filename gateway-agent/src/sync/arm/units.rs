@@ -61,6 +61,11 @@ impl Unit {
         )
     }
 
+    /// A configuration is whole without it: it only says what is logged.
+    pub(super) fn can_wait(&self) -> bool {
+        matches!(self, Self::Diagnostics(_))
+    }
+
     /// The entity whose change in a list is a reason to read this again.
     pub(super) fn of_entity(&self) -> Option<(&'static str, &str)> {
         Some(match self {
@@ -131,13 +136,15 @@ impl Units {
     /// Units that were looked at too long ago, the longest first.
     pub(super) fn due(&self, sweep: Duration, secrets: Duration) -> Vec<Unit> {
         let now = Instant::now();
-        let mut out: Vec<(Instant, &Unit)> = self
+        let mut out: Vec<(Option<Instant>, &Unit)> = self
             .0
             .iter()
             .filter_map(|(unit, state)| {
-                let seen = state.seen?;
+                let Some(seen) = state.seen else {
+                    return Some((None, unit));
+                };
                 let pause = if unit.is_slow() { secrets } else { sweep };
-                (now.duration_since(seen) >= pause).then_some((seen, unit))
+                (now.duration_since(seen) >= pause).then_some((Some(seen), unit))
             })
             .collect();
         out.sort();
