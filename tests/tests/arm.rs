@@ -8,6 +8,7 @@ use gateway_tests::{
     agent::{Agent, Start},
     arm::{self, StandIn},
     certs::Authority,
+    hub::Hub,
     lab::{Lab, Mode},
     process::run,
     scene::{GATEWAY, workspace},
@@ -227,7 +228,7 @@ components:
 "#;
 
 #[test]
-fn the_same_folder_is_the_same_configuration_from_both_sources() {
+fn the_same_folder_is_the_same_configuration_from_three_sources() {
     let bench = bench!();
     // Another revision, with validated messages, schemas and examples: what a specification says and entities say as well.
     bench.write(
@@ -271,7 +272,22 @@ fn the_same_folder_is_the_same_configuration_from_both_sources() {
     );
     drop(from_service);
     let second = contents(&bench.agent("folder", &folder));
-    assert_eq!(first, second);
+    assert_eq!(first, second, "folder");
+    let address = bench.lab.node.at(bench.lab.port(&bench.lab.node, 0).unwrap());
+    let settings = [
+        (folder[0].0, folder[0].1.clone()),
+        ("hub.address", address.to_string()),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value));
+    let hub = Hub::start(&bench.lab, &bench.lab.node, &settings).unwrap();
+    hub.give("node.primary", "the-key-of-the-gateway").unwrap();
+    let through_hub = [
+        ("config.arm.service", "none".to_owned()),
+        ("config.service.endpoint", format!("http://{address}")),
+        ("config.service.auth", hub.token(GATEWAY, "node.primary").unwrap()),
+        folder[1].clone(),
+    ];
+    assert_eq!(first, contents(&bench.agent("through-hub", &through_hub)), "hub");
 }
 
 fn listener_port(agent: &Agent) -> String {

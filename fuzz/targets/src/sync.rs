@@ -209,7 +209,7 @@ pub(crate) const BACKUP: Target = Target {
     name: "backup",
     run: backup,
     seeds: &[
-        "\x3a\0\0\0{\"source\":\"s\",\"dataset\":\"d\",\"revision\":\"00000007\",\"saved\":1}\x01\0\0\0a\x02\0\0\0bc",
+        "\x3c\0\0\0{\"source\":\"s\",\"dataset\":\"d\",\"revision\":\"00000007\",\"saved\":1}\x01\0\0\0a\x02\0\0\0bc",
     ],
     words: &[
         "\0\0\0\0",
