@@ -16,7 +16,7 @@ use super::{
     h1::H1,
     host::{Addresses, H2, Host},
     pool::{Channel, Pool},
-    proxy,
+    proxy, race,
 };
 use crate::{executor::LocalExecutor, http::body::chain, transport::Transport};
 
@@ -130,32 +130,26 @@ async fn dial(pool: &Pool, host: &Rc<Host>) -> Result<(Transport, Option<SocketA
     }
 }
 
-/// Tries the addresses in the resolver's order, each with an equal share of what time is left to all.
+/// Connects to whichever of the addresses answers first.
 async fn tcp(host: &Rc<Host>) -> Result<(TcpStream, SocketAddr), UpstreamError> {
     let addresses = resolve(host).await?;
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Small requests must not wait for the acknowledgement of earlier ones.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, %address, "TCP_NODELAY not set");
-                }
-                return Ok((stream, address));
+    match race::connect(addresses).await {
+        Ok((stream, address)) => {
+            // Small requests must not wait for the acknowledgement of earlier ones.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, %address, "TCP_NODELAY not set");
             }
-            Err(error) => last = Some((address, error)),
+            Ok((stream, address))
         }
-    }
-    Err(match last {
-        Some((address, error)) => UpstreamError::Connect {
+        Err(Some((address, error))) => Err(UpstreamError::Connect {
             address: address.to_string(),
             reason: error.to_string(),
-        },
-        None => UpstreamError::Resolve {
+        }),
+        Err(None) => Err(UpstreamError::Resolve {
             host: host.target.host.to_string(),
             reason: "the name has no address".to_owned(),
-        },
-    })
+        }),
+    }
 }
 
 async fn resolve(host: &Rc<Host>) -> Result<Vec<SocketAddr>, UpstreamError> {

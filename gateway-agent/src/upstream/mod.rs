@@ -12,6 +12,7 @@ mod h1;
 mod host;
 mod pool;
 mod proxy;
+mod race;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
