@@ -244,7 +244,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Pointers are refused, once with an `unsafe` block around them.
+    /// Pointers are refused, once with a block around them that allows them.
     pub(crate) fn pointer(&mut self) {
         if !self.in_unsafe {
             let message = "Pointers and fixed size buffers may only be used in an unsafe context";
