@@ -12,7 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{
-    document::JsonSchemas,
+    document::{JsonSchemas, NUMBER},
     json::{Json, Node},
 };
 
@@ -92,6 +92,7 @@ pub(crate) fn check(
         options,
         steps: steps.min(STEPS_MAX),
         depth: 0,
+        scopes: vec![0],
         tracks: document.tracks || options.additional == Some(false),
     };
     let mut faults = Faults::listed();
@@ -177,6 +178,8 @@ struct Checker<'s> {
     options: Options,
     steps: u64,
     depth: usize,
+    /// Documents in the document on the way here, kept when references depend on it.
+    scopes: Vec<usize>,
     tracks: bool,
 }
 
@@ -221,6 +224,10 @@ impl<'s> Checker<'s> {
         if self.depth > DEPTH_MAX {
             return Err(Stop::Depth);
         }
+        let scopes = self.scopes.len();
+        if let Some(number) = keywords.get(NUMBER).and_then(Value::as_u64) {
+            self.scopes.push(number as usize);
+        }
         let asks = ["unevaluatedProperties", "unevaluatedItems"];
         let good = if self.document.tracks && asks.iter().any(|word| keywords.contains_key(*word)) {
             // It asks about itself and what is inside it, not about the schemas beside it.
@@ -232,6 +239,7 @@ impl<'s> Checker<'s> {
             self.keywords(keywords, node, seen, faults)
         };
         self.depth -= 1;
+        self.scopes.truncate(scopes);
         good
     }
 
@@ -247,10 +255,16 @@ impl<'s> Checker<'s> {
         for word in ["$ref", "$dynamicRef", "$recursiveRef"] {
             if let Some(reference) = keywords.get(word).and_then(Value::as_str) {
                 let document = self.document;
-                let target = document
-                    .follow(reference)
+                let (target, inside) = document
+                    .follow(reference, &self.scopes)
                     .ok_or_else(|| Stop::Unresolvable(reference.to_owned()))?;
+                if document.is_dynamic() {
+                    self.scopes.push(inside);
+                }
                 good &= self.schema(target, node, seen, faults)?;
+                if document.is_dynamic() {
+                    self.scopes.pop();
+                }
                 if !dialect.reads_beside_ref() {
                     return Ok(good);
                 }

@@ -80,6 +80,11 @@ pub struct JsonSchemas {
     root: Value,
     dialect: Dialect,
     patterns: HashMap<String, OnceLock<Result<Regex, String>>>,
+    /// Pointers of the documents in the document, in the order of their numbers.
+    resources: Vec<String>,
+    /// Where each dynamic anchor stands: number of the document in the document, and pointer. The recursive anchor of
+    /// 2019-09 has no name.
+    dynamic: HashMap<String, Vec<(usize, String)>>,
     /// Some schema asks what others have looked at (`unevaluatedProperties`, `unevaluatedItems`).
     pub(super) tracks: bool,
 }
@@ -100,12 +105,23 @@ impl JsonSchemas {
             root,
             dialect,
             patterns: HashMap::new(),
+            resources: Vec::new(),
+            dynamic: HashMap::new(),
             tracks: false,
         };
-        let mut names = Names::default();
+        let mut names = Names {
+            beside_ref: dialect.reads_beside_ref(),
+            ..Names::default()
+        };
         names.resources.insert(String::new(), String::new());
         if dialect.has_ids() {
             names.gather(&schemas.root, "", &mut String::new());
+        }
+        names.settle();
+        schemas.resources.clone_from(&names.pointers);
+        for (anchor, pointer) in &names.dynamic {
+            let place = (names.document_of(pointer), pointer.clone());
+            schemas.dynamic.entry(anchor.clone()).or_default().push(place);
         }
         let mut root = std::mem::take(&mut schemas.root);
         schemas.prepare(&mut root, "", &names);
@@ -123,9 +139,27 @@ impl JsonSchemas {
         self.root.pointer(pointer)
     }
 
-    /// The target of a reference as prepared.
-    pub(super) fn follow(&self, reference: &str) -> Option<&Value> {
-        self.root.pointer(reference.strip_prefix('#')?)
+    /// The target of a reference as prepared, and the number of the document in the document that it is in. A dynamic
+    /// one leads to the outermost of `scopes`, the documents on the way there, that has its anchor.
+    pub(super) fn follow(&self, reference: &str, scopes: &[usize]) -> Option<(&Value, usize)> {
+        let (anchor, pointer) = match reference.strip_prefix(DYNAMIC) {
+            Some(rest) => rest
+                .split_once('#')
+                .map(|(anchor, pointer)| (Some(anchor), pointer))?,
+            None => (None, reference.strip_prefix('#')?),
+        };
+        let places = anchor.and_then(|anchor| self.dynamic.get(anchor));
+        let outermost = places.and_then(|places| {
+            let at = |scope: &usize| places.iter().find(|(document, _)| document == scope);
+            scopes.iter().find_map(at)
+        });
+        let pointer = outermost.map_or(pointer, |(_, pointer)| pointer.as_str());
+        Some((self.root.pointer(pointer)?, document_of(&self.resources, pointer)))
+    }
+
+    /// References depend on the way to them.
+    pub(super) fn is_dynamic(&self) -> bool {
+        !self.dynamic.is_empty()
     }
 
     /// The pattern, compiled on first use.
@@ -153,18 +187,24 @@ impl JsonSchemas {
                 let own = self
                     .dialect
                     .has_ids()
-                    .then(|| id_of(members))
+                    .then(|| id_of(members, names.beside_ref))
                     .flatten()
                     .map(|id| join(base, id));
+                let number = own.as_deref().and_then(|own| names.number(own));
+                if let (Some(number), true) = (number, self.is_dynamic()) {
+                    members.insert(NUMBER.to_owned(), number.into());
+                }
                 let base = own.as_deref().unwrap_or(base).to_owned();
                 for (name, member) in members.iter_mut() {
                     match (name.as_str(), &mut *member) {
                         ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(reference)) => {
-                            if name.as_str() != "$ref" && names.is_dynamic(reference) {
-                                // Which one is meant depends on the way there, which nobody keeps here.
-                                reference.insert_str(0, "dynamic:");
-                            } else if let Some(pointer) = names.resolve(&base, reference) {
-                                *reference = pointer;
+                            if let Some(pointer) = names.resolve(&base, reference) {
+                                let anchor =
+                                    (name.as_str() != "$ref").then(|| names.anchor_at(reference, &pointer));
+                                *reference = match anchor.flatten() {
+                                    Some(anchor) => format!("{DYNAMIC}{anchor}{pointer}"),
+                                    None => pointer,
+                                };
                             }
                         }
                         ("pattern", Value::String(pattern)) => self.note(pattern),
@@ -195,13 +235,28 @@ fn is_data(name: &str, member: &Value) -> bool {
     matches!(name, "enum" | "const" | "default" | "example") || (name == "examples" && member.is_array())
 }
 
-fn id_of(members: &serde_json::Map<String, Value>) -> Option<&str> {
+/// In front of a reference that depends on the way to it: this, its anchor and its pointer.
+const DYNAMIC: &str = "dynamic:";
+/// Member that holds the number of the document in the document that starts here; no keyword is called so.
+pub(super) const NUMBER: &str = "\u{0}document";
+
+/// The document in the document that a pointer leads into: the innermost.
+fn document_of(pointers: &[String], pointer: &str) -> usize {
+    let holds = |own: &String| {
+        let rest = pointer.strip_prefix(own.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let holding = pointers.iter().enumerate().filter(|(_, own)| holds(own));
+    holding.max_by_key(|(_, own)| own.len()).map_or(0, |(i, _)| i)
+}
+
+fn id_of(members: &serde_json::Map<String, Value>, beside_ref: bool) -> Option<&str> {
     let id = members
         .get("$id")
         .or_else(|| members.get("id"))
         .and_then(Value::as_str)?;
     // Beside a reference, drafts up to 7 do not read it, and later ones have no `id`.
-    (!members.contains_key("$ref") || members.contains_key("$id")).then_some(id)
+    (!members.contains_key("$ref") || beside_ref).then_some(id)
 }
 
 /// What references may name.
@@ -211,8 +266,12 @@ struct Names {
     resources: HashMap<String, String>,
     /// Pointer of each `address#anchor`.
     anchors: HashMap<String, String>,
-    /// How often each dynamic anchor occurs; the recursive one has no name.
-    dynamic: HashMap<String, usize>,
+    /// Dynamic anchors and their pointers; the recursive one has no name.
+    dynamic: Vec<(String, String)>,
+    /// Pointers of the documents in the document; numbers stand for them.
+    pointers: Vec<String>,
+    /// An id counts beside a reference.
+    beside_ref: bool,
 }
 
 impl Names {
@@ -228,7 +287,7 @@ impl Names {
             }
             Value::Object(members) => {
                 let mut base = base.to_owned();
-                if let Some(id) = id_of(members) {
+                if let Some(id) = id_of(members, self.beside_ref) {
                     let joined = join(&base, id);
                     match joined.split_once('#') {
                         // Up to draft 7 an anchor is an `$id` of a fragment.
@@ -243,13 +302,14 @@ impl Names {
                 }
                 for key in ["$anchor", "$dynamicAnchor"] {
                     if let Some(anchor) = members.get(key).and_then(Value::as_str) {
-                        *self.dynamic.entry(anchor.to_owned()).or_default() +=
-                            usize::from(key.starts_with("$d"));
+                        if key.starts_with("$d") {
+                            self.dynamic.push((anchor.to_owned(), pointer.clone()));
+                        }
                         self.anchors.insert(format!("{base}#{anchor}"), pointer.clone());
                     }
                 }
                 if members.get("$recursiveAnchor").and_then(Value::as_bool) == Some(true) {
-                    *self.dynamic.entry(String::new()).or_default() += 1;
+                    self.dynamic.push((String::new(), pointer.clone()));
                 }
                 for (name, member) in members.iter().filter(|(n, m)| !is_data(n, m)) {
                     pointer.push('/');
@@ -262,10 +322,32 @@ impl Names {
         }
     }
 
-    /// Several places answer to the dynamic anchor.
-    fn is_dynamic(&self, reference: &str) -> bool {
+    /// Numbers the documents.
+    fn settle(&mut self) {
+        self.pointers = self.resources.values().cloned().collect();
+        self.pointers.sort_unstable();
+        self.pointers.dedup();
+    }
+
+    fn document_of(&self, pointer: &str) -> usize {
+        document_of(&self.pointers, pointer)
+    }
+
+    /// The number of the document of this address.
+    fn number(&self, address: &str) -> Option<usize> {
+        let pointer = self.resources.get(address.trim_end_matches('#'))?;
+        self.pointers.iter().position(|p| p == pointer)
+    }
+
+    /// The dynamic anchor that a reference names, when the place it leads to has it.
+    fn anchor_at(&self, reference: &str, pointer: &str) -> Option<&str> {
         let (_, anchor) = reference.split_once('#').unwrap_or((reference, ""));
-        self.dynamic.get(anchor).is_some_and(|places| *places > 1)
+        let at = pointer.strip_prefix('#')?;
+        let found = self
+            .dynamic
+            .iter()
+            .find(|(name, place)| name == anchor && place == at);
+        found.map(|(name, _)| name.as_str())
     }
 
     fn resolve(&self, base: &str, reference: &str) -> Option<String> {
@@ -280,8 +362,37 @@ impl Names {
     }
 }
 
-/// A reference against the address of what it stands in; dots in paths are not looked at.
+/// A reference against the address of what it stands in.
 fn join(base: &str, reference: &str) -> String {
+    let joined = join_raw(base, reference);
+    if !joined.contains("./") {
+        return joined;
+    }
+    let (address, fragment) = match joined.split_once('#') {
+        Some((address, fragment)) => (address, Some(fragment)),
+        None => (joined.as_str(), None),
+    };
+    let start = address.find("://").map_or(0, |i| i + 3);
+    let mut parts: Vec<&str> = Vec::new();
+    for part in address[start..].split('/') {
+        match part {
+            "." => {}
+            ".." if parts.len() > 1 => {
+                parts.pop();
+            }
+            ".." => {}
+            part => parts.push(part),
+        }
+    }
+    let mut out = format!("{}{}", &address[..start], parts.join("/"));
+    if let Some(fragment) = fragment {
+        out.push('#');
+        out.push_str(fragment);
+    }
+    out
+}
+
+fn join_raw(base: &str, reference: &str) -> String {
     let base = base.split('#').next().unwrap_or_default();
     if reference.contains("://") || reference.starts_with("urn:") {
         return reference.to_owned();
@@ -350,8 +461,8 @@ mod tests {
             let found = schemas.root.pointer(pointer).unwrap()["$ref"].as_str().unwrap();
             assert_eq!(found, expected, "{pointer}");
         }
-        assert!(schemas.follow("http://y.test/z").is_none());
-        assert!(schemas.follow("#/$defs/c~1d").is_some());
+        assert!(schemas.follow("http://y.test/z", &[0]).is_none());
+        assert!(schemas.follow("#/$defs/c~1d", &[0]).is_some());
     }
 
     #[test]

@@ -26,6 +26,13 @@ pub(super) fn text(format: &str, value: &str) -> Option<bool> {
         "uuid" | "guid" => uuid(value),
         "byte" => STANDARD.decode(value).is_ok(),
         "json-pointer" => json_pointer(value),
+        "relative-json-pointer" => {
+            let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+            let rest = &value[digits..];
+            digits > 0 && (digits == 1 || !value.starts_with('0')) && (rest == "#" || json_pointer(rest))
+        }
+        "duration" => duration(value),
+        "regex" => pattern(value),
         _ => return None,
     })
 }
@@ -69,11 +76,16 @@ fn date(text: &str) -> bool {
 fn time(text: &str, offset_needed: bool) -> bool {
     let zone = text.find(['Z', 'z', '+', '-']);
     let (clock, offset) = text.split_at(zone.unwrap_or(text.len()));
-    let offset_good = match offset {
-        "" => !offset_needed,
-        "Z" | "z" => true,
-        other => other[1..].split_once(':').is_some_and(|(h, m)| {
-            digits(h, 2).is_some_and(|h| h < 24) && digits(m, 2).is_some_and(|m| m < 60)
+    let sign = if offset.starts_with('-') { -1 } else { 1 };
+    let offset = match offset {
+        "" => (!offset_needed).then_some(0),
+        "Z" | "z" => Some(0),
+        other => other[1..].split_once(':').and_then(|(h, m)| {
+            let (h, m) = (
+                digits(h, 2).filter(|h| *h < 24)?,
+                digits(m, 2).filter(|m| *m < 60)?,
+            );
+            Some(sign * (i64::from(h) * 60 + i64::from(m)))
         }),
     };
     let (clock, fraction) = match clock.split_once('.') {
@@ -83,11 +95,14 @@ fn time(text: &str, offset_needed: bool) -> bool {
     let fraction_good = fraction.is_none_or(|f| !f.is_empty() && f.bytes().all(|b| b.is_ascii_digit()));
     let parts: Vec<Option<u32>> = clock.split(':').map(|p| digits(p, 2)).collect();
     let clock_good = match parts[..] {
-        // A leap second is the last of the last minute.
-        [Some(h), Some(m), Some(s)] => h < 24 && m < 60 && (s < 60 || (s == 60 && m == 59)),
+        [Some(h), Some(m), Some(s)] => {
+            // A leap second is the last of a day in UTC.
+            let utc = (i64::from(h) * 60 + i64::from(m) - offset.unwrap_or(0)).rem_euclid(24 * 60);
+            h < 24 && m < 60 && (s < 60 || (s == 60 && utc == 24 * 60 - 1))
+        }
         _ => false,
     };
-    clock_good && fraction_good && offset_good
+    clock_good && fraction_good && offset.is_some()
 }
 
 fn email(text: &str) -> bool {
@@ -114,7 +129,6 @@ fn email(text: &str) -> bool {
 }
 
 fn hostname(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
     text.len() <= 253
         && !text.is_empty()
         && text.split('.').all(|label| {
@@ -150,12 +164,18 @@ fn uri(text: &str) -> bool {
     let authority = text
         .find("//")
         .map(|i| text[i + 2..].split(['/', '?', '#']).next().unwrap_or(""));
+    let ported = authority.is_none_or(|a| {
+        let (user, host) = a.rsplit_once('@').unwrap_or(("", a));
+        let end = host.rfind(']').map_or(0, |i| i + 1);
+        let port = host[end..].split_once(':').map_or("", |(_, port)| port);
+        !user.contains(['@', '[', ']']) && port.bytes().all(|b| b.is_ascii_digit())
+    });
     let brackets = |part: &str| part.contains(['[', ']']);
     let bracketed = authority.is_none_or(|a| {
         let host = a.rsplit('@').next().unwrap_or(a);
         !brackets(host) || (host.starts_with('[') && host.contains(']'))
     });
-    bytes.iter().all(allowed) && escapes && bracketed && (authority.is_some() || !brackets(text))
+    bytes.iter().all(allowed) && escapes && bracketed && ported && (authority.is_some() || !brackets(text))
 }
 
 fn uuid(text: &str) -> bool {
@@ -164,6 +184,52 @@ fn uuid(text: &str) -> bool {
             8 | 13 | 18 | 23 => b == b'-',
             _ => b.is_ascii_hexdigit(),
         })
+}
+
+/// ISO 8601 as RFC 3339, appendix A, has it.
+fn duration(text: &str) -> bool {
+    let Some(text) = text.strip_prefix('P') else {
+        return false;
+    };
+    // Numbers with these letters, in order and without a gap between the first and the last.
+    let run = |text: &str, letters: &str| {
+        let mut at = None;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let letter = rest[digits..].chars().next();
+            let next = letter.and_then(|l| letters.find(l));
+            let follows = match (at, next) {
+                (None, Some(_)) => true,
+                (Some(at), Some(next)) => next == at + 1,
+                (_, None) => false,
+            };
+            if digits == 0 || !follows {
+                return false;
+            }
+            at = next;
+            rest = &rest[digits + 1..];
+        }
+        true
+    };
+    if let Some(weeks) = text.strip_suffix('W') {
+        return !weeks.is_empty() && weeks.bytes().all(|b| b.is_ascii_digit());
+    }
+    match text.split_once('T') {
+        Some((date, time)) => run(date, "YMD") && !time.is_empty() && run(time, "HMS"),
+        None => !text.is_empty() && run(text, "YMD"),
+    }
+}
+
+/// Longest text that is tried as a pattern.
+const PATTERN_MAX: usize = 1_000;
+
+fn pattern(text: &str) -> bool {
+    let built = fancy_regex::RegexBuilder::new(text)
+        .delegate_size_limit(1 << 20)
+        .delegate_dfa_size_limit(1 << 20)
+        .build();
+    text.len() <= PATTERN_MAX && !text.contains("\\Z") && !text.contains("\\a") && built.is_ok()
 }
 
 fn json_pointer(text: &str) -> bool {
@@ -187,8 +253,8 @@ mod tests {
             ),
             (
                 "time",
-                &["23:59:60Z", "08:30:06.28+02:00"],
-                &["24:00:00Z", "08:30:06", "8:30:06Z", "08:30:06.Z"],
+                &["23:59:60Z", "08:30:06.28+02:00", "01:29:60+01:30"],
+                &["24:00:00Z", "08:30:06", "8:30:06Z", "08:30:06.Z", "22:59:60Z"],
             ),
             (
                 "date-time",
@@ -214,7 +280,15 @@ mod tests {
             (
                 "uri",
                 &["http://foo.bar/?baz=qux#quux", "urn:x:y", "http://[::1]/"],
-                &["//foo", "a b", "http:// x", "%zz:x", "\\\\x"],
+                &[
+                    "//foo",
+                    "a b",
+                    "http:// x",
+                    "%zz:x",
+                    "\\\\x",
+                    "http://a:b/",
+                    "http://[@a/",
+                ],
             ),
             ("uri-reference", &["/abc", "//foo", "#a"], &["\\\\WIN", "a b"]),
             (
@@ -224,6 +298,17 @@ mod tests {
             ),
             ("byte", &["aGk="], &["a!"]),
             ("json-pointer", &["/a~1b", ""], &["a", "/~2"]),
+            (
+                "relative-json-pointer",
+                &["0", "1/a", "2#"],
+                &["", "01/a", "/a", "1a"],
+            ),
+            (
+                "duration",
+                &["P4DT12H30M5S", "P1W", "PT0S", "P1Y2M"],
+                &["", "P", "PT", "P1YT", "P1D2H", "P1Y2D", "PT1D", "4DT1H"],
+            ),
+            ("regex", &["a+", "(?=a)b"], &["(", "[a"]),
         ] {
             for value in good {
                 assert_eq!(text(format, value), Some(true), "{format} {value}");

@@ -213,7 +213,11 @@ fn find<'s>(schemas: &'s JsonSchemas, schema: &'s Value, word: &str) -> Option<&
             open.extend(parts.into_iter().flatten().rev());
         }
         let reference = schema.get("$ref").and_then(Value::as_str);
-        open.extend(reference.and_then(|r| schemas.follow(r)));
+        open.extend(
+            reference
+                .and_then(|r| schemas.follow(r, &[0]))
+                .map(|(schema, _)| schema),
+        );
     }
     None
 }
