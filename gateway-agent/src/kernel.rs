@@ -4,7 +4,9 @@
 //! metric, and its work is done in userspace: see [`Gate`].
 
 mod accounts;
+mod edge;
 mod gate;
+mod look;
 mod side;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -17,8 +19,9 @@ use serde::Serialize;
 
 pub use accounts::Accounts;
 pub use gate::{Account, Gate};
+pub use look::{BanView, DropReason, DropView, Drops, MapFill, Whereto};
 pub(crate) use side::drop_privileges;
-pub use side::{Side, Wanted, read_connections};
+pub use side::{Entries, Side, Wanted, read_connections, tend};
 
 /// One hook on one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +41,8 @@ pub struct Hook {
     pub reason: Option<String>,
     /// What does its work meanwhile; absent when it is attached.
     pub instead: Option<&'static str>,
+    /// It stays attached when the agent ends.
+    pub pinned: bool,
 }
 
 /// The kernel's name of a hook.
@@ -61,6 +66,7 @@ impl From<&HookState> for Hook {
             mode: state.mode.to_owned(),
             reason: state.reason.clone(),
             instead: (!state.attached).then(|| state.name.fallback()),
+            pinned: state.pinned,
         }
     }
 }

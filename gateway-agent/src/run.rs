@@ -228,6 +228,12 @@ impl Ground {
             names: &first.names,
             bound: &bound,
             process: identity,
+            forbidden: &first.forbidden,
+            pins: settings.kernel_side.pin_path.as_deref().map(PathBuf::from),
+            entries: kernel::Entries {
+                bans: Some(settings.kernel_side.bans),
+                sources: Some(settings.kernel_side.sources),
+            },
         };
         let (side, records) = kernel::Side::start(&wanted, Arc::clone(&gate), Arc::clone(&metrics))
             .map_err(StartError::Kernel)?;
@@ -367,6 +373,7 @@ impl Parts {
                 what: "the side runtime cannot be started",
                 source,
             })?;
+        side.spawn(kernel::tend(Arc::clone(&self.state.kernel)));
         if let Some(records) = self.records.take() {
             side.spawn(kernel::read_connections(records, self.accounts.clone()));
         }

@@ -362,7 +362,7 @@ async fn denied_sources_are_not_served() {
         .node
         .settings
         .gate
-        .set_denied(&["127.0.0.0/8".parse().unwrap()]);
+        .set_denied(&["127.0.0.0/8".parse().unwrap()], &[]);
     let mut client = TcpStream::connect(running.plain).await.unwrap();
     let mut rest = Vec::new();
     // The node may have closed before the request is written.
@@ -370,7 +370,7 @@ async fn denied_sources_are_not_served() {
     let _ = client.read_to_end(&mut rest).await;
     assert!(rest.is_empty());
     assert!(running.sample("gateway_connections_refused_total") >= 1.0);
-    running.node.settings.gate.set_denied(&[]);
+    running.node.settings.gate.set_denied(&[], &[]);
     assert_eq!(
         ask(TcpStream::connect(running.plain).await.unwrap()).await,
         "HTTP/1.1 200 OK"

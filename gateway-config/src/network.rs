@@ -87,6 +87,98 @@ pub struct KernelOptions {
     pub steer: Vec<SteerRule>,
     /// Source prefixes dropped on the uplinks.
     pub deny: Vec<IpNet>,
+    /// How the uplinks' program is attached.
+    pub uplink_mode: UplinkMode,
+    /// Source prefixes that are neither denied nor banned nor limited.
+    pub allow: Vec<IpNet>,
+    /// Proxies and load balancers in front: many clients stand behind one address, which is therefore never banned, nor denied
+    /// because of a policy.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Kinds of malformed packets that are dropped instead of being counted only.
+    pub drop_malformed: Vec<Malformed>,
+    /// Samples of dropped packets, a second and CPU; 0: none.
+    pub sample_drops: u32,
+    /// Budgets of each source.
+    pub source: Budgets,
+    /// Budgets of sources count packets to any destination of the node.
+    pub whole_node: bool,
+    /// Budgets of destinations.
+    pub destinations: Vec<Destination>,
+    /// An unconditional `ip-filter action="forbid"` of the global scope is enforced on the uplinks too.
+    pub ip_filter_denies: bool,
+    /// Clients that rate limits refuse again and again are banned on the uplinks.
+    pub rate_limit_bans: Option<RateLimitBans>,
+}
+
+/// Where in the receive path the uplinks' program runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UplinkMode {
+    /// XDP native, generic, or tc: the first that is possible and harmless.
+    #[default]
+    Auto,
+    /// XDP in the driver, or not at all.
+    Native,
+    /// XDP in the stack.
+    Generic,
+    /// tc ingress.
+    Tc,
+}
+
+/// A kind of malformed packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// The frame ends inside a header.
+    Short,
+    /// Impossible version or header length.
+    Header,
+    /// An IP length that fits neither headers nor frame.
+    Length,
+    /// TCP flags that no stack sends.
+    Flags,
+    /// A source address that cannot be one.
+    Address,
+}
+
+/// At most `per_second` in the long run, at most `burst` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// A second.
+    pub per_second: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+/// What one source, or everybody towards one destination, may send; `None`: as much as it likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budgets {
+    /// TCP SYN segments.
+    pub syn: Option<Rate>,
+    /// Packets.
+    pub packets: Option<Rate>,
+    /// Established TCP connections.
+    pub connections: Option<Rate>,
+}
+
+/// A destination with budgets of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Address.
+    pub address: IpAddr,
+    /// Port and whether it is UDP; `None`: the whole address.
+    pub port: Option<(u16, bool)>,
+    /// The budgets.
+    pub budgets: Budgets,
+}
+
+/// When a client is banned for what rate limits refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimitBans {
+    /// So many refusals
+    pub refusals: u32,
+    /// in so long a time
+    pub within: Duration,
+    /// ban the client for so long.
+    pub lasts: Duration,
 }
 
 /// One steering rule: destination prefix and ports to a listener.

@@ -7,6 +7,7 @@
 
 pub mod certificates;
 mod document;
+mod edge;
 mod entities;
 mod keys;
 mod network;

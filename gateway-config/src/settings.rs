@@ -71,6 +71,8 @@ pub struct Settings {
     pub workers: u32,
     /// Kernel side.
     pub kernel: KernelMode,
+    /// What it keeps, and how much.
+    pub kernel_side: KernelSettings,
     /// Where `status`, Prometheus and administration answer.
     pub admin_address: Option<Arc<str>>,
     /// `upgrade.socket`: where a successor asks for the listening sockets.
@@ -497,6 +499,17 @@ pub struct IngressSettings {
     pub dns_suffix: Arc<str>,
     /// `k8s.ingress.config.path`
     pub config_path: Option<Arc<str>>,
+}
+
+/// `kernel.*`, the mode apart.
+#[derive(Clone, Debug, Default)]
+pub struct KernelSettings {
+    /// `kernel.pin.path`
+    pub pin_path: Option<Arc<str>>,
+    /// `kernel.bans.entries`
+    pub bans: u32,
+    /// `kernel.sources.entries`
+    pub sources: u32,
 }
 
 /// `kernel.mode`

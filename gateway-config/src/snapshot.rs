@@ -2,13 +2,14 @@
 //!
 //! The agent holds it in an `Arc`, takes one clone per request and never sees it change.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use gateway_policy::{
     Program, context,
     schema::{Definitions, NamedSchemas, OperationDefinition},
 };
 use http::{HeaderMap, Method, StatusCode};
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
 use crate::{
     access::{Access, AccessTable},
@@ -463,6 +464,23 @@ impl Snapshot {
     /// Certificate authorities that the gateway entity trusts, PEM.
     pub fn authorities(&self) -> &[Arc<[u8]>] {
         &self.authorities
+    }
+
+    /// Callers that every request refuses before anything else happens, by an unconditional `ip-filter` of the global scope.
+    pub fn always_forbidden(&self) -> Vec<IpNet> {
+        let mut prefixes = Vec::new();
+        for range in self.programs.always_forbidden() {
+            match range.into_inner() {
+                (IpAddr::V4(from), IpAddr::V4(to)) => {
+                    prefixes.extend(Ipv4Subnets::new(from, to, 0).map(IpNet::V4));
+                }
+                (IpAddr::V6(from), IpAddr::V6(to)) => {
+                    prefixes.extend(Ipv6Subnets::new(from, to, 0).map(IpNet::V6));
+                }
+                _ => {}
+            }
+        }
+        prefixes
     }
 
     /// What the kernel side is asked to do.

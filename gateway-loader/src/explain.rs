@@ -219,6 +219,37 @@ fn rate(budget: Budget, limit: Limit) -> String {
     )
 }
 
+/// The start of a frame in one line: `192.0.2.1:40000 > 198.51.100.1:443 tcp S`, as far as it can be read.
+pub fn describe(bytes: &[u8]) -> String {
+    let facts = edge::read(&SlicePacket(bytes));
+    if facts.known & edge::FACT_NETWORK == 0 {
+        return format!("not readable ({} bytes)", bytes.len());
+    }
+    let (source, destination) = (ip(&facts.source()), ip(&facts.destination()));
+    let protocol = match facts.protocol {
+        gateway_common::IPPROTO_TCP => "tcp".to_owned(),
+        gateway_common::IPPROTO_UDP => "udp".to_owned(),
+        1 | 58 => "icmp".to_owned(),
+        other => format!("protocol {other}"),
+    };
+    if facts.known & edge::FACT_TRANSPORT == 0 {
+        return format!("{source} > {destination} {protocol}");
+    }
+    let (source, destination) = (
+        SocketAddr::new(source, facts.source_port),
+        SocketAddr::new(destination, facts.destination_port),
+    );
+    // As packet captures spell them.
+    let letters = [(1, 'F'), (2, 'S'), (4, 'R'), (8, 'P'), (16, '.'), (32, 'U')];
+    let flags: String = letters
+        .iter()
+        .filter(|(bit, _)| facts.tcp_flags & bit != 0)
+        .map(|(_, letter)| *letter)
+        .collect();
+    let space = if flags.is_empty() { "" } else { " " };
+    format!("{source} > {destination} {protocol}{space}{flags}")
+}
+
 /// An Ethernet frame with the smallest packet of the question's kind.
 fn frame(question: &Question) -> Vec<u8> {
     let mut transport = Vec::new();
@@ -290,6 +321,33 @@ mod tests {
         check("192.0.2.1:40000", "198.51.100.1:443", Protocol::Tcp);
         check("192.0.2.1:1", "198.51.100.1:65535", Protocol::Udp);
         check("[2001:db8::1]:2", "[2001:db8::2]:443", Protocol::Tcp);
+    }
+
+    #[test]
+    fn frames_in_one_line() {
+        let check = |source: &str, destination: &str, protocol, expected: &str| {
+            let question = Question {
+                source: source.parse().unwrap(),
+                destination: destination.parse().unwrap(),
+                protocol,
+            };
+            assert_eq!(describe(&frame(&question)), expected);
+        };
+        let (from, to) = ("192.0.2.1:40000", "198.51.100.1:443");
+        check(
+            from,
+            to,
+            Protocol::Tcp,
+            "192.0.2.1:40000 > 198.51.100.1:443 tcp S",
+        );
+        check(from, to, Protocol::Udp, "192.0.2.1:40000 > 198.51.100.1:443 udp");
+        check(
+            "[2001:db8::1]:2",
+            "[2001:db8::2]:443",
+            Protocol::Tcp,
+            "[2001:db8::1]:2 > [2001:db8::2]:443 tcp S",
+        );
+        assert_eq!(describe(&[0; 20]), "not readable (20 bytes)");
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub struct Fill {
     pub forgets: bool,
 }
 
-/// The maps whose entries are known without asking the kernel.
-pub(crate) fn fills(edge: &Edge, steering: &Applied, groups: usize) -> Vec<Fill> {
+/// The maps. Those whose entries only the kernel knows are walked when `walk` says so, and left out otherwise.
+pub(crate) fn fills(edge: &Edge, steering: &Applied, groups: usize, walk: bool) -> Vec<Fill> {
     let fill = |map, used, room| Fill {
         map,
         used,
@@ -31,7 +31,7 @@ pub(crate) fn fills(edge: &Edge, steering: &Applied, groups: usize) -> Vec<Fill>
     let bans = edge.bans.fill();
     let (vips, own) = edge.fill();
     let steered = steering.fill();
-    vec![
+    let mut fills = vec![
         fill("PREFIXES4", prefixes.0, MAX_PREFIX_ENTRIES as usize),
         fill("PREFIXES6", prefixes.1, MAX_PREFIX_ENTRIES as usize),
         fill("BANS4", bans.0, edge.bans.most()),
@@ -41,9 +41,12 @@ pub(crate) fn fills(edge: &Edge, steering: &Applied, groups: usize) -> Vec<Fill>
         fill("EXACT", steered.0, MAX_EXACT as usize),
         fill("PREFIXES", steered.1, MAX_PREFIXES as usize),
         fill("GROUPS", groups, MAX_GROUPS as usize),
-        Fill {
+    ];
+    if walk {
+        fills.push(Fill {
             forgets: true,
             ..fill("SOURCES", edge.sources(), edge.most_sources())
-        },
-    ]
+        });
+    }
+    fills
 }

@@ -318,9 +318,9 @@ impl Kernel {
         explain::explain(&self.edge, &self.steering, question)
     }
 
-    /// How full the maps are.
-    pub fn fills(&self) -> Vec<Fill> {
-        fill::fills(&self.edge, &self.steering, self.groups.len())
+    /// How full the maps are. With `walk` also those whose entries only the kernel knows: a tenth of a second when they are full.
+    pub fn fills(&self, walk: bool) -> Vec<Fill> {
+        fill::fills(&self.edge, &self.steering, self.groups.len(), walk)
     }
 
     /// The reader of samples of dropped packets; `None` after it was taken.

@@ -332,6 +332,81 @@ pub fn uninstall(base: &Path) -> io::Result<Uninstalled> {
     Ok(done)
 }
 
+/// One pinned object, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Directory of the layout, such as `v2`.
+    pub layout: String,
+    /// `link` or `map`.
+    pub kind: &'static str,
+    /// Hook, target and mode of a link; name of a map.
+    pub name: String,
+    /// Whether a link is attached; shape of a map.
+    pub state: String,
+}
+
+/// What is pinned under `base`.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn pinned(base: &Path) -> io::Result<Vec<Pin>> {
+    let mut pins = Vec::new();
+    let entries = match fs::read_dir(base) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(pins),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if !is_layout(&path) {
+            continue;
+        }
+        for (directory, kind) in [("links", "link"), ("maps", "map")] {
+            for entry in fs::read_dir(path.join(directory)).into_iter().flatten() {
+                let entry = entry?;
+                let state = if kind == "link" {
+                    link_state(&entry.path())
+                } else {
+                    map_state(&entry.path())
+                };
+                pins.push(Pin {
+                    layout: path
+                        .file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned(),
+                    kind,
+                    name: entry.file_name().to_string_lossy().into_owned(),
+                    state,
+                });
+            }
+        }
+    }
+    pins.sort_by(|a, b| (&a.layout, a.kind, &a.name).cmp(&(&b.layout, b.kind, &b.name)));
+    Ok(pins)
+}
+
+fn link_state(path: &Path) -> String {
+    let info = sys::open(path).and_then(|link| sys::link_info(link.as_fd()));
+    match info {
+        Ok(info) if info.target == 0 && info.target_high == 0 => "its target is gone".to_owned(),
+        Ok(info) => format!("attached, program {}", info.program),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn map_state(path: &Path) -> String {
+    match MapInfo::from_pin(path) {
+        Ok(info) => format!(
+            "key {}, value {}, room {}",
+            info.key_size(),
+            info.value_size(),
+            info.max_entries()
+        ),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// Removes one layout: links, maps, directories. Other files go to `left`.
 fn remove_tree(layout: &Path, left: &mut Vec<PathBuf>) -> io::Result<Vec<PathBuf>> {
     let mut removed = Vec::new();

@@ -29,7 +29,12 @@ pub enum Action {
     Deny,
     /// Packets to the gateway's own destinations are dropped.
     DenyGateway,
+    /// Nothing that a policy denies holds here: a proxy, behind which many clients stand.
+    Proxy,
 }
+
+/// Own flag of [`Action::Proxy`] while the list is compiled; the kernel never sees it.
+const PROXY: u32 = 1 << 31;
 
 /// A source prefix and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +67,7 @@ fn compile(rules: &[PrefixRule]) -> Result<BTreeMap<IpNet, PrefixEntry>, PrefixE
             Action::Allow => PREFIX_ALLOW,
             Action::Deny => PREFIX_DENY,
             Action::DenyGateway => PREFIX_DENY_GATEWAY,
+            Action::Proxy => PROXY,
         };
         let entry = own.entry(unmapped(rule.prefix.trunc())).or_insert(PrefixEntry {
             flags: 0,
@@ -86,6 +92,11 @@ fn compile(rules: &[PrefixRule]) -> Result<BTreeMap<IpNet, PrefixEntry>, PrefixE
         let inherited = around.last().map(|(_, entry)| *entry);
         *entry = effective(*entry, inherited);
         around.push((*net, *entry));
+    }
+    for entry in own.values_mut() {
+        if entry.flags & PROXY != 0 {
+            entry.flags &= !(PROXY | PREFIX_DENY_GATEWAY);
+        }
     }
     Ok(own)
 }
@@ -328,6 +339,7 @@ mod tests {
         let (action, rule) = match action {
             "allow" => (Action::Allow, RULE_CONFIGURATION),
             "deny" => (Action::Deny, RULE_CONFIGURATION),
+            "proxy" => (Action::Proxy, RULE_CONFIGURATION),
             _ => (Action::DenyGateway, RULE_IP_FILTER),
         };
         PrefixRule {
@@ -399,6 +411,22 @@ mod tests {
                 ("0.0.0.0/0", gateway, 1),
                 ("10.0.0.0/8", allow, 0),
                 ("10.1.0.0/16", allow, 0),
+            ],
+        );
+        check(
+            &[
+                "policy 10.0.0.0/8",
+                "deny 10.2.0.0/16",
+                "proxy 10.1.0.0/16",
+                "policy 10.1.0.7/32",
+                "proxy 10.2.0.1/32",
+            ],
+            &[
+                ("10.0.0.0/8", gateway, 1),
+                ("10.1.0.0/16", 0, 0),
+                ("10.1.0.7/32", 0, 1),
+                ("10.2.0.0/16", deny | gateway, 0),
+                ("10.2.0.1/32", deny, 0),
             ],
         );
         check(

@@ -115,7 +115,7 @@ fn bans_end_on_time_without_anybody_sweeping() {
     .unwrap();
     assert_eq!(
         kernel
-            .fills()
+            .fills(true)
             .iter()
             .find(|fill| fill.map == "BANS4")
             .unwrap()

@@ -307,7 +307,7 @@ fn other_sizes_bring_new_maps_and_keep_the_bans() {
         );
         assert_eq!(kernel.bans().len(), 1, "{entries:?}");
         let room = kernel
-            .fills()
+            .fills(true)
             .iter()
             .find(|fill| fill.map == "BANS4")
             .unwrap()

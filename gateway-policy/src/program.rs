@@ -6,6 +6,8 @@
 
 use std::{
     fmt,
+    net::IpAddr,
+    ops::RangeInclusive,
     sync::{Arc, OnceLock},
 };
 
@@ -239,6 +241,32 @@ impl Program {
         self.scopes[..below.min(self.scopes.len())]
             .iter()
             .rposition(Option::is_some)
+    }
+
+    /// Callers that every request of this program refuses before anything else happens: those of the `ip-filter` policies
+    /// with `action="forbid"`, no expression and no condition, that stand first in the global document, when every
+    /// narrower document begins with `<base/>`. Empty when there are none.
+    pub fn always_forbidden(&self) -> Vec<RangeInclusive<IpAddr>> {
+        let narrower = self.scopes.iter().skip(Scope::Global as usize + 1).flatten();
+        for document in narrower {
+            let first = document.section(Section::Inbound).first();
+            if !first.is_some_and(|instruction| matches!(instruction.op, Op::Base)) {
+                return Vec::new();
+            }
+        }
+        let global = self.scopes[Scope::Global as usize].as_deref();
+        let mut forbidden = Vec::new();
+        for instruction in global.map_or(&[][..], |document| document.section(Section::Inbound)) {
+            match &instruction.op {
+                Op::Base => {}
+                Op::Policy(policy) => match policy.forbids() {
+                    Some(ranges) => forbidden.extend(ranges),
+                    None => break,
+                },
+                _ => break,
+            }
+        }
+        forbidden
     }
 
     /// Answers a CORS preflight request from the `cors` policies in scope, and from nothing else: no key

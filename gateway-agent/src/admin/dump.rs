@@ -37,6 +37,10 @@ pub(super) fn snapshot(snapshot: &Snapshot) -> Value {
                 "listener": rule.listener,
             })).collect::<Vec<_>>(),
             "deny": kernel.deny.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "allow": kernel.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "trustedProxies": kernel.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "deniedByPolicy": snapshot.always_forbidden().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "ipFilterDenies": kernel.ip_filter_denies,
         },
     })
 }

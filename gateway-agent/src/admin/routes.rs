@@ -1,6 +1,9 @@
 //! The admin endpoint's table: path, method, what it does. `/help` prints this table, so it cannot be wrong.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
@@ -138,6 +141,33 @@ pub const ROUTES: &[Route] = &[
         "the last closed connections, from the kernel's accounting",
         |state, _| Reply::json(&state.connections.all()),
     ),
+    get(
+        "/bans",
+        "banned clients: reason, end, dropped packets",
+        |state, _| Reply::json(&state.kernel.bans()),
+    ),
+    post(
+        "/bans/add",
+        "?address=…&seconds=N&reason=…[&scope=gateway|node] bans a client for a time",
+        ban,
+    ),
+    post("/bans/remove", "?address=… ends a ban", unban),
+    get(
+        "/drops",
+        "dropped packets by reason, and the last samples of them",
+        |state, _| Reply::json(&state.kernel.drops()),
+    ),
+    get("/counters", "every counter of the kernel programs", |state, _| {
+        Reply::json(&state.kernel.counters())
+    }),
+    get("/maps", "how full the kernel programs' maps are", |state, _| {
+        Reply::json(&state.kernel.fills())
+    }),
+    get(
+        "/where",
+        "?source=…&destination=…&port=N&protocol=tcp|udp what would happen to such a packet, and why",
+        whereto,
+    ),
     get("/debug/traces", "ids of the recorded requests", |state, _| {
         Reply::json(&state.node.debug.ids())
     }),
@@ -269,7 +299,7 @@ fn help(_: &State, _: Query<'_>) -> Reply {
     let mut text = String::new();
     for route in ROUTES {
         text.push_str(&format!(
-            "{:<5} {:<14} {}\n",
+            "{:<5} {:<18} {}\n",
             route.method.as_str(),
             route.path,
             route.help
@@ -379,6 +409,99 @@ fn record_next(state: &State, query: Query<'_>) -> Reply {
             format!("give ?requests=N up to {REQUESTS_MAX}\n"),
         ),
     }
+}
+
+/// An address out of the query, or what to answer instead.
+fn address(query: Query<'_>, name: &str) -> Result<IpAddr, Reply> {
+    let text = query.get(name).unwrap_or_default();
+    text.parse()
+        .map_err(|_| Reply::text(StatusCode::BAD_REQUEST, format!("?{name}= wants an IP address\n")))
+}
+
+fn ban(state: &State, query: Query<'_>) -> Reply {
+    let address = match address(query, "address") {
+        Ok(address) => address,
+        Err(reply) => return reply,
+    };
+    let Some(Ok(seconds)) = query.get("seconds").map(str::parse) else {
+        return Reply::text(StatusCode::BAD_REQUEST, "?seconds= wants a whole number\n");
+    };
+    let whole_node = match query.get("scope") {
+        None | Some("gateway") => false,
+        Some("node") => true,
+        Some(_) => return Reply::text(StatusCode::BAD_REQUEST, "?scope= is gateway or node\n"),
+    };
+    let reason = decoded(query.get("reason").unwrap_or_default());
+    let lasts = Duration::from_secs(seconds);
+    match state.kernel.ban(address, lasts, whole_node, &reason) {
+        Ok(()) => Reply::text(StatusCode::OK, format!("{address} is banned for {seconds} s\n")),
+        Err(error) => Reply::text(StatusCode::CONFLICT, format!("{error}\n")),
+    }
+}
+
+fn unban(state: &State, query: Query<'_>) -> Reply {
+    match address(query, "address") {
+        Err(reply) => reply,
+        Ok(address) if state.kernel.unban(address) => {
+            Reply::text(StatusCode::OK, format!("{address} is banned no more\n"))
+        }
+        Ok(address) => Reply::text(StatusCode::NOT_FOUND, format!("{address} was not banned\n")),
+    }
+}
+
+fn whereto(state: &State, query: Query<'_>) -> Reply {
+    let (source, destination) = match (address(query, "source"), address(query, "destination")) {
+        (Ok(source), Ok(destination)) => (source, destination),
+        (Err(reply), _) | (_, Err(reply)) => return reply,
+    };
+    if source.is_ipv4() != destination.is_ipv4() {
+        return Reply::text(
+            StatusCode::BAD_REQUEST,
+            "source and destination are of two families\n",
+        );
+    }
+    let Some(Ok(port)) = query.get("port").map(str::parse::<u16>) else {
+        return Reply::text(StatusCode::BAD_REQUEST, "?port= wants a port\n");
+    };
+    let udp = match query.get("protocol") {
+        None | Some("tcp") => false,
+        Some("udp") => true,
+        Some(_) => return Reply::text(StatusCode::BAD_REQUEST, "?protocol= is tcp or udp\n"),
+    };
+    // Any port that clients use.
+    const CLIENT_PORT: u16 = 40_000;
+    let (from, to) = (
+        SocketAddr::new(source, CLIENT_PORT),
+        SocketAddr::new(destination, port),
+    );
+    match state.kernel.whereto(from, to, udp) {
+        Some(answer) => Reply::json(&answer),
+        None => Reply::text(
+            StatusCode::CONFLICT,
+            "there is no kernel side here: every packet goes to the node's own stack; /status says why\n",
+        ),
+    }
+}
+
+/// `%20` and `+` as people's reasons bring them (WHATWG URL, application/x-www-form-urlencoded).
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let hex = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(value) => {
+                out.push(value);
+                at += 3;
+            }
+            None => {
+                out.push(if *byte == b'+' { b' ' } else { *byte });
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn drain(state: &State, query: Query<'_>) -> Reply {

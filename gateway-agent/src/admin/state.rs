@@ -134,6 +134,7 @@ impl State {
             "workers": self.workers,
             "generation": self.generation,
             "hooks": kernel.hooks,
+            "maps": self.kernel.fills(),
             "connections": self.connection_totals(),
             "log_lines_dropped": self.log_lines_dropped(),
         })

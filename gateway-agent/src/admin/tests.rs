@@ -23,6 +23,9 @@ fn state() -> Arc<State> {
         names: &[],
         bound: &[],
         process: crate::upgrade::Identity::default(),
+        forbidden: &[],
+        pins: None,
+        entries: crate::kernel::Entries::default(),
     };
     let (side, _) = Side::start(&wanted, Arc::default(), Arc::clone(&metrics)).unwrap();
     Arc::new(State {

@@ -2,8 +2,10 @@
 
 mod check;
 mod diff;
+mod edge;
 mod eval;
 mod generate;
+mod live;
 mod output;
 mod simulate;
 mod status;
@@ -90,6 +92,39 @@ enum Command {
         gateway-agent upgrade --program /opt/gateway-agent-next"
     )]
     Upgrade(upgrade::UpgradeArgs),
+    /// Closed client connections, from the kernel's accounting
+    #[command(
+        after_help = "Examples:\n  gateway-agent connections --filter 192.0.2.7\n  gateway-agent connections --follow --format json\n\n\
+        The setting admin.connections says how many the agent keeps."
+    )]
+    Connections(live::ConnectionsArgs),
+    /// Banned clients: list, add, remove
+    #[command(
+        after_help = "Examples:\n  gateway-agent bans\n  gateway-agent bans add 192.0.2.7 --for 10m --reason 'scans logins'\n  \
+        gateway-agent bans remove 192.0.2.7"
+    )]
+    Bans(edge::BansArgs),
+    /// Dropped packets by reason, and samples of them
+    #[command(
+        after_help = "Examples:\n  gateway-agent drops\n  gateway-agent drops --format json\n\n\
+        Samples are kept when kernel.sampleDrops of the overlay asks for them."
+    )]
+    Drops(edge::DropsArgs),
+    /// What would happen to a packet, and why, from the live maps
+    #[command(
+        after_help = "Examples:\n  gateway-agent where 192.0.2.7 203.0.113.10 443 tcp\n  gateway-agent where 2001:db8::7 2001:db8::1 443 udp\n\n\
+        Exit status: 0 when it would pass, 1 when it would be dropped."
+    )]
+    Where(edge::WhereArgs),
+    /// A live view: requests, connections, verdicts of the kernel programs
+    #[command(after_help = "Examples:\n  gateway-agent top\n  gateway-agent top --interval 5s --count 3")]
+    Top(live::TopArgs),
+    /// What the agent pinned in the kernel
+    #[command(
+        after_help = "Examples:\n  gateway-agent kernel pins /sys/fs/bpf/gateway-agent\n  \
+        gateway-agent kernel uninstall /sys/fs/bpf/gateway-agent"
+    )]
+    Kernel(edge::KernelArgs),
     /// Make and explain gateway tokens, which let nodes in at a hub
     Token(token::TokenArgs),
     /// Print the version
@@ -147,6 +182,13 @@ pub struct HubArgs {
 
 #[derive(Args, Debug)]
 struct StatusArgs {
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Which agent is asked, and how its answer is printed.
+#[derive(Args, Debug)]
+pub(crate) struct AdminArgs {
     /// Address or Unix socket path of the admin endpoint [default: that of the settings]
     #[arg(long, value_name = "ADDRESS|PATH")]
     admin: Option<String>,
@@ -191,6 +233,12 @@ fn dispatch(command: Command) -> Exit {
         Command::Eval(args) => eval::main(&args),
         Command::Simulate(args) => simulate::main(&args),
         Command::Status(args) => status::main(&args),
+        Command::Connections(args) => live::connections(&args),
+        Command::Bans(args) => edge::bans(&args),
+        Command::Drops(args) => edge::drops(&args),
+        Command::Where(args) => edge::whereto(&args),
+        Command::Top(args) => live::top(&args),
+        Command::Kernel(args) => edge::kernel(&args),
         Command::Upgrade(args) => upgrade::main(&args),
         Command::Token(args) => token::main(&args),
         Command::Version { format } => generate::version(format),

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Format, StatusArgs,
+    AdminArgs, Format, StatusArgs,
     output::{Exit, colour, complain, print, styled, table},
 };
 
@@ -20,25 +20,11 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_BYTES: u64 = 8 << 20;
 
 pub(super) fn main(args: &StatusArgs) -> Exit {
-    let Some(admin) = endpoint(args) else {
-        complain("the settings turn the admin endpoint off (admin.address: none); give --admin ADDRESS");
-        return Exit::Usage;
+    let (body, report) = match ask(&args.admin, "GET", "/status") {
+        Ok(answer) => answer,
+        Err(exit) => return exit,
     };
-    let body = match get(&admin, "/status") {
-        Ok(body) => body,
-        Err(error) => {
-            complain(&format!(
-                "no agent answers at {admin}: {error}\nIs it running, and is admin.address the same there? \
-                 Give another with --admin."
-            ));
-            return Exit::Unreachable;
-        }
-    };
-    let Ok(report) = serde_json::from_str::<Value>(&body) else {
-        complain(&format!("what answers at {admin} is not a gateway-agent"));
-        return Exit::Unreachable;
-    };
-    match args.format {
+    match args.admin.format {
         Format::Json => print(&body),
         Format::Text => print(&render(&report, colour())),
     }
@@ -49,7 +35,42 @@ pub(super) fn main(args: &StatusArgs) -> Exit {
     }
 }
 
-fn endpoint(args: &StatusArgs) -> Option<String> {
+/// An answer of the admin endpoint: its text and, where it is JSON, its value. What went wrong is said on standard error.
+pub(super) fn ask(args: &AdminArgs, method: &str, path: &str) -> Result<(String, Value), Exit> {
+    let Some(admin) = endpoint(args) else {
+        complain("the settings turn the admin endpoint off (admin.address: none); give --admin ADDRESS");
+        return Err(Exit::Usage);
+    };
+    match request(&admin, method, path) {
+        Ok((200, body)) if method == "GET" => match serde_json::from_str(&body) {
+            Ok(value) => Ok((body, value)),
+            Err(_) => {
+                complain(&format!("what answers at {admin} is not a gateway-agent"));
+                Err(Exit::Unreachable)
+            }
+        },
+        Ok((200, body)) => Ok((body, Value::Null)),
+        Ok((400..=499, body)) if path.contains('?') && !body.contains("no such path") => {
+            complain(body.trim_end());
+            Err(Exit::Problem)
+        }
+        Ok((status, _)) => {
+            complain(&format!(
+                "what answers at {admin} is not this gateway-agent (status {status})"
+            ));
+            Err(Exit::Unreachable)
+        }
+        Err(error) => {
+            complain(&format!(
+                "no agent answers at {admin}: {error}\nIs it running, and is admin.address the same there? \
+                 Give another with --admin."
+            ));
+            Err(Exit::Unreachable)
+        }
+    }
+}
+
+fn endpoint(args: &AdminArgs) -> Option<String> {
     if let Some(admin) = &args.admin {
         return Some(admin.clone());
     }
@@ -60,15 +81,15 @@ fn endpoint(args: &StatusArgs) -> Option<String> {
         .map(|address| address.to_string())
 }
 
-/// One GET over HTTP/1.0, so that the body ends with the connection.
-fn get(admin: &str, path: &str) -> io::Result<String> {
+/// One request over HTTP/1.0, so that the body ends with the connection.
+pub(super) fn request(admin: &str, method: &str, path: &str) -> io::Result<(u16, String)> {
     let path_of_socket = admin
         .strip_prefix("unix:")
         .or_else(|| admin.contains('/').then_some(admin));
     if let Some(socket) = path_of_socket {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
-        return exchange(stream, path);
+        return exchange(stream, method, path);
     }
     let address: SocketAddr = admin
         .to_socket_addrs()?
@@ -76,22 +97,22 @@ fn get(admin: &str, path: &str) -> io::Result<String> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
     let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    exchange(stream, path)
+    exchange(stream, method, path)
 }
 
-fn exchange(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+fn exchange(mut stream: impl Read + Write, method: &str, path: &str) -> io::Result<(u16, String)> {
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .ok_or(io::ErrorKind::UnexpectedEof)?;
-    let status = head.split(' ').nth(1).unwrap_or("");
-    if status == "200" {
-        Ok(body.to_owned())
-    } else {
-        Err(io::Error::other(format!("status {status} instead of 200")))
-    }
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other("not HTTP"))?;
+    Ok((status, body.to_owned()))
 }
 
 /// How a source over a network is, and the copy on disk.
@@ -171,8 +192,9 @@ fn render(report: &Value, colour: bool) -> String {
         &mut out,
         "\nKernel hooks\n",
         &report["hooks"],
-        &["name", "attached", "mode", "reason"],
+        &["name", "target", "attached", "mode", "pinned", "reason"],
     );
+    maps(&mut out, &report["maps"], colour);
     if let Some(open) = report["connections"]["active"]
         .as_object()
         .filter(|open| !open.is_empty())
@@ -186,6 +208,43 @@ fn render(report: &Value, colour: bool) -> String {
         ));
     }
     out
+}
+
+/// Share of a map's room above which it is worth a look: the alert rule's threshold.
+const MAP_FULL: f64 = 0.8;
+
+/// Maps that hold anything, the fullest first.
+pub(super) fn maps(out: &mut String, maps: &Value, colour: bool) {
+    let mut filled: Vec<(f64, Vec<String>)> = Vec::new();
+    for map in maps.as_array().into_iter().flatten() {
+        let (used, room) = (
+            map["used"].as_u64().unwrap_or(0),
+            map["room"].as_u64().unwrap_or(0),
+        );
+        if used == 0 || room == 0 {
+            continue;
+        }
+        let share = used as f64 / room as f64;
+        let forgets = map["forgets"] == true;
+        let mut percent = format!("{:.1} %", share * 100.0);
+        if share >= MAP_FULL && !forgets {
+            percent = styled(colour, "31", &percent);
+        }
+        let name = map["map"].as_str().unwrap_or_default().to_owned();
+        let note = if forgets { "forgets the oldest" } else { "" };
+        filled.push((
+            share,
+            vec![name, used.to_string(), room.to_string(), percent, note.to_owned()],
+        ));
+    }
+    if filled.is_empty() {
+        return;
+    }
+    filled.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut rows = vec![["map", "used", "room", "full", ""].map(str::to_owned).to_vec()];
+    rows.extend(filled.into_iter().map(|(_, row)| row));
+    out.push_str("\nKernel maps\n");
+    out.push_str(&table(&rows));
 }
 
 /// Only a failed attempt is worth lines: it is what differs from the configuration that serves.
@@ -289,7 +348,11 @@ mod tests {
                 "last_attempt": {"ok": true}
             },
             "listeners": [{"address": "0.0.0.0:8081", "tls": true, "http3": true}],
-            "hooks": [{"name": "sock_ops", "attached": false, "mode": "userspace", "reason": "CAP_BPF is missing"}],
+            "hooks": [{"name": "sock_ops", "target": "", "attached": false, "mode": "userspace", "pinned": false,
+                       "reason": "CAP_BPF is missing"}],
+            "maps": [{"map": "BANS4", "used": 900, "room": 1000, "forgets": false},
+                     {"map": "VIPS", "used": 0, "room": 9, "forgets": false},
+                     {"map": "SOURCES", "used": 1000, "room": 1000, "forgets": true}],
             "connections": {"active": {"https": 4.0}}
         })
     }
@@ -314,8 +377,13 @@ address       tls  http3
 0.0.0.0:8081  yes  yes
 
 Kernel hooks
-name      attached  mode       reason
-sock_ops  no        userspace  CAP_BPF is missing
+name      target  attached  mode       pinned  reason
+sock_ops          no        userspace  no      CAP_BPF is missing
+
+Kernel maps
+map      used  room  full
+SOURCES  1000  1000  100.0 %  forgets the oldest
+BANS4    900   1000  90.0 %
 
 Open connections
 https  4.0
@@ -360,9 +428,11 @@ https  4.0
 
     fn args(admin: &str) -> StatusArgs {
         StatusArgs {
-            admin: Some(admin.to_owned()),
-            settings: None,
-            format: Format::Json,
+            admin: AdminArgs {
+                admin: Some(admin.to_owned()),
+                settings: None,
+                format: Format::Json,
+            },
         }
     }
 

@@ -1,8 +1,10 @@
 //! Loading the programs, telling them what belongs to the gateway, reading what they count.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
     os::fd::AsFd as _,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -10,17 +12,22 @@ use std::{
 use arc_swap::ArcSwap;
 use gateway_config::{network::KernelOptions, settings::KernelMode};
 use gateway_loader::{
-    Connections, Group, HookName, HookState, Kernel, MAX_RECORDS_PER_POLL, Options, PrefixRule, Protocol,
-    Steer, Uplink,
+    Connections, Dropped, Drops, Group, HookName, HookState, Kernel, MAX_RECORDS_PER_POLL, Options, Protocol,
+    Steer,
     common::{ConnRecord, Counter},
     privilege,
 };
 
-use super::{Accounts, Gate, Hook, KernelState};
+use ipnet::IpNet;
+
+use super::{Accounts, Gate, Hook, KernelState, edge};
 use crate::{listen::Bound, telemetry::Metrics, upgrade::Identity};
 
 /// How often the ring of connection records is emptied: it holds a second of a busy node.
 const POLL: Duration = Duration::from_millis(50);
+
+/// How often the edge is tended: a ban that a worker asked for waits no longer.
+const TEND: Duration = Duration::from_millis(200);
 
 /// What is wanted of the kernel at the start.
 #[derive(Debug)]
@@ -35,6 +42,21 @@ pub struct Wanted<'a> {
     pub bound: &'a [Bound],
     /// This process.
     pub process: Identity,
+    /// Callers that the policies forbid in every case.
+    pub forbidden: &'a [IpNet],
+    /// `kernel.pin.path`
+    pub pins: Option<PathBuf>,
+    /// Sizes of maps that settings decide.
+    pub entries: Entries,
+}
+
+/// Sizes of maps; `None`: the loader's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// `kernel.bans.entries`
+    pub bans: Option<u32>,
+    /// `kernel.sources.entries`
+    pub sources: Option<u32>,
 }
 
 /// The kernel side of a running node, or its absence.
@@ -47,6 +69,11 @@ pub struct Side {
     uplinks: Vec<Arc<str>>,
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
+    /// Sources that are never banned.
+    protected: ArcSwap<Vec<IpNet>>,
+    drops: Mutex<Option<Drops>>,
+    /// The last samples of dropped packets.
+    samples: Mutex<VecDeque<Dropped>>,
 }
 
 impl std::fmt::Debug for Side {
@@ -72,10 +99,18 @@ impl Side {
     ) -> Result<(Self, Option<Connections>), String> {
         let (mut kernel, mut hooks) = load(wanted);
         let mut groups = HashMap::new();
-        let mut connections = None;
+        let (mut connections, mut drops) = (None, None);
         if let Some(kernel) = &mut kernel {
             groups = register(kernel, wanted);
+            kernel.settle();
+            if let Some(why) = kernel.unpinned() {
+                tracing::warn!(
+                    event = "KernelNotPinned",
+                    "kernel.pin.path: {why}; the programs end with this process"
+                );
+            }
             connections = kernel.take_connections();
+            drops = kernel.take_drops();
             hooks = kernel.hooks().to_vec();
         }
         let side = Self {
@@ -85,9 +120,12 @@ impl Side {
             uplinks: wanted.options.uplinks.clone(),
             gate,
             metrics,
+            protected: ArcSwap::default(),
+            drops: Mutex::new(drops),
+            samples: Mutex::default(),
         };
         side.show(&hooks);
-        for warning in side.apply(wanted.options) {
+        for warning in side.apply(wanted.options, wanted.forbidden) {
             tracing::warn!(event = "KernelOptionNotApplied", "{warning}");
         }
         if wanted.mode == KernelMode::Required
@@ -132,10 +170,13 @@ impl Side {
             .is_ok()
     }
 
-    /// Makes `options` the destinations and denied sources in force. Returns what could not be done, one
-    /// sentence each; the rest is in force.
-    pub fn apply(&self, options: &KernelOptions) -> Vec<String> {
-        self.gate.set_denied(&options.deny);
+    /// Makes `options` the destinations and the edge in force, with the callers that the policies forbid in every case. Returns
+    /// what could not be done, one sentence each; the rest is in force.
+    pub fn apply(&self, options: &KernelOptions, forbidden: &[IpNet]) -> Vec<String> {
+        self.gate.set_denied(&options.deny, &options.allow);
+        self.gate.set_rate_limit_bans(options.rate_limit_bans);
+        let protected = edge::protected(options);
+        self.protected.store(Arc::new(protected.clone()));
         let mut warnings = Vec::new();
         if options.uplinks != self.uplinks {
             warnings.push(
@@ -160,10 +201,18 @@ impl Side {
         {
             warnings.push(format!("kernel.steer is not in force: {error}"));
         }
-        let drops = kernel.is_attached(HookName::EdgeDrop);
-        let rules: Vec<PrefixRule> = options.deny.iter().copied().map(PrefixRule::deny).collect();
-        if drops && let Err(error) = kernel.set_prefixes(&rules) {
-            warnings.push(format!("kernel.deny is enforced at accept only: {error}"));
+        if kernel.is_attached(HookName::EdgeDrop) {
+            if let Err(error) = kernel.set_prefixes(&edge::prefixes(options, forbidden)) {
+                warnings.push(format!("kernel.deny is enforced at accept only: {error}"));
+            }
+            if let Err(error) = kernel.set_edge(&edge::options(options)) {
+                warnings.push(format!(
+                    "kernel.budgets and kernel.dropMalformed are not in force: {error}"
+                ));
+            }
+            if let Err(error) = kernel.protect(&protected) {
+                warnings.push(format!("bans may be in force for trusted proxies: {error}"));
+            }
         }
         warnings
     }
@@ -191,7 +240,7 @@ impl Side {
     }
 
     /// Publishes the hooks: status, log and metric.
-    fn show(&self, hooks: &[HookState]) {
+    pub(super) fn show(&self, hooks: &[HookState]) {
         let state = KernelState {
             hooks: hooks.iter().map(Hook::from).collect(),
         };
@@ -223,6 +272,7 @@ impl Side {
 
     /// Brings the metrics that the kernel counts up to date; two dozen system calls, for scrapes.
     pub fn refresh(&self) {
+        self.gauge(false);
         let readings = match self.kernel().as_ref().map(Kernel::counters) {
             Some(Ok(readings)) => readings,
             // Without a kernel side there is nothing to read; a lost map shows as figures that stand still.
@@ -246,10 +296,68 @@ impl Side {
         }
     }
 
-    fn kernel(&self) -> MutexGuard<'_, Option<Kernel>> {
-        // A panic while it was held left maps as the kernel has them; going on is the best there is.
-        self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Shows how full the maps are; with `walk` also those that have to be counted.
+    pub(super) fn gauge(&self, walk: bool) {
+        let fills = self.with_kernel(|kernel| kernel.fills(walk)).unwrap_or_default();
+        for fill in fills {
+            let kernel = &self.metrics.kernel;
+            for (gauges, value) in [(&kernel.map_entries, fill.used), (&kernel.map_room, fill.room)] {
+                if let Ok(gauge) = gauges.get_metric_with_label_values(&[fill.map]) {
+                    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+                }
+            }
+        }
     }
+
+    /// Asks the kernel side, if there is one.
+    pub(super) fn with_kernel<T>(&self, ask: impl FnOnce(&mut Kernel) -> T) -> Option<T> {
+        self.kernel().as_mut().map(ask)
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(super) fn is_protected(&self, address: IpAddr) -> bool {
+        self.protected.load().iter().any(|net| net.contains(&address))
+    }
+
+    /// Name of the listener whose sockets are a group.
+    pub(super) fn listener_of(&self, group: Group) -> Option<String> {
+        let found = self
+            .groups
+            .iter()
+            .find(|(_, (tcp, udp))| *tcp == group || *udp == Some(group));
+        found.map(|(name, _)| name.to_string())
+    }
+
+    /// Empties the ring of samples; the last `keep` stay.
+    pub(super) fn take_samples(&self, keep: usize) {
+        let mut new = Vec::new();
+        if let Some(drops) = unpoisoned(&self.drops).as_mut() {
+            drops.poll(&mut new);
+        }
+        if new.is_empty() {
+            return;
+        }
+        let mut samples = unpoisoned(&self.samples);
+        samples.extend(new);
+        let over = samples.len().saturating_sub(keep);
+        samples.drain(..over);
+    }
+
+    pub(super) fn samples(&self) -> Vec<Dropped> {
+        unpoisoned(&self.samples).iter().cloned().collect()
+    }
+
+    fn kernel(&self) -> MutexGuard<'_, Option<Kernel>> {
+        unpoisoned(&self.kernel)
+    }
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while it was held left maps as the kernel has them; going on is the best there is.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn load(wanted: &Wanted<'_>) -> (Option<Kernel>, Vec<HookState>) {
@@ -257,12 +365,10 @@ fn load(wanted: &Wanted<'_>) -> (Option<Kernel>, Vec<HookState>) {
         return (None, HookState::all_failed("kernel.mode is `off`"));
     }
     let options = Options {
-        uplinks: wanted
-            .options
-            .uplinks
-            .iter()
-            .map(|name| Uplink::auto(&**name))
-            .collect(),
+        uplinks: edge::uplinks(wanted.options),
+        pins: wanted.pins.clone(),
+        ban_entries: wanted.entries.bans,
+        source_entries: wanted.entries.sources,
         generation: wanted.process.generation,
         quic_key: wanted.process.quic_key,
         ..Options::default()
@@ -336,6 +442,18 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
+/// Tends the edge until dropped: bans that workers asked for, samples of drops, what has run out, interfaces that went.
+pub async fn tend(side: Arc<Side>) {
+    let mut tick = tokio::time::interval(TEND);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut rounds = 0_u64;
+    loop {
+        tick.tick().await;
+        side.tend(rounds);
+        rounds += 1;
+    }
+}
+
 /// Reads connection records until dropped.
 pub async fn read_connections(mut connections: Connections, accounts: Accounts) {
     let mut tick = tokio::time::interval(POLL);
@@ -374,6 +492,9 @@ mod tests {
             names: &["http".into()],
             bound: &bound(),
             process: Identity::default(),
+            forbidden: &[],
+            pins: None,
+            entries: Entries::default(),
         };
         let (side, _) = Side::start(&wanted, Arc::clone(&gate), Arc::clone(&metrics))?;
         Ok((side, gate, metrics))
@@ -415,12 +536,12 @@ mod tests {
         };
         let (side, gate, _) = start(KernelMode::Off, &options).unwrap();
         assert!(gate.refuses("198.51.100.9".parse().unwrap()));
-        let warnings = side.apply(&options);
+        let warnings = side.apply(&options, &[]);
         assert!(
             warnings.iter().any(|w| w.contains("bind them as listeners")),
             "{warnings:?}"
         );
-        assert_eq!(side.apply(&KernelOptions::default()), Vec::<String>::new());
+        assert_eq!(side.apply(&KernelOptions::default(), &[]), Vec::<String>::new());
         assert!(!gate.refuses("198.51.100.9".parse().unwrap()));
     }
 
@@ -431,7 +552,7 @@ mod tests {
             uplinks: vec!["eth9".into()],
             ..KernelOptions::default()
         };
-        assert!(side.apply(&later)[0].contains("restart"));
+        assert!(side.apply(&later, &[])[0].contains("restart"));
     }
 
     #[test]

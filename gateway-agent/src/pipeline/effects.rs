@@ -1,6 +1,6 @@
 //! Performing what policies ask for.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use gateway_config::snapshot::OperationEntry;
@@ -165,10 +165,27 @@ impl Exchange {
 
     /// Counted on this node at once, or by the external cache.
     async fn count(&self, count: &Count, charge: bool) -> Counted {
-        match (&self.worker.external, charge) {
+        let counted = match (&self.worker.external, charge) {
             (Some(_), _) => Box::pin(external::count(&self.worker, count, charge)).await,
             (None, false) => self.worker.node.counters.count(count),
             (None, true) => self.worker.node.counters.charge(count),
+        };
+        if !counted.allowed && !charge {
+            self.struck(count);
+        }
+        counted
+    }
+
+    /// A limit refused the client. One whose key is the client's address, and nothing else, may become a ban.
+    fn struck(&self, count: &Count) {
+        let client = self.conn.peer.ip().to_canonical();
+        let by_address = count
+            .key
+            .strip_prefix("rate-limit-by-key:")
+            .and_then(|key| key.parse::<IpAddr>().ok())
+            .is_some_and(|key| key.to_canonical() == client);
+        if by_address {
+            self.worker.node.settings.gate.rate_limited(client);
         }
     }
 

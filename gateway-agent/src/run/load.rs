@@ -7,6 +7,7 @@ use gateway_config::{
 };
 use gateway_policy::failure::BackendStatuses;
 use http::StatusCode;
+use ipnet::IpNet;
 
 use super::{certificates, identity};
 use crate::{
@@ -102,7 +103,8 @@ impl Load for FolderLoad {
 
     fn activate(&self, loaded: &mut Loaded) -> Result<(), String> {
         let path = self.settings.config.overlay_path.as_deref().unwrap_or("settings");
-        for warning in self.side.apply(loaded.snapshot.kernel()) {
+        let forbidden = loaded.snapshot.always_forbidden();
+        for warning in self.side.apply(loaded.snapshot.kernel(), &forbidden) {
             loaded
                 .problems
                 .push(Problem::warning("kernel-option", path, warning).on("kernel"));
@@ -176,6 +178,8 @@ pub(super) struct First {
     pub(super) names: Vec<Arc<str>>,
     /// Uplinks, destinations, denied sources.
     pub(super) kernel: network::KernelOptions,
+    /// Callers that the policies forbid in every case.
+    pub(super) forbidden: Vec<IpNet>,
 }
 
 impl First {
@@ -195,9 +199,11 @@ impl First {
         });
         let mut named = Vec::new();
         let mut kernel = network::KernelOptions::default();
+        let mut forbidden = Vec::new();
         if let Some(snapshot) = &loaded.snapshot {
             named = snapshot.listeners().to_vec();
             kernel = snapshot.kernel().clone();
+            forbidden = snapshot.always_forbidden();
         }
         if named.is_empty() {
             named = of_settings(settings);
@@ -206,6 +212,7 @@ impl First {
             listeners: named.iter().map(listener).collect(),
             names: named.into_iter().map(|one| one.name).collect(),
             kernel,
+            forbidden,
         }
     }
 }

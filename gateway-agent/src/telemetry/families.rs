@@ -127,6 +127,10 @@ pub const SYNC_CAUSES: [&str; 9] = [
 pub struct KernelMetrics {
     /// 1 when attached, by hook and mode (`native`, `generic`, `link`, `userspace`, …).
     pub attached: IntGaugeVec,
+    /// Entries in each map.
+    pub map_entries: IntGaugeVec,
+    /// Entries that each map takes.
+    pub map_room: IntGaugeVec,
     /// Connections opened, as the kernel saw them.
     pub opened: IntCounter,
     /// Connections closed, by state at close.
@@ -478,6 +482,16 @@ impl KernelMetrics {
             records_lost: f.counter(
                 "gateway_kernel_records_lost_total",
                 "Connection records for which the ring buffer had no room.",
+            )?,
+            map_entries: f.gauges(
+                "gateway_kernel_map_entries",
+                "Entries in a map of the kernel programs.",
+                &["map"],
+            )?,
+            map_room: f.gauges(
+                "gateway_kernel_map_room",
+                "Entries that a map of the kernel programs takes.",
+                &["map"],
             )?,
             verdicts: f.counters(
                 "gateway_kernel_verdicts_total",

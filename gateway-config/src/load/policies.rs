@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -247,6 +249,31 @@ impl ByProduct {
 }
 
 impl Programs {
+    /// Callers that every program refuses before anything else happens, whatever API they ask for.
+    pub(crate) fn always_forbidden(&self) -> Vec<RangeInclusive<IpAddr>> {
+        let of_api = |api: &'_ ApiPrograms| {
+            std::iter::once(&api.api)
+                .chain(api.operations.values())
+                .flat_map(|programs| {
+                    std::iter::once(&programs.none).chain(programs.products.iter().map(|(_, p)| p))
+                })
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let forbidden = self.global.always_forbidden();
+        if forbidden.is_empty() {
+            return forbidden;
+        }
+        // All of them begin with the same global document, so each forbids the same callers or, where a scope has something of
+        // its own in front, nobody for certain.
+        let everywhere = self
+            .apis
+            .iter()
+            .flat_map(of_api)
+            .all(|program| program.always_forbidden() == forbidden);
+        if everywhere { forbidden } else { Vec::new() }
+    }
+
     /// The program of a request.
     pub(crate) fn get(
         &self,

@@ -1,6 +1,7 @@
 //! Whole loads: what is served, what refuses, what is taken over from the snapshot before.
 
 mod damage;
+mod forbidden;
 mod links;
 mod reuse;
 mod telemetry;

@@ -118,7 +118,7 @@ pub(crate) const KERNEL: &[Key] = &[
     leaf(
         "uplinks",
         "[eth0]",
-        "interfaces on which denied addresses are dropped (XDP)",
+        "interfaces on which packets are dropped before the stack sees them",
     ),
     list(
         "steer",
@@ -128,8 +128,91 @@ pub(crate) const KERNEL: &[Key] = &[
     leaf(
         "deny",
         "[192.0.2.0/24, 2001:db8::/32]",
-        "source prefixes dropped on the uplinks",
+        "source prefixes dropped on the uplinks; of `deny` and `allow` the longer prefix decides",
     ),
+    leaf(
+        "uplinkMode",
+        "auto",
+        "auto, native (XDP in the driver), generic (XDP in the stack) or tc; default auto",
+    ),
+    leaf(
+        "allow",
+        "[192.0.2.128/25]",
+        "source prefixes that are neither denied nor banned nor limited as sources",
+    ),
+    leaf(
+        "trustedProxies",
+        "[10.0.0.0/24]",
+        "proxies in front: never banned, never denied because of a policy",
+    ),
+    leaf(
+        "dropMalformed",
+        "[short, header, length, flags, address]",
+        "kinds of malformed packets to drop; others are counted only",
+    ),
+    leaf(
+        "sampleDrops",
+        "10",
+        "dropped packets kept for `drops`, a second and CPU; default 0",
+    ),
+    object(
+        "budgets",
+        BUDGETS,
+        "what sources may send and destinations may get; beyond it packets are dropped on the uplinks",
+    ),
+    leaf(
+        "ipFilterDenies",
+        "true",
+        "an unconditional `ip-filter action=\"forbid\"` at the start of the global policy is enforced on the uplinks, for the gateway's own destinations; default false",
+    ),
+    object(
+        "rateLimitBans",
+        RATE_LIMIT_BANS,
+        "clients that `rate-limit-by-key` with their address as key refuses again and again are banned from the gateway's own destinations",
+    ),
+];
+
+pub(crate) const BUDGETS: &[Key] = &[
+    leaf(
+        "wholeNode",
+        "false",
+        "sources are limited towards every destination of the node, not only the gateway's; default false",
+    ),
+    object(
+        "source",
+        SOURCE_BUDGETS,
+        "each source: an IPv4 address, or the first 64 bits of an IPv6 address",
+    ),
+    list(
+        "destinations",
+        DESTINATION_BUDGETS,
+        "everybody together towards one destination",
+    ),
+];
+
+pub(crate) const SOURCE_BUDGETS: &[Key] = &[
+    leaf(
+        "syn",
+        "100/s",
+        "TCP SYN segments; the burst is a second's worth unless it is given",
+    ),
+    leaf("packets", "20000/s burst 50000", "packets"),
+    leaf("connections", "50/s", "TCP connections whose handshake ended"),
+];
+
+pub(crate) const DESTINATION_BUDGETS: &[Key] = &[
+    leaf("address", "203.0.113.10", "destination address"),
+    leaf("port", "443", "port; without it the whole address"),
+    leaf("protocol", "tcp", "tcp or udp; default tcp"),
+    leaf("syn", "50000/s", "TCP SYN segments"),
+    leaf("packets", "1000000/s", "packets"),
+    leaf("connections", "20000/s", "TCP connections whose handshake ended"),
+];
+
+pub(crate) const RATE_LIMIT_BANS: &[Key] = &[
+    leaf("refusals", "20", "refused requests of one address"),
+    leaf("within", "10s", "in so long a time"),
+    leaf("lasts", "10m", "the ban; at most a day"),
 ];
 
 pub(crate) const STEER: &[Key] = &[

@@ -11,8 +11,8 @@ use crate::{
     settings::value::{bytes, duration, integer},
 };
 
-/// Most prefixes in `deny`: the kernel map has room for so many.
-const MAX_DENY: usize = 65_536;
+/// Most prefixes in `deny` and in `allow`: half of what the kernel's map takes, for policies bring their own.
+const MAX_PREFIXES: usize = 1 << 19;
 
 /// Most prefixes of proxies: they are looked through for each connection or request.
 const MAX_PEERS: usize = 256;
@@ -175,16 +175,10 @@ pub(super) fn kernel(reader: &mut Reader<'_>, node: Option<&Node>, listeners: &[
         return out;
     };
     out.uplinks = reader.texts(m, "uplinks", interface);
-    out.deny = reader.texts(m, "deny", prefix);
-    if out.deny.len() > MAX_DENY {
-        let place = m.get("deny").map_or(m.place(), |n| n.place);
-        reader.fail(
-            "too-many",
-            "deny",
-            place,
-            format!("more than {MAX_DENY} denied prefixes"),
-        );
-    }
+    out.deny = prefixes(reader, m, "deny");
+    out.allow = prefixes(reader, m, "allow");
+    out.trusted_proxies = prefixes(reader, m, "trustedProxies");
+    super::edge::edge(reader, m, &mut out);
     for item in reader.list(m.get("steer"), "steer") {
         let Some(s) = reader.members(item, keys::STEER, "a steering rule") else {
             continue;
@@ -222,15 +216,21 @@ pub(super) fn kernel(reader: &mut Reader<'_>, node: Option<&Node>, listeners: &[
             listener,
         });
     }
-    if !out.deny.is_empty() && out.uplinks.is_empty() {
-        reader.fail(
-            "missing-key",
-            "uplinks",
-            node.place,
-            "`deny` needs `uplinks`: the interfaces to drop on",
-        );
-    }
     out
+}
+
+/// A list of prefixes, not longer than the kernel's map takes.
+fn prefixes(reader: &mut Reader<'_>, m: Members<'_>, key: &'static str) -> Vec<IpNet> {
+    let list = reader.texts(m, key, prefix);
+    if list.len() > MAX_PREFIXES {
+        let place = m.get(key).map_or(m.place(), |n| n.place);
+        let message = format!(
+            "`{key}` has {} prefixes, at most {MAX_PREFIXES} are taken",
+            list.len()
+        );
+        reader.fail("too-many", key, place, message);
+    }
+    list
 }
 
 /// An interface name as the kernel takes it.

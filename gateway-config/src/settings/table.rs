@@ -215,6 +215,9 @@ pub static TABLE: &[Setting] = &[
     // Node
     row("runtime.workers", &[], Some("0"), "0 to 1024", Own, Yes, "traffic workers; 0: one per core", set!(workers = workers)),
     row("kernel.mode", &[], Some("auto"), "auto, off, required", Own, Yes, "use of eBPF: what is possible, nothing, or stop when a hook cannot be attached", set!(kernel = kernel_mode)),
+    row("kernel.pin.path", &[], None, "path", Own, Yes, "directory in a BPF file system, such as /sys/fs/bpf/gateway-agent, where programs and maps outlive the agent; unset: they end with it", set!(kernel_side.pin_path = opt)),
+    row("kernel.bans.entries", &[], Some("65536"), "1 to 1048576", Own, Yes, "addresses of each family that can be banned at one time", set!(kernel_side.bans = |v| number(v, 1, 1 << 20))),
+    row("kernel.sources.entries", &[], Some("262144"), "1 to 16777216", Own, Yes, "sources whose budgets are remembered, 88 bytes each", set!(kernel_side.sources = |v| number(v, 1, 1 << 24))),
     row("admin.address", &[], Some("127.0.0.1:4292"), "address:port, `none`", Own, Yes, "where `status` and administration answer", set!(admin_address = opt)),
     row("admin.socket.path", &[], None, "path", Own, Yes, "Unix socket where the same answers", set!(admin.socket_path = opt)),
     row("admin.requests", &[], Some("0"), "0 to 10000", Own, Yes, "finished requests kept in memory for `/requests`", set!(admin.requests = |v| number(v, 0, 10_000))),

@@ -3,7 +3,7 @@
 //! Source: "Restrict caller IPs" policy page; `policies.md` §4. The caller's address is
 //! `context.Request.IpAddress`; an IPv4-mapped IPv6 address counts as IPv4.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::RangeInclusive};
 
 use http::StatusCode;
 
@@ -144,6 +144,27 @@ impl Policy for IpFilter {
             )),
             Action::Allow | Action::Forbid => Ok(Flow::Next),
         }
+    }
+
+    fn forbids(&self) -> Option<Vec<RangeInclusive<IpAddr>>> {
+        let Setting::Literal(Action::Forbid) = &self.action else {
+            return None;
+        };
+        let literal = |setting: &Setting<Address>| match setting {
+            Setting::Literal(address) => Some(address.0),
+            Setting::Expression(_) => None,
+        };
+        let mut ranges = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let (from, to) = match entry {
+                Entry::One(address) => (literal(address)?, literal(address)?),
+                Entry::Range(from, to) => (literal(from)?, literal(to)?),
+            };
+            if from.is_ipv4() == to.is_ipv4() && from <= to {
+                ranges.push(from..=to);
+            }
+        }
+        Some(ranges)
     }
 }
 

@@ -4,7 +4,7 @@
 //! checked element, how it runs, and its table of given → expected. The tables drive the checks at load
 //! (unknown and missing attributes, children, sections, scopes) and the generated documentation.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, net::IpAddr, ops::RangeInclusive};
 
 use crate::{
     compile::{Compiler, Node},
@@ -117,6 +117,11 @@ pub(crate) trait Policy: Debug + Send + Sync {
     /// The file it serves at `path`, which belongs to no API (`cross-domain`).
     fn file(&self, path: &str) -> Option<Response> {
         let _ = path;
+        None
+    }
+
+    /// The callers it refuses whatever the request is, for the one policy whose answer depends on nothing else.
+    fn forbids(&self) -> Option<Vec<RangeInclusive<IpAddr>>> {
         None
     }
 
