@@ -276,6 +276,8 @@ fn raise(metrics: &Metrics) {
     metrics.sync.info.with_label_values(&["x", "y"]).set(1);
     metrics.kernel.attached.with_label_values(&["x", "y"]).set(1);
     metrics.kernel.verdicts.with_label_values(&["x", "y"]).inc();
+    metrics.kernel.map_entries.with_label_values(one).set(1);
+    metrics.kernel.map_room.with_label_values(one).set(2);
     metrics.tls.certificate_expiry.with_label_values(one).set(1.0);
 }
 

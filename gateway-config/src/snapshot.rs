@@ -483,6 +483,16 @@ impl Snapshot {
         prefixes
     }
 
+    /// What the kernel side is asked to do, with the proxies that listeners believe among the trusted ones.
+    pub fn kernel_with_proxies(&self) -> KernelOptions {
+        let mut options = self.kernel.clone();
+        for listener in &self.listeners {
+            let proxies = listener.proxy_protocol.iter().chain(&listener.trusted_proxies);
+            options.trusted_proxies.extend(proxies.copied());
+        }
+        options
+    }
+
     /// What the kernel side is asked to do.
     pub fn kernel(&self) -> &KernelOptions {
         &self.kernel

@@ -178,7 +178,7 @@ impl Exchange {
 
     /// A limit refused the client. One whose key is the client's address, and nothing else, may become a ban.
     fn struck(&self, count: &Count) {
-        let client = self.conn.peer.ip().to_canonical();
+        let client = self.conn.peer().ip().to_canonical();
         let by_address = count
             .key
             .strip_prefix("rate-limit-by-key:")

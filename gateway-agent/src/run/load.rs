@@ -104,7 +104,10 @@ impl Load for FolderLoad {
     fn activate(&self, loaded: &mut Loaded) -> Result<(), String> {
         let path = self.settings.config.overlay_path.as_deref().unwrap_or("settings");
         let forbidden = loaded.snapshot.always_forbidden();
-        for warning in self.side.apply(loaded.snapshot.kernel(), &forbidden) {
+        for warning in self
+            .side
+            .apply(&loaded.snapshot.kernel_with_proxies(), &forbidden)
+        {
             loaded
                 .problems
                 .push(Problem::warning("kernel-option", path, warning).on("kernel"));
@@ -202,7 +205,7 @@ impl First {
         let mut forbidden = Vec::new();
         if let Some(snapshot) = &loaded.snapshot {
             named = snapshot.listeners().to_vec();
-            kernel = snapshot.kernel().clone();
+            kernel = snapshot.kernel_with_proxies();
             forbidden = snapshot.always_forbidden();
         }
         if named.is_empty() {
