@@ -673,7 +673,7 @@ async fn a_listener_bounds_its_connections_and_headers() {
 #[tokio::test]
 async fn a_proxy_introduces_its_clients() {
     let denied = Arc::new(gateway_agent::kernel::Gate::default());
-    denied.set_denied(&["203.0.113.0/24".parse().unwrap()]);
+    denied.set_denied(&["203.0.113.0/24".parse().unwrap()], &[]);
     let settings = Settings {
         gate: Arc::clone(&denied),
         ..Settings::default()
