@@ -21,7 +21,7 @@ use crate::{
     revocation,
     telemetry::{
         Metrics, RequestRecord, RouteMetrics,
-        export::{Exports, Plans},
+        export::{ExportConfig, Exports, Plans},
     },
     tls,
 };
@@ -55,6 +55,8 @@ pub struct Settings {
     pub memory_cache_bytes: Option<usize>,
     /// Where the node's own tokens come from.
     pub identity: identity::Config,
+    /// Telemetry beside that of loggers.
+    pub export: ExportConfig,
     /// When OpenID metadata is fetched again.
     pub openid: oidc::Timing,
     /// CA certificates, DER, believed besides the public ones when a backend shows its certificate.
@@ -193,6 +195,7 @@ impl Node {
             configured: watch::Sender::new(false),
             drain: Drain::default(),
             exports: Exports::new(
+                settings.export.clone(),
                 Arc::clone(&backend_roots),
                 identity::Tokens::new(settings.identity.clone()),
                 Arc::clone(&metrics),

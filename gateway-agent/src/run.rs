@@ -42,6 +42,7 @@ use crate::{
         Metrics, Recent,
         clock::Timestamp,
         events::{FATAL, Log},
+        export::local::{self, Local},
     },
     upgrade::{Channel, Identity, Inherited, Offer, TakeError},
     worker,
@@ -104,7 +105,13 @@ pub fn main(args: &RunArgs) -> Exit {
     let logs = &gathered.settings.logs;
     // The default is for people who look; a file or a pipe gets colour only when the setting was given.
     let colour = logs.color && (io::stdout().is_terminal() || gathered.is_given("telemetry.logs.std.color"));
-    let mut log = match Log::install(setup::format(logs.std), setup::threshold(logs.level), colour) {
+    let local = local::chosen(&gathered.settings).map(|_| Local::waiting());
+    let mut log = match Log::install(
+        setup::format(logs.std),
+        setup::threshold(logs.level),
+        colour,
+        local,
+    ) {
         Ok(log) => log,
         Err(error) => {
             // Without a log this is the only place left.
@@ -269,6 +276,8 @@ struct Parts {
     sync: sync::Task,
     records: Option<gateway_loader::Connections>,
     accounts: Accounts,
+    /// The writers' end of the local log.
+    local: Option<Arc<Local>>,
     /// Dropped when the workers run.
     workers_step: Guard,
     process: Process,
@@ -308,7 +317,12 @@ impl Parts {
         let connections = Arc::new(Recent::new(settings.admin.connections as usize));
         let accounts = Accounts::new(Arc::clone(&metrics), Arc::clone(&connections));
         gate.set_accounts(&accounts, !side.accounts_in_kernel());
-        let sink = sink::Sink::new(log.writer.clone(), &settings, Arc::clone(&requests));
+        let sink = sink::Sink::new(
+            log.writer.clone(),
+            log.local.clone(),
+            &settings,
+            Arc::clone(&requests),
+        );
         let node_settings = setup::node_settings(&settings, gate, process.identity)?;
         let node = Node::new(node_settings, Arc::clone(&metrics), Arc::new(sink)).map_err(|source| {
             StartError::System {
@@ -357,6 +371,7 @@ impl Parts {
             sync,
             records,
             accounts,
+            local: log.local.clone(),
             workers_step,
             process,
         })
@@ -387,7 +402,8 @@ impl Parts {
     async fn supervise(self) -> Result<usize, StartError> {
         let (sync_stop, admin_stop) = (Stop::default(), Stop::default());
         let handle = self.state.sync.clone();
-        self.node.exports.start(tokio::runtime::Handle::current());
+        let runtime = tokio::runtime::Handle::current();
+        self.node.exports.start(runtime, self.local.as_deref());
         tokio::spawn(self.sync.run(sync_stop.waiter()));
         if self.process.predecessor.is_some() {
             handover::until_ready(&self.node, TAKE_OVER_PATIENCE).await?;

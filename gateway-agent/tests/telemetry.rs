@@ -3,18 +3,25 @@
 //! Azure's ingestion service is no package, so it is a stand-in here; the other receivers are what people run.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is the report")]
+#![expect(clippy::print_stdout, reason = "a skip is a line that people see")]
 
+#[path = "support/peers.rs"]
+mod peers;
 mod support;
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
     sync::{Arc, Condvar, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use gateway_tests::{skip::Need, skip_unless};
+use peers::node_folder;
 use serde_json::{Value, json};
-use support::{Agent, LIMIT, Scratch};
+use support::{Agent, Ended, LIMIT, Scratch, free_port};
 
 /// What a receiver got, and somebody who waits for it.
 struct Mailbox<T> {
@@ -359,4 +366,527 @@ fn a_local_diagnostic_writes_requests_to_the_log() {
         json!([{"source": "s", "severity": "error", "message": "m"}])
     );
     assert!(record.get("callerIpAddress").is_none(), "{record}");
+}
+
+/// Starts a program whose output lines come into a mailbox.
+fn program(command: &mut Command) -> (Ended, Arc<Mailbox<String>>) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let (lines, mail) = (
+        BufReader::new(child.stdout.take().unwrap()).lines(),
+        Mailbox::new(),
+    );
+    let seen = Arc::clone(&mail);
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| seen.put(line)));
+    (Ended(child), mail)
+}
+
+/// Asks again and again until `answer` has one: for programs that write files.
+fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = answer() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "no {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+fn connects(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+fn contains_all(text: &str, parts: &[&str]) -> bool {
+    parts.iter().all(|part| text.contains(part))
+}
+
+/// A collector that prints the metrics it gets; gRPC and HTTP on these ports.
+fn rotel(scratch: &Scratch) -> (Ended, Arc<Mailbox<String>>, u16, u16) {
+    let (grpc, http) = (free_port(), free_port());
+    let address = |port: u16| format!("127.0.0.1:{port}");
+    let (ended, output) = program(
+        Command::new("rotel-agent")
+            .args(["start", "--exporter", "blackhole", "--debug-log", "metrics"])
+            .args(["--debug-log-verbosity", "detailed"])
+            .args([
+                "--otlp-grpc-endpoint",
+                &address(grpc),
+                "--otlp-http-endpoint",
+                &address(http),
+            ])
+            .arg("--pid-file")
+            .arg(scratch.path("rotel.pid"))
+            .stderr(Stdio::null()),
+    );
+    until("collector", || (connects(grpc) && connects(http)).then_some(()));
+    (ended, output, grpc, http)
+}
+
+#[test]
+fn a_real_collector_takes_the_metrics_over_grpc_and_http() {
+    skip_unless!(Need::Program("rotel-agent", "rotel of PyPI"));
+    for over_grpc in [true, false] {
+        let scratch = Scratch::new();
+        let (_collector, output, grpc, http) = rotel(&scratch);
+        let uri = if over_grpc {
+            format!("http://127.0.0.1:{grpc}")
+        } else {
+            format!("http://127.0.0.1:{http}/v1/metrics")
+        };
+        let (backend, _) = server(|_, _| (200, "ok".to_owned()));
+        let inbound = r#"<emit-metric name="orders" namespace="shop" value="3"><dimension name="tier" value="gold"/></emit-metric>"#;
+        let artifacts = folder(&scratch, backend, inbound, &[]);
+        let agent = Agent::start(
+            &scratch,
+            &[
+                ("config.artifacts.path", &artifacts),
+                ("observability.opentelemetry.enabled", "true"),
+                ("observability.opentelemetry.collector.uri", &uri),
+                ("observability.opentelemetry.system-metrics.enabled", "true"),
+                ("observability.opentelemetry.interval", "200ms"),
+            ],
+        );
+        agent.event("ConfigInitialSyncCompleted");
+        assert_eq!(ask(&agent, "GET", "/api/x", "", "").0, 200);
+        let wanted = [
+            "Requests",
+            "DurationInMs",
+            "GatewayDurationInMs",
+            "BackendResponseCodeCategory",
+            "api.example",
+            "Successful",
+            "process.memory.usage",
+            "orders",
+            "gold",
+        ];
+        output.until("metrics", |lines| contains_all(&lines.join("\n"), &wanted));
+        let page = agent.admin("GET", "/metrics").1;
+        assert!(
+            page.contains("gateway_custom_orders_sum{namespace=\"shop\",tier=\"gold\"} 3"),
+            "{page}"
+        );
+        agent.signal("TERM");
+        assert!(agent.wait().success());
+    }
+}
+
+#[test]
+fn a_real_statsd_counts_requests_with_their_tags() {
+    skip_unless!(Need::Program("node", "nodejs"), Need::Program("npm", "npm"));
+    let Some(modules) = node_folder("npm-statsd", &["statsd@0.10"], "telemetry/statsd.js") else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let (port, management) = (udp_port(), free_port());
+    let (_statsd, output) = program(
+        Command::new("node")
+            .args(["node_modules/statsd/stats.js", "statsd.js"])
+            .env("STATSD_PORT", port.to_string())
+            .env("STATSD_MANAGEMENT", management.to_string())
+            .current_dir(&modules),
+    );
+    until("statsd", || connects(management).then_some(()));
+    let (backend, _) = server(|_, _| (200, "ok".to_owned()));
+    let artifacts = folder(&scratch, backend, "", &[]);
+    let agent = Agent::start(
+        &scratch,
+        &[
+            ("config.artifacts.path", &artifacts),
+            ("telemetry.metrics.local", "statsd"),
+            (
+                "telemetry.metrics.local.statsd.endpoint",
+                &format!("udp://127.0.0.1:{port}"),
+            ),
+            ("telemetry.metrics.local.statsd.tag-format", "dogStatsD"),
+        ],
+    );
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(ask(&agent, "GET", "/api/x", "", "").0, 200);
+    let wanted = [
+        "requests_total:1|c|#BackendResponseCode:200,BackendResponseCodeCategory:2xx,Cache:None,Hostname:api.example",
+        "request_duration_seconds:",
+        "request_backend_duration_seconds:",
+        "request_client_duration_seconds:",
+        "Status:Successful",
+    ];
+    output.until("counts", |lines| contains_all(&lines.join("\n"), &wanted));
+}
+
+fn udp_port() -> u16 {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// A `local` diagnostic for all requests.
+const LOCAL: (&str, &str) = ("diagnostics/local/diagnosticInformation.json", "");
+
+/// Starts an agent with a `local` diagnostic and these settings, asks once, ends it.
+fn logs_a_request(scratch: &Scratch, settings: &[(&str, &str)]) {
+    let (backend, _) = server(|_, _| (200, "ok".to_owned()));
+    let artifacts = folder(scratch, backend, "", &[(LOCAL.0, json!({}))]);
+    let mut all = vec![("config.artifacts.path", artifacts.as_str())];
+    all.extend(settings);
+    let agent = Agent::start(scratch, &all);
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(ask(&agent, "GET", "/api/x", "", "").0, 200);
+    agent.signal("TERM");
+    assert!(agent.wait().success());
+}
+
+#[test]
+fn a_real_syslog_server_takes_events_and_requests() {
+    skip_unless!(Need::Program("rsyslogd", "rsyslog"));
+    let rsyslogd = gateway_tests::process::find("rsyslogd").unwrap();
+    for tcp in [false, true] {
+        let scratch = Scratch::new();
+        let port = if tcp { free_port() } else { udp_port() };
+        let module = if tcp { "imtcp" } else { "imudp" };
+        let socket = scratch.path("log.sock").display().to_string();
+        let out = scratch.path("out.log");
+        let config = scratch.write(
+            "rsyslog.conf",
+            format!(
+                "global(workDirectory=\"{}\" maxMessageSize=\"64k\")\n\
+                 module(load=\"{module}\")\ninput(type=\"{module}\" port=\"{port}\" address=\"127.0.0.1\")\n\
+                 module(load=\"imuxsock\" SysSock.Use=\"off\")\ninput(type=\"imuxsock\" Socket=\"{socket}\" CreatePath=\"off\")\n\
+                 action(type=\"omfile\" file=\"{}\" template=\"RSYSLOG_SyslogProtocol23Format\")\n",
+                scratch.path("").display(),
+                out.display()
+            ),
+        );
+        let _server = Ended(
+            Command::new(&rsyslogd)
+                .arg("-n")
+                .arg("-f")
+                .arg(&config)
+                .arg("-i")
+                .arg(scratch.path("rsyslog.pid"))
+                .spawn()
+                .unwrap(),
+        );
+        until("syslog server", || Path::new(&socket).exists().then_some(()));
+        if tcp {
+            until("syslog server", || connects(port).then_some(()));
+        }
+        let endpoint = format!("{}127.0.0.1:{port}", if tcp { "tcp://" } else { "" });
+        logs_a_request(
+            &scratch,
+            &[
+                ("telemetry.logs.local", "rfc5424"),
+                ("telemetry.logs.local.rfc5424.endpoint", &endpoint),
+                ("telemetry.logs.local.rfc5424.facility", "16"),
+            ],
+        );
+        let read = || std::fs::read_to_string(&out).unwrap_or_default();
+        // Priority 134: facility 16, severity 6. The message id is the kind of the record.
+        let wanted = [
+            "<134>1 ",
+            " gateway-agent ",
+            " GatewayStartup - ",
+            " GatewayLogs - ",
+            "\"operationId\":\"get-x\"",
+        ];
+        until("lines", || contains_all(&read(), &wanted).then_some(()));
+        let scratch = Scratch::new();
+        logs_a_request(
+            &scratch,
+            &[
+                ("telemetry.logs.local", "localsyslog"),
+                ("telemetry.logs.local.localsyslog.endpoint", &socket),
+                ("telemetry.logs.local.localsyslog.facility", "7"),
+            ],
+        );
+        until("local lines", || {
+            contains_all(&read(), &["<62>1 ", "\"category\":\"GatewayLogs\""]).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_real_journal_takes_events_with_their_fields() {
+    skip_unless!(
+        Need::Namespaces,
+        Need::Program("journalctl", "systemd"),
+        Need::Program("unshare", "util-linux")
+    );
+    let journald = "/lib/systemd/systemd-journald";
+    if !Path::new(journald).exists() {
+        println!("SKIP: {journald} is not installed (package systemd)");
+        return;
+    }
+    let scratch = Scratch::new();
+    // A /run of its own for the journal, which is a folder of the test outside: the agent gives up the rights to look
+    // into another namespace.
+    let run = scratch.path("run").display().to_string();
+    let (_journal, _) = program(
+        Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c"])
+            .arg(format!(
+                "mkdir -p {run}/systemd/journal {run}/log/journal && mount --bind {run} /run && exec {journald}"
+            )),
+    );
+    let socket = format!("{run}/systemd/journal/socket");
+    let ready = (0..500).any(|_| {
+        std::thread::park_timeout(Duration::from_millis(10));
+        Path::new(&socket).exists()
+    });
+    if !ready {
+        println!("SKIP: systemd-journald does not start in a namespace here");
+        return;
+    }
+    logs_a_request(
+        &scratch,
+        &[
+            ("telemetry.logs.local", "journal"),
+            ("telemetry.logs.local.journal.endpoint", &socket),
+        ],
+    );
+    let entry = until("entry of the journal", || {
+        let output = Command::new("journalctl")
+            .args(["-o", "json", "--no-pager", "-D", &format!("{run}/log/journal")])
+            .arg("GATEWAY_CATEGORY=GatewayLogs")
+            .output()
+            .unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).ok()
+    });
+    assert_eq!(entry["SYSLOG_IDENTIFIER"], "gateway-agent");
+    assert_eq!(entry["GATEWAY_OPERATION_ID"], "get-x");
+    assert_eq!(entry["MESSAGE"], "GET http://api.example/api/x 200");
+}
+
+#[test]
+fn records_go_out_as_json_datagrams() {
+    let scratch = Scratch::new();
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(LIMIT)).unwrap();
+    let endpoint = receiver.local_addr().unwrap().to_string();
+    logs_a_request(
+        &scratch,
+        &[
+            ("telemetry.logs.local", "json"),
+            ("telemetry.logs.local.json.endpoint", &endpoint),
+            // Only the local log: standard output is for people.
+            ("telemetry.logs.std", "json"),
+        ],
+    );
+    let mut bytes = vec![0; 65_536];
+    let mut kinds = Vec::new();
+    while !kinds.iter().any(|kind| kind == "GatewayLogs") {
+        let length = receiver.recv(&mut bytes).unwrap();
+        let record: Value = serde_json::from_slice(&bytes[..length]).unwrap();
+        let kind = record.get("eventType").or_else(|| record.get("category"));
+        kinds.push(kind.and_then(Value::as_str).unwrap_or_default().to_owned());
+    }
+    assert_eq!(
+        kinds[0], "GatewayStartup",
+        "the first event waited for the receiver: {kinds:?}"
+    );
+}
+
+/// An event hub made of npm `rhea`, the AMQP engine of the vendor's own clients: what it prints, and its port.
+fn hub(environment: &[(&str, &str)]) -> Option<(Ended, Arc<Mailbox<String>>, u64)> {
+    let modules = node_folder("npm-rhea", &["rhea@3"], "telemetry/hub.mjs")?;
+    let mut command = Command::new("node");
+    command.arg("hub.mjs").current_dir(modules);
+    for (name, value) in environment {
+        command.env(name, value);
+    }
+    let (ended, output) = program(&mut command);
+    let first = output.until("port", |lines| !lines.is_empty());
+    let first: Value = serde_json::from_str(&first[0]).unwrap();
+    Some((ended, output, first["port"].as_u64().unwrap()))
+}
+
+/// What the hub got, in order.
+fn events(lines: &[String]) -> Vec<Value> {
+    let values = lines
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    values.filter(|value| value.get("address").is_some()).collect()
+}
+
+#[test]
+fn events_reach_a_hub_by_its_key() {
+    skip_unless!(Need::Program("node", "nodejs"), Need::Program("npm", "npm"));
+    let Some((_hub, output, port)) = hub(&[]) else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let (backend, _) = server(|_, _| (200, "ok".to_owned()));
+    let connection = format!(
+        "Endpoint=sb://127.0.0.1:{port}/;SharedAccessKeyName=send;SharedAccessKey=key==;EntityPath=orders;UseDevelopmentEmulator=true"
+    );
+    let logger = json!({"loggerType": "azureEventHub", "credentials": {"connectionString": connection}});
+    let long = r#"<log-to-eventhub logger-id="hub">@(new string('x', 204800))</log-to-eventhub>"#;
+    let inbound = format!(
+        r#"<log-to-eventhub logger-id="Hub">plain</log-to-eventhub>
+        <log-to-eventhub logger-id="hub" partition-key="@(context.Request.Method)">keyed</log-to-eventhub>
+        <log-to-eventhub logger-id="hub" partition-id="1">placed</log-to-eventhub>{long}
+        <log-to-eventhub logger-id="nobody">lost</log-to-eventhub>"#
+    );
+    let artifacts = folder(
+        &scratch,
+        backend,
+        &inbound,
+        &[("loggers/hub/loggerInformation.json", logger)],
+    );
+    let agent = Agent::start(&scratch, &[("config.artifacts.path", &artifacts)]);
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(ask(&agent, "GET", "/api/x", "", "").0, 200);
+    let lines = output.until("four events", |lines| events(lines).len() >= 4);
+    let got = events(&lines);
+    let find = |body: &str| got.iter().find(|event| event["body"] == body).unwrap();
+    assert_eq!(find("plain")["address"], "orders");
+    assert_eq!(find("keyed")["key"], "GET");
+    assert_eq!(find("placed")["address"], "orders/Partitions/1");
+    assert!(got.iter().any(|event| event["length"] == 204_800), "{got:?}");
+    until("counters", || {
+        let page = agent.admin("GET", "/metrics").1;
+        let sent = "gateway_telemetry_sent_total{sink=\"event_hub\"} 4";
+        let lost = "gateway_telemetry_dropped_total{reason=\"no_logger\",sink=\"event_hub\"} 1";
+        contains_all(&page, &[sent, lost]).then_some(())
+    });
+    agent.signal("TERM");
+    assert!(agent.wait().success());
+}
+
+#[test]
+fn events_reach_a_hub_by_the_nodes_identity() {
+    skip_unless!(Need::Program("node", "nodejs"), Need::Program("npm", "npm"),);
+    let scratch = Scratch::new();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = scratch.write("hub.pem", made.cert.pem()).display().to_string();
+    let key = scratch
+        .write("hub.key", made.signing_key.serialize_pem())
+        .display()
+        .to_string();
+    let Some((_hub, output, port)) = hub(&[("HUB_CERT", &certificate), ("HUB_KEY", &key)]) else {
+        return;
+    };
+    let (tokens, asked) = server(|_, _| {
+        let answer = json!({"access_token": "the-token", "expires_on": "4102444800", "token_type": "Bearer"});
+        (200, answer.to_string())
+    });
+    let (backend, _) = server(|_, _| (200, "ok".to_owned()));
+    let logger = json!({"loggerType": "azureEventHub", "credentials": {"name": "orders",
+        "endpointAddress": format!("sb://localhost:{port}/"), "identityClientId": "SystemAssigned"}});
+    let artifacts = folder(
+        &scratch,
+        backend,
+        r#"<log-to-eventhub logger-id="hub">signed</log-to-eventhub>"#,
+        &[("loggers/hub/loggerInformation.json", logger)],
+    );
+    let endpoint = format!("http://{tokens}/token");
+    let agent = Agent::start(
+        &scratch,
+        &[
+            ("config.artifacts.path", &artifacts),
+            ("identity.source", "appService"),
+            ("IDENTITY_ENDPOINT", &endpoint),
+            ("IDENTITY_HEADER", "h"),
+            ("certificates.local.ca.enabled", "true"),
+            ("certificates.local.ca.path", &certificate),
+        ],
+    );
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(ask(&agent, "GET", "/api/x", "", "").0, 200);
+    let lines = output.until("an event", |lines| !events(lines).is_empty());
+    assert_eq!(events(&lines)[0]["body"], "signed");
+    assert!(
+        lines.iter().any(|line| line.contains("amqp://localhost/orders")),
+        "{lines:?}"
+    );
+    assert!(
+        asked.all()[0].head.contains("eventhubs.azure.net"),
+        "{:?}",
+        asked.all()
+    );
+    agent.signal("TERM");
+    assert!(agent.wait().success());
+}
+
+#[test]
+fn a_real_broker_takes_events() {
+    skip_unless!(
+        Need::Program("node", "nodejs"),
+        Need::Program("npm", "npm"),
+        Need::Program("erl", "rabbitmq-server")
+    );
+    // The program on the search path changes to a user that may not write here.
+    let program_path = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+    if !Path::new(program_path).exists() {
+        println!("SKIP: {program_path} is not installed (package rabbitmq-server)");
+        return;
+    }
+    let Some(modules) = node_folder("npm-rhea", &["rhea@3"], "telemetry/reader.mjs") else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let (port, names) = (free_port().to_string(), free_port().to_string());
+    let folder_of = |name: &str| scratch.path(name).display().to_string();
+    scratch.write("plugins", "[rabbitmq_amqp1_0].");
+    let mut command = Command::new(program_path);
+    command
+        .env("HOME", folder_of(""))
+        .current_dir(scratch.path(""))
+        .env("RABBITMQ_NODENAME", format!("telemetry{port}@localhost"))
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", &port)
+        .env("RABBITMQ_DIST_PORT", free_port().to_string())
+        .env("ERL_EPMD_PORT", &names)
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_MNESIA_BASE", folder_of("mnesia"))
+        .env("RABBITMQ_LOG_BASE", folder_of("log"))
+        .env("RABBITMQ_PID_FILE", folder_of("pid"))
+        .env("RABBITMQ_CONFIG_FILE", folder_of("none"))
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder_of("plugins"));
+    let (_broker, output) = program(&mut command);
+    // The name server of Erlang stays behind its node and is ended by its own command.
+    let _names = NameServer(names);
+    output.until("broker", |lines| {
+        lines.iter().any(|line| line.contains("completed with"))
+    });
+    let (_reader, read) = program(
+        Command::new("node")
+            .arg("reader.mjs")
+            .env("BROKER_PORT", &port)
+            .current_dir(modules),
+    );
+    read.until("reader", |lines| lines.iter().any(|line| line.contains("open")));
+    let (backend, _) = server(|_, _| (200, "ok".to_owned()));
+    let connection = format!(
+        "Endpoint=sb://127.0.0.1:{port}/;SharedAccessKeyName=guest;SharedAccessKey=guest;EntityPath=/queue/orders;UseDevelopmentEmulator=true"
+    );
+    let logger = json!({"loggerType": "azureEventHub", "credentials": {"connectionString": connection}});
+    let artifacts = folder(
+        &scratch,
+        backend,
+        r#"<log-to-eventhub logger-id="hub">to the broker</log-to-eventhub>"#,
+        &[("loggers/hub/loggerInformation.json", logger)],
+    );
+    let agent = Agent::start(&scratch, &[("config.artifacts.path", &artifacts)]);
+    agent.event("ConfigInitialSyncCompleted");
+    assert_eq!(ask(&agent, "GET", "/api/x", "", "").0, 200);
+    read.until("the event", |lines| {
+        lines.iter().any(|line| line.contains("to the broker"))
+    });
+    agent.signal("TERM");
+    assert!(agent.wait().success());
+}
+
+/// Ends the Erlang name server on that port.
+struct NameServer(String);
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        let _ = Command::new("epmd")
+            .args(["-port", &self.0, "-kill"])
+            .stdout(Stdio::null())
+            .status();
+    }
 }

@@ -295,6 +295,8 @@ pub struct MetricsSettings {
     pub otel_collector: Option<Arc<str>>,
     /// `observability.opentelemetry.system-metrics.enabled`
     pub otel_system: bool,
+    /// `observability.opentelemetry.interval`
+    pub otel_interval: Duration,
     /// `observability.opentelemetry.histogram.buckets`, milliseconds
     pub otel_buckets: Vec<f64>,
     /// `telemetry.metrics.prometheus.port`; `None`: off

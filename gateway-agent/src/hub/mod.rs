@@ -158,6 +158,7 @@ pub fn main(args: &HubArgs) -> Exit {
         crate::run::format(logs.std),
         crate::run::threshold(logs.level),
         colour,
+        None,
     ) {
         Ok(log) => log,
         Err(error) => {

@@ -28,14 +28,16 @@ use crate::{
         body::{Finish, ResponseBody, Tail, Traffic},
         conn::Conn,
     },
+    node::Active,
     telemetry::{
         ErrorRecord, RequestRecord, RouteMetrics,
         clock::Timestamp,
         correlation::{REQUEST_CONTEXT, Trace},
+        export::{Dimensions, Measured},
         notes,
         record::{Cache, masked},
         route::Sample,
-        told::{Plan, Side, Told},
+        told::{Side, Told},
     },
     upstream::Sent,
     worker::Worker,
@@ -76,6 +78,10 @@ struct Page {
     record: Option<Box<RequestRecord>>,
     /// `None` when no diagnostic is in effect for the request.
     told: Option<Box<Told>>,
+    /// The configuration it is served with, for the loggers of its policies.
+    active: Option<Arc<Active>>,
+    /// The host asked for, when requests are measured.
+    host: Option<Arc<str>>,
 }
 
 impl Ledger {
@@ -114,6 +120,8 @@ impl Ledger {
             answered: None,
             record,
             told: None,
+            active: None,
+            host: None,
         };
         Self {
             traffic,
@@ -170,10 +178,17 @@ impl Ledger {
     }
 
     /// What the diagnostics in effect want told. Returns the operation that the request is part of.
-    pub(super) fn tells(&mut self, plan: Option<&Arc<Plan>>, headers: &HeaderMap) -> Option<Arc<Trace>> {
+    pub(super) fn tells(
+        &mut self,
+        active: &Arc<Active>,
+        api: Option<&ApiEntry>,
+        headers: &HeaderMap,
+    ) -> Option<Arc<Trace>> {
         let page = self.page()?;
-        let Some(plan) = plan else {
-            if !page.worker.node.sink.wants_records() {
+        page.active = Some(Arc::clone(active));
+        let node = &page.worker.node;
+        let Some(plan) = active.plans.of(active.snapshot.diagnostics(api)) else {
+            if !node.sink.wants_records() && !node.exports.measures() {
                 page.record = None;
             }
             return None;
@@ -348,6 +363,7 @@ impl Ledger {
         if let Some(told) = &mut page.told {
             told.named(context);
         }
+        page.host = Some(Arc::clone(&context.request.original_url.host));
         page.request_id = context.request_id;
         record.method = context.request.original_method.to_string();
         record.url = hidden(context, &setup::text(&context.request.original_url));
@@ -411,10 +427,13 @@ fn hidden(context: &Context, url: &str) -> String {
 
 impl Page {
     fn notes(&mut self, notes: Vec<Note>, request_id: &[u8; 16]) {
+        let plans = self.active.as_ref().map(|active| &active.plans);
         notes::write(
             notes,
             &guid(request_id),
             &self.worker.node.metrics,
+            self.worker.id,
+            plans,
             self.told.as_deref_mut(),
         );
     }
@@ -491,6 +510,11 @@ impl Finish for Page {
                 ..ErrorRecord::default()
             }));
         }
+        if self.worker.node.exports.measures() {
+            let measured = measured(&record, self.host.take(), self.client);
+            let random = self.worker.machine.random();
+            self.worker.node.exports.measure(self.worker.id, measured, random);
+        }
         if let Some(told) = self.told.take() {
             let body = self.traffic.beginning.take();
             record.told = told.finish(&mut record, body).map(Box::new);
@@ -498,6 +522,22 @@ impl Finish for Page {
         if self.worker.node.sink.wants_records() || record.told.is_some() {
             self.worker.node.sink.record(*record);
         }
+    }
+}
+
+/// The request as the original's metrics count it.
+fn measured(record: &RequestRecord, host: Option<Arc<str>>, client: Duration) -> Measured {
+    Measured {
+        dimensions: Dimensions {
+            hostname: host.unwrap_or_else(|| "None".into()),
+            code: record.response_code,
+            backend_code: record.backend_response_code,
+            cache: record.cache,
+            reason: record.last_error.as_ref().map(|error| Arc::clone(&error.reason)),
+        },
+        total: record.total_time,
+        backend: record.backend_time,
+        client,
     }
 }
 

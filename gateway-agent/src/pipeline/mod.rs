@@ -107,10 +107,7 @@ pub(crate) async fn serve(
     let prepared = setup::prepare(&worker, conn, &active, &parts, addressed);
     ledger.client(prepared.client);
     ledger.matched(active.route(prepared.operation.as_ref()), prepared.api.as_ref());
-    let plan = active
-        .plans
-        .of(active.snapshot.diagnostics(prepared.api.as_deref()));
-    let trace = ledger.tells(plan, &parts.headers);
+    let trace = ledger.tells(&active, prepared.api.as_deref(), &parts.headers);
     let mut exchange = Exchange::new(worker, conn, active, body, &prepared, &parts, protocol);
     exchange.trace = trace;
     let api = prepared.api.as_ref().map(|api| &*api.name);

@@ -272,6 +272,7 @@ pub(super) fn node_settings(
             .memory
             .then(|| usize::try_from(settings.cache.memory_bytes).unwrap_or(usize::MAX)),
         identity: identity::config(settings)?,
+        export: crate::telemetry::ExportConfig::of(settings),
         openid: oidc::Timing {
             refresh: settings.openid.refresh,
             minimum: settings.openid.minimum_refresh,

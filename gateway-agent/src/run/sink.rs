@@ -6,12 +6,17 @@ use gateway_config::{Settings, settings::StdLog};
 
 use crate::{
     node::RequestSink,
-    telemetry::{LogWriter, Recent, RequestRecord, writer::Stream},
+    telemetry::{
+        LogWriter, Recent, RequestRecord,
+        export::local::{Level, Local, Record},
+        writer::Stream,
+    },
 };
 
 /// The node's sink.
 pub(super) struct Sink {
     log: Option<LogWriter>,
+    local: Option<Arc<Local>>,
     /// Every request is logged, whether a diagnostic wants it or not.
     every: bool,
     json: bool,
@@ -21,12 +26,14 @@ pub(super) struct Sink {
 impl Sink {
     pub(super) fn new(
         log: Option<LogWriter>,
+        local: Option<Arc<Local>>,
         settings: &Settings,
         requests: Arc<Recent<RequestRecord>>,
     ) -> Self {
         Self {
             every: log.is_some() && settings.logs.requests,
             log,
+            local,
             json: settings.logs.std == StdLog::Json,
             requests,
         }
@@ -53,9 +60,32 @@ impl RequestSink for Sink {
                 },
             );
         }
+        if let Some(local) = self.local.as_ref().filter(|_| record.told.is_some()) {
+            local.write(of_request(&record));
+        }
         // The ring is for people who look at routes and times; bodies would fill memory.
         record.told = None;
         self.requests.push(record);
+    }
+}
+
+/// The record as the local log has it.
+fn of_request(record: &RequestRecord) -> Record {
+    let fields = match serde_json::to_value(record) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        // Plain data is an object always.
+        _ => serde_json::Map::new(),
+    };
+    Record {
+        level: if record.response_code >= 500 {
+            Level::Error
+        } else {
+            Level::Info
+        },
+        at: record.time_generated.0,
+        kind: "GatewayLogs".to_owned(),
+        message: format!("{} {} {}", record.method, record.url, record.response_code),
+        fields,
     }
 }
 
@@ -71,7 +101,7 @@ mod tests {
         settings.logs.requests = requests_logged;
         settings.logs.std = std;
         let ring = Arc::new(Recent::new(ring));
-        let sink = Sink::new(Some(writer.clone()), &settings, Arc::clone(&ring));
+        let sink = Sink::new(Some(writer.clone()), None, &settings, Arc::clone(&ring));
         assert_eq!(sink.wants_records(), wants);
         sink.record(RequestRecord {
             method: "GET".to_owned(),

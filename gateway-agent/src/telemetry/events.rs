@@ -15,13 +15,14 @@ use tracing_subscriber::{
     Layer, Registry,
     filter::Targets,
     fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer},
-    layer::SubscriberExt,
+    layer::{Context, SubscriberExt},
     registry::LookupSpan,
     reload,
 };
 
 use super::{
     clock::Timestamp,
+    export::local::{self, Local},
     record::clean,
     writer::{LogWriter, Pending},
 };
@@ -126,33 +127,69 @@ impl LevelHandle {
 }
 
 /// The subscriber that writes events to `writer`, and the handle of its level.
-pub fn subscriber(
+#[cfg(test)]
+pub(crate) fn subscriber(
     format: Format,
     level: Threshold,
     color: bool,
     writer: LogWriter,
 ) -> (impl Subscriber + Send + Sync, LevelHandle) {
-    build(
-        Lines {
-            json: format == Format::Json,
-            color,
-        },
-        level,
-        writer,
-    )
+    let lines = Lines {
+        json: format == Format::Json,
+        color,
+    };
+    build(level, vec![of_lines(lines, writer)])
 }
 
-fn build<W>(lines: Lines, level: Threshold, writer: W) -> (impl Subscriber + Send + Sync, LevelHandle)
+/// Events as lines.
+fn of_lines<W>(lines: Lines, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    Box::new(
+        tracing_subscriber::fmt::layer::<Registry>()
+            .event_format(lines)
+            .with_writer(writer),
+    )
+}
+
+/// Events of one level for all of `layers`.
+fn build(
+    level: Threshold,
+    layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+) -> (impl Subscriber + Send + Sync, LevelHandle) {
     let (filter, handle) = reload::Layer::new(level.targets());
-    let layer = tracing_subscriber::fmt::layer::<Registry>()
-        .event_format(lines)
-        .with_writer(writer)
-        .with_filter(filter);
     let set = Arc::new(move |level: Threshold| handle.reload(level.targets()).is_ok());
+    let layer = layers.with_filter(filter);
     (Registry::default().with(layer), LevelHandle { set })
+}
+
+/// Events as records of the local log.
+struct LocalLayer(Arc<Local>);
+
+impl<S: Subscriber> Layer<S> for LocalLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let own = fields.rest.get("sink").is_some_and(|sink| sink == "local_log");
+        if own {
+            // What is said about a receiver that fails must not make more work for it.
+            return;
+        }
+        let level = *event.metadata().level();
+        self.0.write(local::Record {
+            level: match level {
+                Level::ERROR => local::Level::Error,
+                Level::WARN => local::Level::Warning,
+                Level::INFO => local::Level::Info,
+                _ => local::Level::Debug,
+            },
+            at: std::time::SystemTime::now(),
+            kind: fields.event.clone().unwrap_or_default(),
+            message: fields.message.clone(),
+            fields: fields.record(level, source_of(event)),
+        });
+    }
 }
 
 /// The process-wide log.
@@ -160,6 +197,8 @@ where
 pub struct Log {
     /// Its writer; `None` with `telemetry.logs.std: none`.
     pub writer: Option<LogWriter>,
+    /// The writers' end of the local log, when the settings choose one.
+    pub(crate) local: Option<Arc<Local>>,
     /// Changes its level.
     pub level: LevelHandle,
     pending: Option<Pending>,
@@ -170,21 +209,38 @@ impl Log {
     ///
     /// # Errors
     /// A log was made already.
-    pub fn install(format: Format, level: Threshold, color: bool) -> io::Result<Self> {
-        if format == Format::None {
-            return Ok(Self {
-                writer: None,
-                level: LevelHandle::none(),
-                pending: None,
-            });
+    pub(crate) fn install(
+        format: Format,
+        level: Threshold,
+        color: bool,
+        local: Option<Arc<Local>>,
+    ) -> io::Result<Self> {
+        let (mut writer, mut pending) = (None, None);
+        let mut layers = Vec::new();
+        if format != Format::None {
+            let (to, waiting) = LogWriter::prepare();
+            let lines = Lines {
+                json: format == Format::Json,
+                color,
+            };
+            layers.push(of_lines(lines, to.clone()));
+            (writer, pending) = (Some(to), Some(waiting));
         }
-        let (writer, pending) = LogWriter::prepare();
-        let (subscriber, level) = subscriber(format, level, color, writer.clone());
-        tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
+        if let Some(local) = &local {
+            layers.push(Box::new(LocalLayer(Arc::clone(local))));
+        }
+        let level = if layers.is_empty() {
+            LevelHandle::none()
+        } else {
+            let (subscriber, level) = build(level, layers);
+            tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)?;
+            level
+        };
         Ok(Self {
-            writer: Some(writer),
+            writer,
+            local,
             level,
-            pending: Some(pending),
+            pending,
         })
     }
 
@@ -243,14 +299,19 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = *event.metadata().level();
-        let source = event.metadata().target();
-        let source = source.rsplit("::").next().unwrap_or(source);
+        let source = source_of(event);
         if self.json {
             fields.json(&mut out, level, source)
         } else {
             fields.text(&mut out, level, source, self.color)
         }
     }
+}
+
+/// The last part of the target.
+fn source_of<'e>(event: &'e Event<'_>) -> &'e str {
+    let target = event.metadata().target();
+    target.rsplit("::").next().unwrap_or(target)
 }
 
 /// The fields of one event, in order.
@@ -275,6 +336,12 @@ impl Fields {
     }
 
     fn json(self, out: &mut Writer<'_>, level: Level, source: &str) -> fmt::Result {
+        let line = serde_json::to_string(&self.record(level, source)).map_err(|_| fmt::Error)?;
+        writeln!(out, "{line}")
+    }
+
+    /// The record in the original's order.
+    fn record(self, level: Level, source: &str) -> Map<String, Value> {
         let mut record = Map::with_capacity(5 + self.rest.len());
         record.insert("level".to_owned(), word(level).into());
         record.insert("timestamp".to_owned(), Timestamp::now().to_string().into());
@@ -286,8 +353,7 @@ impl Fields {
         for (name, value) in self.rest {
             record.entry(name).or_insert(value);
         }
-        let line = serde_json::to_string(&record).map_err(|_| fmt::Error)?;
-        writeln!(out, "{line}")
+        record
     }
 
     fn text(self, out: &mut Writer<'_>, level: Level, source: &str, color: bool) -> fmt::Result {

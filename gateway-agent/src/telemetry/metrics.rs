@@ -15,8 +15,9 @@ pub use super::families::{
     ConnectionMetrics, Family, KernelMetrics, SYNC_CAUSES, SyncMetrics, TlsMetrics, UpstreamMetrics,
 };
 use super::{
-    EffectMetrics, ExportMetrics,
+    EffectMetrics, ExportMetrics, SinkName,
     clock::Timestamp,
+    export::{Custom, CustomCollector},
     families::{Built, Families, REQUEST_SECONDS, route_families},
     process::ProcessCollector,
     route::{RouteFamilies, RouteMetrics, UNMATCHED},
@@ -49,6 +50,8 @@ pub struct Metrics {
     pub effects: EffectMetrics,
     /// Telemetry on its way out.
     pub export: ExportMetrics,
+    /// Metrics of policies.
+    pub(crate) custom: Arc<Custom>,
     /// Configuration.
     pub sync: SyncMetrics,
     /// Kernel hooks and what they count.
@@ -89,6 +92,9 @@ impl Metrics {
         )?
         .get_metric_with_label_values(&[env!("CARGO_PKG_VERSION")])?
         .set(1);
+        let export = ExportMetrics::new(&f)?;
+        let custom = Arc::new(Custom::new(export.of(SinkName::Prometheus)));
+        registry.register(Box::new(CustomCollector(Arc::clone(&custom))))?;
         let metrics = Self {
             families,
             routes: Mutex::default(),
@@ -108,7 +114,8 @@ impl Metrics {
             tls: TlsMetrics::new(&f)?,
             upstream: UpstreamMetrics::new(&f)?,
             effects: EffectMetrics::new(&f)?,
-            export: ExportMetrics::new(&f)?,
+            export,
+            custom,
             sync: SyncMetrics::new(&f)?,
             kernel: KernelMetrics::new(&f)?,
             log_lines_dropped: f.counters(

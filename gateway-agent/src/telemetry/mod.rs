@@ -19,7 +19,7 @@ pub(crate) mod told;
 pub mod writer;
 
 pub use effects::EffectMetrics;
-pub use export::{ExportMetrics, SinkName};
+pub use export::{ExportConfig, ExportMetrics, SinkName};
 pub(crate) use families::UpstreamMetrics;
 pub use metrics::Metrics;
 pub use recent::Recent;

@@ -6,11 +6,19 @@ use gateway_policy::trace::{Note, TraceSeverity};
 
 use super::{
     Metrics, SinkName,
+    export::Plans,
     told::{Said, Told},
 };
 
 /// Writes the notes of one request. `request_id` as the client and the request log know it.
-pub(crate) fn write(notes: Vec<Note>, request_id: &str, metrics: &Metrics, mut told: Option<&mut Told>) {
+pub(crate) fn write(
+    notes: Vec<Note>,
+    request_id: &str,
+    metrics: &Metrics,
+    worker: usize,
+    plans: Option<&Plans>,
+    mut told: Option<&mut Told>,
+) {
     for note in notes {
         match note {
             Note::Trace {
@@ -40,13 +48,23 @@ pub(crate) fn write(notes: Vec<Note>, request_id: &str, metrics: &Metrics, mut t
                 if let Some(target) = told.as_ref().and_then(|told| told.metrics_target()) {
                     target.metric(&name, &namespace, value, &dimensions);
                 }
+                metrics.custom.add(worker, namespace, name, value, dimensions);
             }
             Note::RequestDimension { name, value } => {
                 if let Some(told) = &mut told {
                     told.dimension(name, value);
                 }
             }
-            Note::EventHub { .. } => metrics.export.of(SinkName::EventHub).no_logger.inc(),
+            Note::EventHub {
+                logger,
+                partition,
+                message,
+            } => {
+                let taken = plans.is_some_and(|plans| plans.event(&logger, partition, message));
+                if !taken {
+                    metrics.export.of(SinkName::EventHub).no_logger.inc();
+                }
+            }
             // A kind of a later version: it is counted rather than lost.
             _ => skipped(metrics, "unknown"),
         }
@@ -132,7 +150,7 @@ mod tests {
                 policy: "authentication-managed-identity",
             },
         ];
-        tracing::subscriber::with_default(subscriber, || write(notes, "id-1", &metrics, None));
+        tracing::subscriber::with_default(subscriber, || write(notes, "id-1", &metrics, 0, None, None));
         assert!(log.flush());
         let text = sink.text();
         assert!(!text.contains("quiet"), "{text}");

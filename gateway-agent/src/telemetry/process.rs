@@ -72,29 +72,42 @@ impl Collector for ProcessCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = self.started.collect();
-        if let Some(seconds) = fs::read_to_string("/proc/self/stat")
-            .ok()
-            .as_deref()
-            .and_then(cpu_seconds)
-        {
+        let figures = figures();
+        if let Some(seconds) = figures.cpu_seconds {
             self.cpu.set(seconds);
             families.extend(self.cpu.collect().into_iter().map(as_counter));
         }
-        if let Ok(status) = fs::read_to_string("/proc/self/status") {
-            if let Some(kib) = field(&status, "VmRSS:") {
-                self.memory.set(kib * KIB);
-                families.extend(self.memory.collect());
+        for (value, gauge) in [
+            (figures.resident_bytes, &self.memory),
+            (figures.threads, &self.threads),
+            (figures.open_files, &self.files),
+        ] {
+            if let Some(value) = value {
+                gauge.set(value);
+                families.extend(gauge.collect());
             }
-            if let Some(threads) = field(&status, "Threads:") {
-                self.threads.set(threads);
-                families.extend(self.threads.collect());
-            }
-        }
-        if let Ok(open) = fs::read_dir("/proc/self/fd") {
-            self.files.set(open.count() as i64);
-            families.extend(self.files.collect());
         }
         families
+    }
+}
+
+/// What the kernel says about this process now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Figures {
+    pub(super) cpu_seconds: Option<f64>,
+    pub(super) resident_bytes: Option<i64>,
+    pub(super) threads: Option<i64>,
+    pub(super) open_files: Option<i64>,
+}
+
+pub(super) fn figures() -> Figures {
+    let stat = fs::read_to_string("/proc/self/stat").ok();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    Figures {
+        cpu_seconds: stat.as_deref().and_then(cpu_seconds),
+        resident_bytes: field(&status, "VmRSS:").map(|kib| kib * KIB),
+        threads: field(&status, "Threads:"),
+        open_files: fs::read_dir("/proc/self/fd").ok().map(|open| open.count() as i64),
     }
 }
 

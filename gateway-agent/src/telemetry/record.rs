@@ -130,7 +130,7 @@ pub enum Category {
 }
 
 /// What the response cache did for a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cache {
     /// Not asked.

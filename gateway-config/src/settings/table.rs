@@ -99,9 +99,6 @@ macro_rules! set {
 }
 
 const NO_CLOUD: Support = Later("the configuration endpoint's metrics protocol is not public");
-const OTEL: Support = Later("OTLP export is not built yet; use the Prometheus endpoint");
-const STATSD: Support = Later("StatsD export is not built yet; use the Prometheus endpoint");
-const LOCAL_LOG: Support = Later("local log sinks are not built yet; use telemetry.logs.std");
 const INGRESS: Support = Never("Ingress mode is not built; describe the routes in the artifact folder");
 const INGRESS_DETAIL: Support =
     Later("Ingress mode is not built; describe the routes in the artifact folder");
@@ -182,28 +179,29 @@ pub static TABLE: &[Setting] = &[
     row("k8s.ingress.dns.suffix", &[], Some("svc.cluster.local"), "text", Official, INGRESS_DETAIL, "suffix of backend host names", set!(ingress.dns_suffix = text)),
     row("k8s.ingress.config.path", &[], None, "path", Official, INGRESS_DETAIL, "kubeconfig", set!(ingress.config_path = opt)),
     // Metrics
-    row("telemetry.metrics.local", &[], Some("none"), "none, statsd (false, true)", Official, STATSD, "local metrics sink", metrics_local),
-    row("telemetry.metrics.local.statsd.endpoint", &[], None, "host:port", Official, STATSD, "StatsD server", set!(metrics.statsd_endpoint = statsd_endpoint)),
-    row("telemetry.metrics.local.statsd.sampling", &[], Some("1"), "0 to 1", Official, STATSD, "sampling rate", set!(metrics.statsd_sampling = fraction)),
-    row("telemetry.metrics.local.statsd.tag-format", &[], Some("none"), "none, librato, dogStatsD, influxDB", Official, STATSD, "how tags are written", set!(metrics.statsd_tags = tag_format)),
+    row("telemetry.metrics.local", &[], Some("none"), "none, statsd (false, true)", Official, Yes, "local metrics sink", metrics_local),
+    row("telemetry.metrics.local.statsd.endpoint", &[], None, "host:port", Official, Yes, "StatsD server", set!(metrics.statsd_endpoint = statsd_endpoint)),
+    row("telemetry.metrics.local.statsd.sampling", &[], Some("1"), "0 to 1", Official, Yes, "sampling rate", set!(metrics.statsd_sampling = fraction)),
+    row("telemetry.metrics.local.statsd.tag-format", &[], Some("none"), "none, librato, dogStatsD, influxDB", Official, Yes, "how tags are written", set!(metrics.statsd_tags = tag_format)),
     row("telemetry.metrics.cloud", &[], Some("true"), "true, false", Official, NO_CLOUD, "send metrics to Azure Monitor", set!(metrics.cloud = boolean)),
     row("telemetry.metrics.prometheus.port", &[], Some("4290"), "TCP port", Own, Yes, "Prometheus endpoint `/metrics`; 0 turns it off", set!(metrics.prometheus_port = optional_port)),
-    row("observability.opentelemetry.enabled", &[], Some("false"), "true, false", Official, OTEL, "push OTLP metrics", set!(metrics.otel = boolean)),
-    row("observability.opentelemetry.collector.uri", &[], None, "URL", Official, OTEL, "OTLP collector", set!(metrics.otel_collector = opt)),
-    row("observability.opentelemetry.system-metrics.enabled", &[], Some("false"), "true, false", Official, OTEL, "also process metrics", set!(metrics.otel_system = boolean)),
+    row("observability.opentelemetry.enabled", &[], Some("false"), "true, false", Official, Yes, "push OTLP metrics", set!(metrics.otel = boolean)),
+    row("observability.opentelemetry.collector.uri", &[], None, "URL", Official, Yes, "OTLP collector: gRPC, or HTTP on port 4318 and with a path", set!(metrics.otel_collector = opt)),
+    row("observability.opentelemetry.system-metrics.enabled", &[], Some("false"), "true, false", Official, Yes, "also process metrics", set!(metrics.otel_system = boolean)),
+    row("observability.opentelemetry.interval", &[], Some("60s"), "time span", Own, Yes, "how often metrics are pushed", set!(metrics.otel_interval = positive)),
     row("observability.opentelemetry.histogram.buckets", &[], Some("5,10,25,50,100,250,500,1000,2500,5000,10000"), "list of milliseconds", Official, Yes, "bucket bounds of all histograms", set!(metrics.otel_buckets = buckets)),
     // Logs
     row("telemetry.logs.std", &[], Some("text"), "none, text, json (true, false)", Official, Yes, "log on standard output", set!(logs.std = std_log)),
     row("telemetry.logs.std.level", &[], Some("info"), "all, debug, info, warn, error, fatal", Official, Yes, "least severity shown", set!(logs.level = level)),
     row("telemetry.logs.std.color", &[], Some("true"), "true, false", Official, Yes, "colour in text output", set!(logs.color = boolean)),
     row("telemetry.logs.requests", &[], Some("false"), "true, false", Own, Yes, "one line a request in the log on standard output; the original wants a `local` diagnostic for it", set!(logs.requests = boolean)),
-    row("telemetry.logs.local", &[], Some("auto"), "none, auto, localsyslog, rfc5424, journal, json (false)", Official, LOCAL_LOG, "local log sink", set!(logs.local = local_log)),
-    row("telemetry.logs.local.localsyslog.endpoint", &[], None, "path", Official, LOCAL_LOG, "syslog socket", set!(logs.localsyslog_endpoint = opt)),
-    row("telemetry.logs.local.localsyslog.facility", &[], Some("7"), "0 to 23", Official, LOCAL_LOG, "syslog facility", set!(logs.localsyslog_facility = facility)),
-    row("telemetry.logs.local.rfc5424.endpoint", &[], None, "host:port", Official, LOCAL_LOG, "syslog server", set!(logs.rfc5424_endpoint = opt)),
-    row("telemetry.logs.local.rfc5424.facility", &[], Some("7"), "0 to 23", Official, LOCAL_LOG, "syslog facility", set!(logs.rfc5424_facility = facility)),
-    row("telemetry.logs.local.journal.endpoint", &[], None, "path", Official, LOCAL_LOG, "journal socket", set!(logs.journal_endpoint = opt)),
-    row("telemetry.logs.local.json.endpoint", &[], Some("127.0.0.1:8888"), "path or host:port", Official, LOCAL_LOG, "UDP receiver of JSON records", set!(logs.json_endpoint = text)),
+    row("telemetry.logs.local", &[], Some("auto"), "none, auto, localsyslog, rfc5424, journal, json (false)", Official, Yes, "local log sink; `auto`: the one whose endpoint is set", set!(logs.local = local_log)),
+    row("telemetry.logs.local.localsyslog.endpoint", &[], None, "path", Official, Yes, "syslog socket", set!(logs.localsyslog_endpoint = opt)),
+    row("telemetry.logs.local.localsyslog.facility", &[], Some("7"), "0 to 23", Official, Yes, "syslog facility", set!(logs.localsyslog_facility = facility)),
+    row("telemetry.logs.local.rfc5424.endpoint", &[], None, "host:port", Official, Yes, "syslog server (UDP; `tcp://host:port` for TCP)", set!(logs.rfc5424_endpoint = opt)),
+    row("telemetry.logs.local.rfc5424.facility", &[], Some("7"), "0 to 23", Official, Yes, "syslog facility", set!(logs.rfc5424_facility = facility)),
+    row("telemetry.logs.local.journal.endpoint", &[], None, "path", Official, Yes, "journal socket", set!(logs.journal_endpoint = opt)),
+    row("telemetry.logs.local.json.endpoint", &[], Some("127.0.0.1:8888"), "path or host:port", Official, Yes, "UDP receiver of JSON records", set!(logs.json_endpoint = text)),
     row("logs.applicationinsights.endpoint", &[], Some("https://dc.services.visualstudio.com/v2/track"), "URL", Official, Yes, "where telemetry of loggers goes that have a bare instrumentation key", set!(logs.application_insights_endpoint = text)),
     // Descriptive
     row("runtime.deployment.mechanism", &[], None, "text", Chart, Yes, "descriptive; accepted for the official chart, changes nothing", |s, v| describe(s, "mechanism", v)),
@@ -307,6 +305,19 @@ pub(super) fn check_together(s: &Settings, problems: &mut Vec<Problem>) {
     }
     if let Some(what) = missing_of_arm(s) {
         fatal("config.arm.service", &format!("config.arm.service needs {what}"));
+    }
+    let logs = &s.logs;
+    for (chosen, endpoint, name) in [
+        (LocalLog::LocalSyslog, &logs.localsyslog_endpoint, "localsyslog"),
+        (LocalLog::Rfc5424, &logs.rfc5424_endpoint, "rfc5424"),
+        (LocalLog::Journal, &logs.journal_endpoint, "journal"),
+    ] {
+        if logs.local == chosen && endpoint.is_none() {
+            fatal(
+                "telemetry.logs.local",
+                &format!("telemetry.logs.local = {name} needs telemetry.logs.local.{name}.endpoint"),
+            );
+        }
     }
     if let Some(what) = missing_of_identity(s) {
         fatal("identity.source", &format!("identity.source needs {what}"));

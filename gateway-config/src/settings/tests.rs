@@ -120,10 +120,16 @@ fn problems_by_kind() {
             "not supported",
         ),
         (
-            "telemetry.logs.local",
-            "journal",
+            "limits.expression.regex.timeout",
+            "5s",
             "setting-without-effect",
             "no effect yet",
+        ),
+        (
+            "telemetry.logs.local",
+            "journal",
+            "missing-setting",
+            "journal.endpoint",
         ),
         (
             "net.server.tls.certificate.path",

@@ -26,6 +26,8 @@ pub(super) struct Delivery<T> {
     pub(super) sent: usize,
     /// Items that will never be taken.
     pub(super) refused: usize,
+    /// Items that nobody was there for, and that are not kept.
+    pub(super) lost: usize,
     /// Items that may be taken later.
     pub(super) again: Vec<T>,
     /// The receiver said when.
@@ -39,6 +41,7 @@ impl<T> Delivery<T> {
         Self {
             sent,
             refused: 0,
+            lost: 0,
             again: Vec::new(),
             after: None,
             why: None,
@@ -50,6 +53,15 @@ impl<T> Delivery<T> {
         Self {
             again: items,
             after,
+            why: Some(why),
+            ..Self::done(0)
+        }
+    }
+
+    /// Nobody was there, and what was meant for now is worth nothing later.
+    pub(super) fn lost(count: usize, why: String) -> Self {
+        Self {
+            lost: count,
             why: Some(why),
             ..Self::done(0)
         }
@@ -146,6 +158,7 @@ async fn one<S: Sink>(
         };
         counters.sent.inc_by(delivery.sent as u64);
         counters.refused.inc_by(delivery.refused as u64);
+        counters.unreachable.inc_by(delivery.lost as u64);
         tell(counters, healthy, &delivery);
         if delivery.again.is_empty() {
             return;
@@ -237,6 +250,7 @@ mod tests {
             Delivery {
                 sent,
                 refused,
+                lost: 0,
                 again,
                 after: None,
                 why,

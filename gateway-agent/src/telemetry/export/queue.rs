@@ -101,6 +101,14 @@ impl<T: Weigh> Queue<T> {
     }
 }
 
+impl<T> Intake<T> {
+    /// Items that wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
 impl<T: Weigh> Intake<T> {
     /// The next items; `None` when there will be none any more.
     pub(super) async fn batch(&mut self, rules: Batch, stop: &mut Stop) -> Option<Vec<T>> {
