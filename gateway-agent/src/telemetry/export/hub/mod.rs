@@ -1,7 +1,7 @@
 //! Event hubs: the messages of `log-to-eventhub`, over AMQP 1.0 as the original sends them.
 //!
 //! A message is one event. Partition keys travel as an annotation, partition ids choose the link. Sources: "AMQP 1.0
-//! in Azure Service Bus and Event Hubs protocol guide"; `policies.md` §3. Why AMQP and why this library: ADR 0021.
+//! in Azure Service Bus and Event Hubs protocol guide"; `policies.md` §3. Why AMQP and why this library: ADR 0022.
 
 mod link;
 
