@@ -9,7 +9,8 @@ use std::{
 
 use gateway_tests::{
     agent,
-    lab::Mode,
+    client::{Ask, curl},
+    lab::{Host, Mode},
     process::Process,
     scene::{Options, Scene},
     skip::Need,
@@ -110,21 +111,48 @@ fn generation(scene: &Scene) -> u64 {
         .unwrap()
 }
 
-/// Ends the process that serves by now, which the scene did not start itself.
+/// Ends the process that serves by now, which the scene did not start itself; when a test fails, too.
+struct LastOne {
+    host: Host,
+    status: String,
+}
+
 #[cfg(test)]
-fn end(scene: &Scene) {
-    let pid = scene.agent.json("/status").unwrap()["pid"].as_u64().unwrap();
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    wait::until("the last agent to end", DEADLINE, || {
-        nix::sys::signal::kill(pid, None).is_err().then_some(())
-    })
-    .unwrap();
+impl LastOne {
+    fn of(scene: &Scene) -> Self {
+        Self {
+            host: scene.lab.node.loopback(),
+            status: format!("http://{}/status", scene.agent.admin()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Drop for LastOne {
+    fn drop(&mut self) {
+        let ask = Ask {
+            url: self.status.clone(),
+            ..Ask::default()
+        };
+        let status = curl(&self.host, &ask).ok();
+        let status = status.and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+        let pid = status.and_then(|status| status["pid"].as_i64());
+        let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) else {
+            return;
+        };
+        let pid = nix::unistd::Pid::from_raw(pid);
+        // Gone already is as good; a drain that hangs is found by the lab, which cannot end its namespaces then.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = wait::until("the last agent to end", DEADLINE, || {
+            nix::sys::signal::kill(pid, None).is_err().then_some(())
+        });
+    }
 }
 
 #[cfg(test)]
 fn replaced_without_a_failure(options: Options, times: u64, without: &[&str]) {
     let mut scene = scene(options);
+    let last = LastOne::of(&scene);
     let echo = scene.lab.upstream.command(gateway_tests::skip::python());
     let echo = {
         let mut command = echo;
@@ -166,7 +194,7 @@ fn replaced_without_a_failure(options: Options, times: u64, without: &[&str]) {
         assert!(row["requests"].as_u64().unwrap() > 10 * times, "{row}");
         assert!(row["connections"].as_u64().unwrap() >= 1, "{row}");
     }
-    end(&scene);
+    drop(last);
     drop(echo);
 }
 
@@ -237,6 +265,7 @@ fn without_a_running_agent_taking_over_is_refused() {
 fn usr2_starts_a_successor_when_no_capability_is_needed() {
     skip!();
     let mut scene = scene(Options::default().with("kernel.mode", "off"));
+    let last = LastOne::of(&scene);
     scene
         .agent
         .process
@@ -245,5 +274,5 @@ fn usr2_starts_a_successor_when_no_capability_is_needed() {
     wait::until("the first agent to end", DEADLINE, || scene.agent.process.ended()).unwrap();
     assert_eq!(generation(&scene), 1);
     assert_eq!(scene.get("/place/where", None).unwrap().status, 200);
-    end(&scene);
+    drop(last);
 }
