@@ -480,9 +480,10 @@ fn throttling_of_the_service_is_the_hubs_matter() {
         assert_eq!(fleet.get(index, "/public/hello", "key-one").0, 200);
     }
     fleet.edit(HELLO, &answering("slowly"));
+    // Always fewer left than the hub keeps in reserve, and never none.
     fleet
         .stand_in
-        .control(&json!({ "throttle": { "reads": 60, "refill": 20, "after": 1 } }))
+        .control(&json!({ "throttle": { "reads": 48, "refill": 40, "after": 1 } }))
         .unwrap();
     fleet.all_answer("the edit, paced", "/public/hello", "key-one", |a| {
         *a == (200, "slowly".to_owned())
