@@ -51,6 +51,8 @@ pub struct Settings {
     pub instance_id: Arc<str>,
     /// The external cache, if there is one.
     pub external: Option<Arc<external::Config>>,
+    /// Rate limits and quotas are counted in the external cache when a cache entity of the artifacts names one.
+    pub shared_counters: bool,
     /// Bound of the memory cache; `None`: there is none.
     pub memory_cache_bytes: Option<usize>,
     /// Where the node's own tokens come from.
@@ -106,6 +108,8 @@ pub struct Node {
     pub counters: Counters,
     /// Cached values of this node.
     pub(crate) memory_cache: Option<cache::Memory>,
+    /// The external cache: that of the settings, or that of the artifacts in force.
+    pub(crate) external: ArcSwapOption<external::Config>,
     /// Access tokens of the node's own identity.
     pub(crate) tokens: identity::Tokens,
     /// Client certificates for backends. Their files change by themselves, so they are not the snapshot's.
@@ -205,6 +209,7 @@ impl Node {
             memory_is_full: crate::overload::MemoryIsFull::default(),
             debug: crate::debug::Debug::default(),
             memory_cache: settings.memory_cache_bytes.map(cache::Memory::new),
+            external: ArcSwapOption::new(settings.external.clone()),
             tokens: identity::Tokens::new(settings.identity.clone()),
             client_identities: ArcSwap::default(),
             openid: Arc::new(oidc::Directory::new(settings.openid)),
@@ -226,10 +231,35 @@ impl Node {
         }))
     }
 
+    /// Without a cache in the settings the one of the artifacts is used; each worker connects to it when it sees it.
+    fn follow_cache(&self, snapshot: &Snapshot) {
+        if self.settings.external.is_some() {
+            return;
+        }
+        let (now, next) = (self.external.load(), snapshot.external_cache());
+        if now.as_ref().map(|config| &config.redis) == next.map(|redis| &**redis) {
+            return;
+        }
+        tracing::info!(
+            event = "ExternalCacheOfArtifacts",
+            configured = next.is_some(),
+            "the external cache of the artifacts has changed"
+        );
+        let config = |redis: &Arc<gateway_config::settings::Redis>| {
+            Arc::new(external::Config {
+                redis: gateway_config::settings::Redis::clone(redis),
+                authorities: None,
+                counts: self.settings.shared_counters,
+            })
+        };
+        self.external.store(next.map(config));
+    }
+
     /// Makes `snapshot` the configuration of every request that starts from now on. Requests in flight
     /// keep theirs.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         self.breakers.follow(&snapshot, &self.metrics.upstream);
+        self.follow_cache(&snapshot);
         let gateway = snapshot.gateway();
         let deployment = Deployment {
             gateway_id: Arc::clone(&gateway.id),

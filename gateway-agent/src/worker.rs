@@ -1,7 +1,16 @@
 //! The workers: one thread, one current-thread runtime and one set of sockets each. Nothing is shared
 //! between workers but the [`Node`].
 
-use std::{cell::Cell, io, num::NonZeroUsize, rc::Rc, sync::Arc, task::Poll, thread, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    num::NonZeroUsize,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    thread,
+    time::Duration,
+};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioTimer;
@@ -131,7 +140,8 @@ pub(crate) struct Worker {
     pub(crate) connections: Rc<Connections>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) machine: Machine,
-    pub(crate) external: Option<Rc<External>>,
+    /// The external cache that this worker is connected to.
+    external: RefCell<Option<Rc<External>>>,
     /// Client certificates that policies brought.
     pub(crate) own_identities: tls::OwnIdentities,
     /// Which requests are let in.
@@ -160,11 +170,7 @@ impl Worker {
             pool: Pool::new(limits, Arc::clone(&node.metrics), client_tls, dial),
             machine: Machine::new(),
             own_identities: tls::OwnIdentities::default(),
-            external: node
-                .settings
-                .external
-                .as_ref()
-                .map(|config| External::new(config, &node.metrics)),
+            external: RefCell::default(),
             admission: Admission::default(),
             one_way: Rc::new(Semaphore::new(ONE_WAY_CALLS)),
             http1: http1_builder(limits),
@@ -187,6 +193,23 @@ impl Worker {
             head_bytes: header_bytes as usize,
             ..self.node.settings.limits.clone()
         }
+    }
+
+    /// The external cache, if there is one; another one when the configuration names another.
+    pub(crate) fn external(&self) -> Option<Rc<External>> {
+        let config = self.node.external.load();
+        let mut current = self.external.borrow_mut();
+        let same = match (&*current, &*config) {
+            (Some(current), Some(config)) => current.is_of(config),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            *current = config
+                .as_ref()
+                .map(|config| External::new(config, &self.node.metrics));
+        }
+        current.clone()
     }
 
     /// The right to one more `send-one-way-request` under way; `None` when there are too many.
@@ -313,7 +336,7 @@ async fn run(id: usize, node: Arc<Node>, sockets: Vec<Sockets>, workers: usize) 
     let mut watch = node.drain.watch();
     let worker = Worker::new(id, node, Dial::Tcp);
     worker.node.metrics.workers.inc();
-    if let Some(external) = &worker.external {
+    if let Some(external) = worker.external() {
         external.begin();
     }
     let sweeper = tokio::task::spawn_local(Rc::clone(&worker).sweep());

@@ -587,13 +587,21 @@ fn caching() {
         <choose><when condition="@(context.Request.MatchedParameters["id"] == "drop")"><cache-remove-value key="token" /></when></choose>
         <return-response><set-body>@((string)context.Variables["token"])</set-body></return-response>"#
         .replace("PEER", &format!("http://{}", tokens.address));
-    let start = |scene: Scene| {
-        scene
-            .setting("cache.external.connection-string", address.clone())
-            .api("cached", "http://127.0.0.1:1", &inbound, "")
-            .start()
-    };
-    let (first, second) = (start(here), start(there));
+    let cached = |scene: Scene| scene.api("cached", "http://127.0.0.1:1", &inbound, "").start();
+    // One is told by its settings, the other by a cache entity of its artifacts.
+    let first = cached(here.setting("cache.external.connection-string", address.clone()));
+    let named = json!({"properties": {"displayName": "redis", "value": address}});
+    let entity = json!({"properties": {"connectionString": "{{redis}}", "useFromLocation": "default"}});
+    let there = there
+        .file(
+            "artifacts/named values/redis/namedValueInformation.json",
+            named.to_string(),
+        )
+        .file(
+            "artifacts/caches/default/cacheInformation.json",
+            entity.to_string(),
+        );
+    let second = cached(there);
     first.check("GET /cached/1", "200 | token 0");
     first.check("GET /cached/1", "200 | token 0");
     second.check("GET /cached/1", "200 | token 0");

@@ -123,8 +123,21 @@ pub fn load(input: &Input<'_>) -> Loaded {
         &lookup,
         &mut problems,
     );
-    let mut documents =
-        policies::Compiler::new(&artifacts, &named_values, input.settings, previous, &mut problems);
+    let cache = certificates::cache(
+        &artifacts,
+        &named_values,
+        &gateway.entity,
+        input.settings,
+        &mut problems,
+    );
+    let mut documents = policies::Compiler::new(
+        &artifacts,
+        &named_values,
+        input.settings,
+        cache.is_some(),
+        previous,
+        &mut problems,
+    );
     let programs = policies::compose(&mut documents, &artifacts, &apis, &products);
     let (document_cache, counts) = documents.finish();
     let (access, clashes) = AccessTable::build(&products, &subscriptions);
@@ -149,7 +162,6 @@ pub fn load(input: &Input<'_>) -> Loaded {
         &mut problems,
     );
     let authorities = certificates::authorities(&artifacts, &gateway, &certificates, &mut problems);
-    certificates::caches(&artifacts, input.settings, &mut problems);
     let secrets = secrets.finish(&overlay.path, &mut problems);
     let digests = digest::of(input.tree, input.overlay);
     let summary = Summary {
@@ -167,6 +179,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let snapshot = Snapshot {
         revision: digests.revision(&gateway.entity.id),
         gateway: gateway.entity,
+        external_cache: cache,
         routes: std::mem::take(&mut apis.routes),
         apis: apis.entries,
         products,

@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub use redis::Redis;
+pub(crate) use redis::setting as redis_of;
 pub use table::{Setting, Source, Support, TABLE, markdown};
 
 /// A setting as it was found.

@@ -17,6 +17,7 @@ use crate::{
     network::{Hostname, KernelOptions, Listener},
     overlay::CertificateFile,
     routing::{Route, RouteTable},
+    settings::Redis,
     telemetry::{Diagnostics, Logger, Telemetry},
 };
 
@@ -341,6 +342,8 @@ pub struct Snapshot {
     pub(crate) hostnames: Vec<Hostname>,
     pub(crate) kernel: KernelOptions,
     pub(crate) certificates: Vec<CertificateFile>,
+    /// The Redis of the artifacts' cache entity.
+    pub(crate) external_cache: Option<Arc<Redis>>,
     /// Certificate authorities of the gateway, PEM.
     pub(crate) authorities: Vec<Arc<[u8]>>,
     pub(crate) programs: Programs,
@@ -459,6 +462,11 @@ impl Snapshot {
     /// Certificate entities and the files that hold them.
     pub fn certificates(&self) -> &[CertificateFile] {
         &self.certificates
+    }
+
+    /// The external cache that a cache entity names; `None` when the settings name one.
+    pub fn external_cache(&self) -> Option<&Arc<Redis>> {
+        self.external_cache.as_ref()
     }
 
     /// Certificate authorities that the gateway entity trusts, PEM.

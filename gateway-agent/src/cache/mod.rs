@@ -28,7 +28,7 @@ const NONE: &str = "none";
 /// Does one cache operation.
 pub(crate) async fn perform(worker: &Worker, request: CacheRequest) -> Outcome {
     let CacheRequest { key, cache, action } = request;
-    let external = worker.external.is_some() && cache != CachingType::Internal;
+    let external = worker.external().is_some() && cache != CachingType::Internal;
     let memory = worker.node.memory_cache.is_some() && cache != CachingType::External;
     let which = match (external, memory) {
         (true, _) => EXTERNAL,
@@ -72,7 +72,7 @@ pub(crate) async fn perform(worker: &Worker, request: CacheRequest) -> Outcome {
 }
 
 async fn lookup(worker: &Worker, which: &str, key: &str) -> Result<Option<Value>, Down> {
-    let bytes = match (which, &worker.external, &worker.node.memory_cache) {
+    let bytes = match (which, worker.external(), &worker.node.memory_cache) {
         (EXTERNAL, Some(external), _) => external.get(key).await?.map(Bytes::from),
         (MEMORY, _, Some(memory)) => memory.get(key),
         _ => None,
@@ -92,7 +92,7 @@ async fn store(worker: &Worker, which: &str, key: &str, value: &Value, time: Dur
     if time.is_zero() {
         return "expired";
     }
-    match (which, &worker.external, &worker.node.memory_cache) {
+    match (which, worker.external(), &worker.node.memory_cache) {
         (EXTERNAL, Some(external), _) => match external.set(key, &entry, time).await {
             Ok(()) => "ok",
             Err(Down(reason)) => {
@@ -112,7 +112,7 @@ async fn store(worker: &Worker, which: &str, key: &str, value: &Value, time: Dur
 }
 
 async fn remove(worker: &Worker, which: &str, key: &str) -> Result<(), Down> {
-    match (which, &worker.external, &worker.node.memory_cache) {
+    match (which, worker.external(), &worker.node.memory_cache) {
         (EXTERNAL, Some(external), _) => external.remove(key).await,
         (MEMORY, _, Some(memory)) => {
             memory.remove(key);

@@ -109,7 +109,7 @@ pub(crate) async fn count(worker: &Worker, count: &Count, charge: bool) -> Count
         false => node.counters.count(count),
     };
     let effects = &node.metrics.effects;
-    let Some(external) = worker.external.as_ref().filter(|external| external.config.counts) else {
+    let Some(external) = worker.external().filter(|external| external.config.counts) else {
         effects.counts_node.inc();
         return alone();
     };

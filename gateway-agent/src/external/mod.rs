@@ -88,6 +88,11 @@ impl External {
         })
     }
 
+    /// It was made of this very configuration.
+    pub(crate) fn is_of(&self, config: &Arc<Config>) -> bool {
+        Arc::ptr_eq(&self.config, config)
+    }
+
     /// Connects before the first request needs it.
     pub(crate) fn begin(self: &Rc<Self>) {
         self.connect();

@@ -415,7 +415,7 @@ async fn a_server_that_goes_away_and_comes_back() {
         let world = World::without_backend(settings, None);
         let worker = &world.worker;
         let one = count(4, Window::Sliding);
-        let external = worker.external.as_ref().unwrap();
+        let external = worker.external().unwrap();
         for _ in 0..2 {
             assert!(super::count(worker, &one, false).await.allowed);
         }

@@ -165,7 +165,7 @@ impl Exchange {
 
     /// Counted on this node at once, or by the external cache.
     async fn count(&self, count: &Count, charge: bool) -> Counted {
-        let counted = match (&self.worker.external, charge) {
+        let counted = match (self.worker.external(), charge) {
             (Some(_), _) => Box::pin(external::count(&self.worker, count, charge)).await,
             (None, false) => self.worker.node.counters.count(count),
             (None, true) => self.worker.node.counters.charge(count),

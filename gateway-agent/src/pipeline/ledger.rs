@@ -543,7 +543,7 @@ fn measured(record: &RequestRecord, host: Option<Arc<str>>, client: Duration) ->
 
 /// Charges a counter beside the request, which is over.
 fn charge(worker: &Rc<Worker>, count: Count) {
-    if worker.external.is_none() {
+    if worker.external().is_none() {
         worker.node.counters.charge(&count);
         return;
     }

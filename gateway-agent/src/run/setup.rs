@@ -267,6 +267,7 @@ pub(super) fn node_settings(
         process,
         instance_id: instance_id().into(),
         external: external(settings)?,
+        shared_counters: settings.cache.shared_counters,
         memory_cache_bytes: settings
             .cache
             .memory

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use super::gateway::Gateway;
+use super::{gateway::Gateway, identities::NamedValues};
 use crate::{
-    artifacts::{Artifacts, Entity, id_in},
+    artifacts::{Artifacts, Entity, id_in, named_value::substitute},
     doc::Node,
     network::{Hostname, Pem},
     overlay::{CertificateFile, is_host_name},
     problem::Problem,
-    settings::Settings,
+    settings::{Redis, Settings},
+    snapshot::GatewayEntity,
 };
 
 /// The overlay's certificates, and those entities whose content came with the configuration.
@@ -135,15 +136,44 @@ pub(super) fn authorities(
     out
 }
 
-/// A cache entity names a Redis that only the settings connect to.
-pub(super) fn caches(artifacts: &Artifacts, settings: &Settings, problems: &mut Vec<Problem>) {
+/// The external cache of the artifacts: the entity for the gateway's location, else the one for `default`. The setting
+/// `cache.external.connection-string` wins over both.
+pub(super) fn cache(
+    artifacts: &Artifacts,
+    named_values: &NamedValues,
+    gateway: &GatewayEntity,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Redis>> {
     if settings.cache.external.is_some() {
-        return;
+        return None;
     }
-    for (name, entity) in &artifacts.caches {
-        let message = format!(
-            "cache `{name}` is not connected to: give its address in the setting cache.external.connection-string"
-        );
-        problems.push(Problem::warning("cache-not-connected", &entity.path, message));
+    let text = |entity: &Entity, key: &str| {
+        let text = entity.properties.as_ref()?.get(key).and_then(Node::as_text);
+        text.map(|text| text.trim().to_owned())
+    };
+    let entity_for = |location: &str| {
+        let here = |e: &&Entity| text(e, "useFromLocation").is_some_and(|l| l.eq_ignore_ascii_case(location));
+        artifacts.caches.values().find(here)
+    };
+    let region = (!gateway.region.is_empty()).then(|| entity_for(&gateway.region));
+    let entity = region.flatten().or_else(|| entity_for("default"))?;
+    let known = |name: &str| named_values.get(name).map(|named| Arc::clone(&named.value));
+    let read = || {
+        let given = text(entity, "connectionString").filter(|given| !given.is_empty());
+        let given = given.ok_or_else(|| "it has no `connectionString`".to_owned())?;
+        crate::settings::redis_of(&substitute(&given, known)?)
+    };
+    match read() {
+        Ok(redis) => redis.map(Arc::new),
+        Err(reason) => {
+            let message = format!(
+                "cache `{}` cannot be connected to: {reason}; give its address there, or in the setting \
+                 cache.external.connection-string",
+                entity.name
+            );
+            problems.push(Problem::warning("cache-not-connected", &entity.path, message));
+            None
+        }
     }
 }

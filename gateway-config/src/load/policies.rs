@@ -57,6 +57,7 @@ impl<'a> Compiler<'a> {
         artifacts: &Artifacts,
         named_values: &NamedValues,
         settings: &Settings,
+        has_external_cache: bool,
         previous: Option<&'a Snapshot>,
         problems: &'a mut Vec<Problem>,
     ) -> Self {
@@ -83,7 +84,7 @@ impl<'a> Compiler<'a> {
         }
         let options = Options {
             refuse_unsupported: settings.compat.refuse_unsupported_policies,
-            has_cache: settings.cache.external.is_some() || settings.cache.memory,
+            has_cache: has_external_cache || settings.cache.external.is_some() || settings.cache.memory,
             ..Options::default()
         };
         let mut out = Compiler {

@@ -549,3 +549,50 @@ fn definitions_are_kept_where_a_policy_validates() {
     let definitions = loaded.snapshot.unwrap().definitions(None);
     assert!(definitions.schemas.unwrap().contains_key("s"));
 }
+
+#[test]
+fn the_cache_entity_of_the_location_is_the_external_cache() {
+    let cache = |location: &str, connection: &str| {
+        format!(
+            r#"{{"properties": {{"useFromLocation": "{location}", "connectionString": "{connection}"}}}}"#
+        )
+    };
+    let load = |entities: &[(&str, String)], settings: &[(&'static str, &'static str)]| {
+        let mut world = World::new();
+        world.settings = settings.to_vec();
+        for (name, text) in entities {
+            world = world.with(&format!("caches/{name}/cacheInformation.json"), text);
+        }
+        let loaded = world.load(None);
+        let problem = loaded.problems.iter().find(|p| p.code == "cache-not-connected");
+        match (problem, loaded.snapshot.and_then(|s| s.external_cache().cloned())) {
+            (Some(problem), None) => problem.message.clone(),
+            (None, Some(redis)) => format!("{}:{}", redis.endpoints[0].0, redis.endpoints[0].1),
+            (None, None) => "none".to_owned(),
+            (Some(problem), Some(_)) => panic!("{problem:?}"),
+        }
+    };
+    let (default, away) = (
+        cache("default", "d:1,password={{who}}"),
+        cache("West Europe", "w:2"),
+    );
+    for (entities, settings, expected) in [
+        (vec![], &[][..], "none"),
+        (vec![("a", away.clone())], &[], "none"),
+        (vec![("a", away), ("b", default.clone())], &[], "d:1"),
+        (
+            vec![("a", default)],
+            &[("cache.external.connection-string", "s:3")],
+            "none",
+        ),
+        (
+            vec![("a", cache("default", ""))],
+            &[],
+            "cache `a` cannot be connected to: it has no `connectionString`; give its address there, or in the setting cache.external.connection-string",
+        ),
+        (vec![("a", cache("default", "{{nobody}}"))], &[], "nobody"),
+    ] {
+        let got = load(&entities, settings);
+        assert!(got.contains(expected), "{entities:?}: {got}");
+    }
+}

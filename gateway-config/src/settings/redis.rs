@@ -71,7 +71,7 @@ const WITH_EFFECT: &[&str] = &[
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn setting(text: &str) -> Result<Option<Redis>, String> {
+pub(crate) fn setting(text: &str) -> Result<Option<Redis>, String> {
     match text {
         "" | "none" => Ok(None),
         text if text.contains("://") => url(text).map(Some),
