@@ -160,6 +160,52 @@ fn malformed_tokens_are_told_apart() {
 }
 
 #[test]
+fn claims_are_looked_at_as_they_stand_in_the_payload() {
+    let payload = r#" { "a" : "x", "b":["x","y\u0041",1], "n":1.0, "t":true, "o":{"k":[1]}, "\u0065":"z", "a":"last", "q":"a\"b", "e":"" } "#;
+    let token = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(payload));
+    let jws = Jws::read(&token).unwrap();
+    let claims = jws.claims();
+    for (name, values, joined) in [
+        ("a", Some(vec!["last"]), "last"),
+        ("b", Some(vec!["x", "yA", "1"]), "x,yA,1"),
+        ("n", Some(vec!["1.0"]), "1.0"),
+        ("t", Some(vec!["true"]), "true"),
+        ("o", Some(vec![r#"{"k":[1]}"#]), r#"{"k":[1]}"#),
+        ("e", Some(vec![""]), ""),
+        ("q", Some(vec![r#"a"b"#]), r#"a"b"#),
+        ("missing", None, ""),
+    ] {
+        let got = claims.values(name);
+        let wanted = values
+            .clone()
+            .map(|v| v.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(got, wanted, "{name}");
+        assert_eq!(claims.joined(name), joined, "{name}");
+        assert_eq!(claims.has(name), values.is_some());
+        for value in values.unwrap_or_default() {
+            assert!(claims.any(name, value) && !claims.any(name, "other"), "{name}");
+        }
+    }
+    assert_eq!((claims.instant("n"), claims.instant("a")), (Some(1.0), None));
+    for payload in [
+        "[]",
+        "1",
+        r#"{"a":}"#,
+        r#"{"a":"\x"}"#,
+        "{\"a\":\"\u{1}\"}",
+        r#"{"a":1}x"#,
+        "",
+    ] {
+        let token = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(payload));
+        assert_eq!(
+            Jws::read(&token).unwrap_err(),
+            "The payload of the token is not a JSON object.",
+            "{payload}"
+        );
+    }
+}
+
+#[test]
 fn discovery_documents_name_issuer_and_keys() {
     let discovery = r#"{"issuer":"https://i","jwks_uri":"https://i/keys"}"#;
     assert_eq!(

@@ -1,13 +1,13 @@
 //! A token's parts and claims.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, value::RawValue};
 
 use super::KeySet;
 
@@ -48,31 +48,53 @@ impl<'de> Deserialize<'de> for Present {
     }
 }
 
-/// The payload: few claims, so a list beats a map.
+/// The payload: its text, and where names and values are in it. Few claims are looked at, so values stay text until
+/// then; few are there, so a list beats a map.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claims(Vec<(String, Json)>);
+pub(crate) struct Claims {
+    text: String,
+    list: Vec<(Name, Range<usize>)>,
+}
 
-impl<'de> Deserialize<'de> for Claims {
+/// Name of a claim.
+#[derive(Clone, Debug)]
+enum Name {
+    Plain(Range<usize>),
+    /// With escapes in the text.
+    Escaped(String),
+}
+
+/// One member as it stands in the text.
+struct Member<'j>(Cow<'j, str>, &'j RawValue);
+
+/// All members in order, repeated ones too.
+struct Members<'j>(Vec<Member<'j>>);
+
+impl<'de: 'j, 'j> Deserialize<'de> for Members<'j> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Claims;
+            type Value = Members<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
-                let mut claims = Vec::with_capacity(CLAIMS);
-                while let Some(claim) = map.next_entry()? {
-                    claims.push(claim);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::with_capacity(CLAIMS);
+                while let Some(Text(name)) = map.next_key()? {
+                    members.push(Member(name, map.next_value()?));
                 }
-                Ok(Claims(claims))
+                Ok(Members(members))
             }
         }
         deserializer.deserialize_map(Object)
     }
 }
+
+/// A text that is borrowed when it has no escapes.
+#[derive(Deserialize)]
+struct Text<'j>(#[serde(borrow)] Cow<'j, str>);
 
 /// Why a signature does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +144,7 @@ impl<'t> Jws<'t> {
             signature: decode(signature, "signature")?,
             algorithm: header.alg.ok_or("The token names no algorithm.")?.into_owned(),
             key_id: header.kid.map(Cow::into_owned),
-            claims: serde_json::from_slice(&claims).map_err(|_| not_json("payload"))?,
+            claims: Claims::read(claims).ok_or_else(|| not_json("payload"))?,
         })
     }
 
@@ -170,34 +192,89 @@ impl<'t> Jws<'t> {
 }
 
 impl Claims {
-    /// The last claim of the name: what readers of duplicate members agree on.
-    fn get(&self, name: &str) -> Option<&Json> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value)
+    /// `None`: it is no JSON object.
+    fn read(payload: Vec<u8>) -> Option<Self> {
+        let text = String::from_utf8(payload).ok()?;
+        let Members(members) = serde_json::from_str(&text).ok()?;
+        // Borrowed parts are parts of the text, so their places in it follow from their addresses.
+        let place = |part: &str| {
+            let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+            (start + part.len() <= text.len()).then_some(start..start + part.len())
+        };
+        let mut list = Vec::with_capacity(members.len());
+        for Member(name, value) in members {
+            let name = match name {
+                Cow::Borrowed(name) => Name::Plain(place(name)?),
+                Cow::Owned(name) => Name::Escaped(name),
+            };
+            list.push((name, place(value.get())?));
+        }
+        Some(Self { text, list })
+    }
+
+    /// JSON of the last claim of the name: what readers of duplicate members agree on.
+    fn raw(&self, name: &str) -> Option<&str> {
+        let is = |known: &Name| match known {
+            Name::Plain(range) => self.text.get(range.clone()) == Some(name),
+            Name::Escaped(known) => known == name,
+        };
+        let (_, range) = self.list.iter().rev().find(|(known, _)| is(known))?;
+        self.text.get(range.clone())
+    }
+
+    /// True when one of the claim's values is this.
+    pub(crate) fn any(&self, name: &str, wanted: &str) -> bool {
+        match self.raw(name) {
+            None => false,
+            Some(raw) => match plain_text(raw) {
+                Some(text) => text == wanted,
+                None => texts(raw).iter().any(|text| text == wanted),
+            },
+        }
+    }
+
+    /// The claim's values joined by commas; empty when it is not there.
+    pub(crate) fn joined(&self, name: &str) -> Cow<'_, str> {
+        match self.raw(name) {
+            None => Cow::Borrowed(""),
+            Some(raw) => match plain_text(raw) {
+                Some(text) => Cow::Borrowed(text),
+                None => Cow::Owned(texts(raw).join(",")),
+            },
+        }
     }
 
     /// A claim's values as text: strings as they are, numbers and booleans as JSON, arrays as several.
     pub(crate) fn values(&self, name: &str) -> Option<Vec<String>> {
-        let text = |json: &Json| match json {
-            Json::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        Some(match self.get(name)? {
-            Json::Array(items) => items.iter().map(text).collect(),
-            one => vec![text(one)],
-        })
+        self.raw(name).map(texts)
     }
 
     /// A claim that is a number of seconds since 1970.
     pub(crate) fn instant(&self, name: &str) -> Option<f64> {
-        self.get(name)?.as_f64()
+        serde_json::from_str::<Json>(self.raw(name)?).ok()?.as_f64()
     }
 
     /// True when the claim is there, whatever it is.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
+        self.raw(name).is_some()
+    }
+}
+
+/// The content of a JSON string without escapes.
+fn plain_text(raw: &str) -> Option<&str> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    (!inner.contains('\\')).then_some(inner)
+}
+
+fn texts(raw: &str) -> Vec<String> {
+    let text = |json: &Json| match json {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match serde_json::from_str::<Json>(raw) {
+        Ok(Json::Array(items)) => items.iter().map(text).collect(),
+        Ok(one) => vec![text(&one)],
+        // Nested too deep to be read: nobody compares with that.
+        Err(_) => vec![raw.to_owned()],
     }
 }

@@ -57,7 +57,13 @@ impl Source {
             }
             Source::Value(value) => Some(value.get(run)?.to_string()),
         };
-        let token = value.map(|v| without_scheme(v.trim()).to_owned());
+        let token = value.map(|mut value| {
+            let token = without_scheme(value.trim());
+            if token.len() < value.len() {
+                value = token.to_owned();
+            }
+            value
+        });
         Ok(token.filter(|t| !t.is_empty()))
     }
 }
@@ -105,24 +111,23 @@ impl ClaimRule {
 
     /// `Some`: the claim is there with a value that is not allowed.
     fn violated(&self, run: &mut Run<'_>, name: &str, claims: &Claims) -> Result<Option<Rejection>, Failure> {
-        let mut given = claims.values(name).unwrap_or_default();
-        if let Some(separator) = optional(self.separator.as_ref(), run)?
-            && !separator.is_empty()
-            && let [single] = given.as_slice()
-        {
-            given = single.split(&**separator).map(|v| v.trim().to_owned()).collect();
-        }
+        let split = self.split(run, name, claims)?;
         let how = *self.how.get(run)?;
         let mut found = 0;
         for value in &self.values {
             let wanted = value.get(run)?;
-            found += usize::from(given.iter().any(|g| g == wanted.trim()));
+            let is = match &split {
+                Some(parts) => parts.iter().any(|part| part == wanted.trim()),
+                None => claims.any(name, wanted.trim()),
+            };
+            found += usize::from(is);
         }
         let met = match how {
             Match::All => found == self.values.len(),
             Match::Any => found > 0 || self.values.is_empty(),
         };
         let message = || {
+            let given = split.unwrap_or_else(|| claims.values(name).unwrap_or_default());
             format!(
                 "Claim {name} value of {} is not allowed. Access denied.",
                 given.join(",")
@@ -132,6 +137,20 @@ impl ClaimRule {
             reason: "TokenClaimValueNotAllowed",
             message: message(),
         }))
+    }
+
+    /// The parts of a claim that is one text and has a separator.
+    fn split(&self, run: &mut Run<'_>, name: &str, claims: &Claims) -> Result<Option<Vec<String>>, Failure> {
+        let separator = optional(self.separator.as_ref(), run)?;
+        let Some(separator) = separator.filter(|s| !s.is_empty()) else {
+            return Ok(None);
+        };
+        let given = claims.values(name).unwrap_or_default();
+        let [single] = given.as_slice() else {
+            return Ok(None);
+        };
+        let parts = single.split(&**separator).map(|v| v.trim().to_owned());
+        Ok(Some(parts.collect()))
     }
 }
 
@@ -232,20 +251,19 @@ impl Checks<'_> {
         if let Some(rejection) = self.outside_lifetime(run, claims) {
             return Ok(Verdict::Rejected(rejection));
         }
-        let audiences = claims.values("aud").unwrap_or_default();
         let mut accepted = self.audiences.is_empty();
         for audience in self.audiences {
             let audience = audience.get(run)?;
-            accepted |= audiences.iter().any(|a| a == audience.trim());
+            accepted |= claims.any("aud", audience.trim());
         }
         if !accepted {
             let message = format!(
                 "The audience {} of the token is not allowed. Access denied.",
-                audiences.join(",")
+                claims.joined("aud")
             );
             return rejected("TokenAudienceNotAllowed", message);
         }
-        let issuer = claims.values("iss").unwrap_or_default().join(",");
+        let issuer = claims.joined("iss");
         if !self.issuers.is_empty() && !self.issuers.iter().any(|i| is_issuer(i.trim(), &issuer, claims)) {
             let message = format!("The issuer {issuer} of the token is not allowed. Access denied.");
             return rejected("TokenIssuerNotAllowed", message);
@@ -308,7 +326,7 @@ impl Checks<'_> {
 /// Exact, but for the tenant's place in the issuer of multi-tenant discovery documents.
 fn is_issuer(accepted: &str, given: &str, claims: &Claims) -> bool {
     if accepted.contains("{tenantid}") {
-        let tenant = claims.values("tid").unwrap_or_default().join("");
+        let tenant = claims.joined("tid");
         return !tenant.is_empty() && accepted.replace("{tenantid}", &tenant) == given;
     }
     accepted == given

@@ -470,10 +470,10 @@ impl Policy for ValidateJwt {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
         run.exchange.discovered = Discovered::default();
         // Without a token there is nothing to fetch keys for.
-        if self.source.token(run)?.is_none() {
+        let Some(token) = self.source.token(run)? else {
             return Err(self.common.refuse(run, NAME, Rejection::not_present()));
-        }
-        self.advance(run)
+        };
+        self.advance(run, Some(token))
     }
 
     fn resume(&self, run: &mut Run<'_>, outcome: Outcome) -> Result<Flow, Failure> {
@@ -481,19 +481,22 @@ impl Policy for ValidateJwt {
             Outcome::OpenId(configuration) => run.exchange.discovered.configurations.push(configuration),
             other => return Err(run.unexpected(other)),
         }
-        self.advance(run)
+        self.advance(run, None)
     }
 }
 
 impl ValidateJwt {
     /// Asks for the next discovery document, or decides.
-    fn advance(&self, run: &mut Run<'_>) -> Result<Flow, Failure> {
+    fn advance(&self, run: &mut Run<'_>, token: Option<String>) -> Result<Flow, Failure> {
         let refresh = run.exchange.discovered.refreshing;
         if let Some(url) = self.openid.get(run.exchange.discovered.configurations.len()) {
             let url = url.get(run)?.into_owned();
             return Ok(Flow::Ask(Effect::OpenId { url, refresh }));
         }
-        let token = self.source.token(run)?.unwrap_or_default();
+        let token = match token {
+            Some(token) => token,
+            None => self.source.token(run)?.unwrap_or_default(),
+        };
         let token = match self.decryption.open(run, &token)? {
             Ok(token) => token,
             Err(rejection) => return Err(self.common.refuse(run, NAME, rejection)),
@@ -509,7 +512,7 @@ impl ValidateJwt {
                     configurations: Vec::new(),
                     refreshing: true,
                 };
-                self.advance(run)
+                self.advance(run, None)
             }
             Verdict::UnknownKey => Err(self.common.refuse(run, NAME, Rejection::unknown_key())),
             Verdict::Rejected(rejection) => Err(self.common.refuse(run, NAME, rejection)),
