@@ -8,6 +8,7 @@ mod content;
 pub mod convert;
 mod edit;
 mod name;
+mod name_chars;
 mod parse;
 mod query;
 mod tree;
@@ -15,7 +16,7 @@ mod write;
 pub mod xpath;
 
 pub use content::Content;
-pub use name::{Name, XML_NAMESPACE, XMLNS_NAMESPACE};
+pub use name::{Name, XML_NAMESPACE, XMLNS_NAMESPACE, is_name};
 pub use parse::{LoadOptions, parse_document, parse_element};
 pub use tree::{Attribute, Declaration, Kind, Node, NodeType};
 pub use write::{SaveOptions, attribute_to_string, declaration_to_string, node_to_string};

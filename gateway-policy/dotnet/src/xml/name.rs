@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::Error;
 
-use super::xml_error;
+use super::{name_chars, xml_error};
 
 /// The namespace of the prefix `xml`.
 pub const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
@@ -103,14 +103,27 @@ pub(super) fn check_ncname(name: &str) -> Result<(), Error> {
     }
 }
 
-/// Name characters of XML 1.0 (fifth edition would be wider; .NET keeps to letters, digits and these).
+/// Characters of a name without colons: XML 1.0, fourth edition.
 pub(super) fn is_name_char(c: char, first: bool) -> bool {
     match c {
         '_' => true,
-        '-' | '.' | '\u{b7}' => !first,
+        '-' | '.' => !first,
         c if c.is_ascii() => c.is_ascii_alphabetic() || (!first && c.is_ascii_digit()),
-        c => c.is_alphabetic() || (!first && (c.is_numeric() || matches!(c, '\u{300}'..='\u{36f}'))),
+        c => {
+            let table = if first {
+                name_chars::START
+            } else {
+                name_chars::PART
+            };
+            u16::try_from(u32::from(c)).is_ok_and(|c| table.partition_point(|edge| *edge <= c) % 2 == 1)
+        }
     }
+}
+
+/// `XmlReader.IsName`, or `IsNameToken`, whose first character is as any other.
+pub fn is_name(text: &str, token: bool) -> bool {
+    let fits = |(i, c)| c == ':' || is_name_char(c, i == 0 && !token);
+    !text.is_empty() && text.chars().enumerate().all(fits)
 }
 
 /// Characters an XML 1.0 document may hold.

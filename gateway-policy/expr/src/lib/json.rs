@@ -858,10 +858,12 @@ fn merge_settings(c: &Call<'_, '_>, f: impl FnOnce(&mut MergeSettings)) -> Eval 
     Ok(Value::Null)
 }
 
+mod more;
 mod sequence;
 mod table;
 
 pub(crate) use sequence::iterate;
 use sequence::{Children, children, found, named_items, tokens, tokens_of};
 
+pub(super) use more::{ARRAY, CONSTRUCTOR, EXTENSIONS, RAW, VALUE};
 pub(super) use table::TYPES;

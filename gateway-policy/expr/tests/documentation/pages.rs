@@ -103,22 +103,58 @@ fn page(space: &str, types: &[&LibraryType], shown: &Shown<'_>) -> String {
         if !refused.is_empty() {
             let _ = writeln!(out, "\nNot on the allow-list (APIM0002): {}.", refused.join(", "));
         }
-        let absent: Vec<String> = absent(t).map(cell).collect();
-        if !absent.is_empty() {
-            let _ = writeln!(out, "\nIn .NET Core 3.1 and not here: {}.", absent.join(", "));
+        for (class, why) in ABSENT {
+            let absent: Vec<String> = absent(t, class).map(cell).collect();
+            if !absent.is_empty() {
+                let _ = writeln!(out, "\n{why}: {}.", absent.join(", "));
+            }
         }
     }
     out
 }
 
-/// Members of .NET that the type lacks here: `absent.tsv` has type, name, number of parameters, signature.
-fn absent(t: &LibraryType) -> impl Iterator<Item = &'static str> {
+/// Why members of .NET are not here, by the class that `absent.tsv` gives them.
+const ABSENT: [(&str, &str); 6] = [
+    ("missing", "In .NET Core 3.1 and not here"),
+    ("unlisted", "Not here, for the vendor allows this type in part"),
+    (
+        "refused",
+        "Not here, for they take or give types that are not on the allow-list",
+    ),
+    (
+        "ref",
+        "Not here, for they take or give spans, memory, pointers or references, which no expression can hold",
+    ),
+    (
+        "async",
+        "Not here, for they are asynchronous, and an expression cannot wait",
+    ),
+    (
+        "outside",
+        "Not here, for they reach files, streams, handles or serialization, which are outside an expression",
+    ),
+];
+
+/// Members of .NET that the type lacks here: `absent.tsv` has type, name, number of parameters, number of
+/// members of that name and number which are here, class and signature.
+fn absent<'t>(t: &LibraryType, class: &'t str) -> impl Iterator<Item = &'static str> + use<'t> {
     let here: Vec<(String, usize)> = t.members.iter().map(|m| called(m.signature)).collect();
     let full = t.full_name;
     include_str!("absent.tsv").lines().filter_map(move |line| {
-        let mut fields = line.splitn(4, '\t');
-        let (of, name, count) = (fields.next()?, fields.next()?, fields.next()?.parse().ok()?);
-        (of == full && !here.contains(&(name.to_owned(), count))).then(|| fields.next())?
+        let mut fields = line.splitn(6, '\t');
+        let (of, name) = (fields.next()?, fields.next()?);
+        let count: usize = fields.next()?.parse().ok()?;
+        let known: usize = fields.next()?.parse().ok()?;
+        let (group, signature) = (fields.next()?, fields.next()?);
+        if of != full || group != class {
+            return None;
+        }
+        let now = here.iter().filter(|(n, c)| n == name && *c == count).count();
+        assert_eq!(
+            now, known,
+            "{full}.{name}: if `{signature}` came, take it off absent.tsv; else correct the number there"
+        );
+        Some(signature)
     })
 }
 

@@ -6,10 +6,16 @@ mod dom;
 pub(super) mod json;
 mod node;
 mod reader;
+mod typed;
 mod xpath;
 
 pub(super) use dom::{TYPES as DOM, native_items};
 pub(super) use reader::TYPES as READER;
+pub(super) use typed::{
+    DOCUMENT as DOCUMENT_MORE, DOCUMENT_TYPE as DOCUMENT_TYPE_MORE, ELEMENT as ELEMENT_MORE,
+    EXTENSIONS as EXTENSIONS_MORE, INSTRUCTION as INSTRUCTION_MORE, NODE as NODE_MORE, READER as READER_MORE,
+    TYPES as TYPED,
+};
 pub(super) use xpath::TYPES as XPATH;
 
 use std::{cmp::Ordering, rc::Rc};
@@ -22,7 +28,11 @@ use gateway_dotnet::{
     },
 };
 
-use super::{Call, Decl, Entry::Get, Verdict, all, base, values};
+use super::{
+    Call, Decl,
+    Entry::{Get, Set},
+    Verdict, all, base, values,
+};
 use crate::{
     Value,
     object::{Data, Object},
@@ -306,6 +316,15 @@ fn declaration_part(c: &Call<'_, '_>, pick: fn(&Declaration) -> Option<String>) 
     opt_string(declaration.and_then(|d| pick(&d.borrow())))
 }
 
+fn set_part(c: &mut Call<'_, '_>, pick: fn(&mut Declaration) -> &mut Option<String>) -> Eval {
+    let object = c.object(0)?;
+    if let Some(own) = object.native::<std::cell::RefCell<Declaration>>() {
+        let text = c.opt_str(1).map(|s| s.to_lossy().into_owned());
+        *pick(&mut own.borrow_mut()) = text;
+    }
+    Ok(Value::Null)
+}
+
 const NAME: Decl = all(
     "class System.Xml.Linq.XName : IEquatable<XName>",
     &[
@@ -399,6 +418,15 @@ const OBJECT: Decl = all(
     ],
 );
 
+fn copy_declaration(c: &mut Call<'_, '_>) -> Eval {
+    let own = c.object(0)?;
+    let own = own
+        .native::<std::cell::RefCell<Declaration>>()
+        .ok_or_else(Error::null_reference)?;
+    let copy = std::cell::RefCell::new(own.borrow().clone());
+    Ok(native(types::XDECLARATION, copy))
+}
+
 const DECLARATION: Decl = all(
     "class System.Xml.Linq.XDeclaration",
     &[
@@ -406,11 +434,25 @@ const DECLARATION: Decl = all(
             "ctor(string version, string encoding, string standalone)",
             new_declaration,
         ),
-        Get("string Version", |c| declaration_part(c, |d| d.version.clone())),
-        Get("string Encoding", |c| declaration_part(c, |d| d.encoding.clone())),
-        Get("string Standalone", |c| {
-            declaration_part(c, |d| d.standalone.clone())
+        Get("ctor(XDeclaration other)", |c| match c.arg(0) {
+            Value::Null => Err(Error::null("other").into()),
+            _ => copy_declaration(c),
         }),
+        Set(
+            "string Version",
+            |c| declaration_part(c, |d| d.version.clone()),
+            |c| set_part(c, |d| &mut d.version),
+        ),
+        Set(
+            "string Encoding",
+            |c| declaration_part(c, |d| d.encoding.clone()),
+            |c| set_part(c, |d| &mut d.encoding),
+        ),
+        Set(
+            "string Standalone",
+            |c| declaration_part(c, |d| d.standalone.clone()),
+            |c| set_part(c, |d| &mut d.standalone),
+        ),
         Get("string ToString()", base::to_string),
     ],
 );

@@ -1,6 +1,6 @@
 //! `XNode`, `XContainer`, `XDocument` and the leaves.
 
-use gateway_dotnet::xml::{Declaration, Kind, Node};
+use gateway_dotnet::xml::{Declaration, Kind, LoadOptions, Node};
 
 use super::super::Entry::{Denied, Get, Set};
 use super::{
@@ -149,7 +149,7 @@ pub(super) const NODE: Decl = all(
             Ok(Value::Int(order_of(c)? as i32))
         }),
         Get("System.Xml.XmlReader CreateReader()", |c| {
-            super::reader::of_node(&node(c, 0)?)
+            super::reader::of_node(&node(c, 0)?, false)
         }),
         Get("string ToString()", base::to_string),
         Get("string ToString(SaveOptions options)", to_string_with),
@@ -188,13 +188,15 @@ pub(super) fn save(c: &mut Call<'_, '_>) -> Eval {
 }
 
 /// `Load(reader)`
-pub(super) fn load(
-    c: &mut Call<'_, '_>,
-    f: fn(&str, gateway_dotnet::xml::LoadOptions) -> Result<Node, Error>,
-) -> Eval {
-    let text = super::reader::rest(c, 0)?;
+pub(super) fn load(c: &mut Call<'_, '_>, f: fn(&str, LoadOptions) -> Result<Node, Error>) -> Eval {
+    let (text, space) = super::reader::rest_and_space(c, 0)?;
     c.vm.charge(text.len().saturating_mul(8))?;
-    Ok(node_value(f(&text, gateway_dotnet::xml::LoadOptions::NONE)?))
+    let options = match (space, c.args.get(1)) {
+        (Some(true), _) => LoadOptions::PRESERVE_WHITESPACE,
+        (None, Some(_)) => LoadOptions(c.enumeration(1)?),
+        _ => LoadOptions::NONE,
+    };
+    Ok(node_value(f(&text, options)?))
 }
 
 pub(super) const CONTAINER: Decl = all(
@@ -443,17 +445,17 @@ pub(super) const DOCUMENT_TYPE: Decl = all(
 );
 
 /// Every node of a sequence, and what `pick` finds from each.
-fn flat(c: &mut Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Result<Vec<Node>, Thrown> {
+pub(super) fn flat(c: &mut Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Result<Vec<Node>, Thrown> {
     let items = c.sequence(0, "source")?;
     Ok(items.iter().filter_map(as_node).flat_map(|n| pick(&n)).collect())
 }
 
-fn flat_elements(c: &mut Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Eval {
+pub(super) fn flat_elements(c: &mut Call<'_, '_>, pick: fn(&Node) -> Vec<Node>) -> Eval {
     let all = flat(c, pick)?;
     c.elements_of("Extensions+<GetElements>d__18", named(c, 1, all))
 }
 
-fn with_self(node: &Node, rest: Vec<Node>) -> Vec<Node> {
+pub(super) fn with_self(node: &Node, rest: Vec<Node>) -> Vec<Node> {
     std::iter::once(node.clone()).chain(rest).collect()
 }
 

@@ -60,12 +60,16 @@ pub(super) struct Cursor {
     /// The attribute it stands on.
     attribute: Option<usize>,
     closed: bool,
+    /// Whether it reads nodes rather than text.
+    tree: bool,
 }
 
 const ELEMENT: i64 = 1;
 const ATTRIBUTE: i64 = 2;
 const TEXT: i64 = 3;
 const CDATA: i64 = 4;
+const INSTRUCTION: i64 = 7;
+const COMMENT: i64 = 8;
 const SPACE: i64 = 13;
 const END_ELEMENT: i64 = 15;
 const DECLARATION: i64 = 17;
@@ -259,7 +263,10 @@ pub(super) fn attribute_name(attribute: &Attribute) -> String {
     Item::Attribute(attribute.clone()).qualified_name()
 }
 
-fn cursor<R>(c: &Call<'_, '_>, f: impl FnOnce(&mut Cursor) -> Result<R, Error>) -> Result<R, Thrown> {
+pub(super) fn cursor<R>(
+    c: &Call<'_, '_>,
+    f: impl FnOnce(&mut Cursor) -> Result<R, Error>,
+) -> Result<R, Thrown> {
     match c.arg(0) {
         Value::Object(o) => match o.native::<RefCell<Cursor>>() {
             Some(cell) => Ok(f(&mut cell.borrow_mut())?),
@@ -295,12 +302,13 @@ fn create(c: &mut Call<'_, '_>, mut settings: Settings) -> Eval {
         at: None,
         attribute: None,
         closed: false,
+        tree: false,
     };
     Ok(make("System.Xml.XmlTextReaderImpl", RefCell::new(cursor)))
 }
 
 /// `node.CreateReader()`
-pub(super) fn of_node(node: &Node) -> Eval {
+pub(super) fn of_node(node: &Node, once: bool) -> Eval {
     let settings = Settings {
         dtd: 2,
         ..Settings::default()
@@ -313,6 +321,9 @@ pub(super) fn of_node(node: &Node) -> Eval {
             holder
         }
     };
+    if once {
+        omit_repeated(&holder);
+    }
     let cursor = Cursor {
         text: None,
         settings,
@@ -320,8 +331,27 @@ pub(super) fn of_node(node: &Node) -> Eval {
         at: None,
         attribute: None,
         closed: false,
+        tree: true,
     };
     Ok(make("System.Xml.XmlTextReaderImpl", RefCell::new(cursor)))
+}
+
+/// Takes away declarations of namespaces that hold already.
+fn omit_repeated(holder: &Node) {
+    for element in holder.descendants() {
+        let Some(parent) = element.parent() else { continue };
+        for attribute in element.attributes() {
+            let name = attribute.name();
+            let in_force = match (name.is_declaration(), &*name.namespace) {
+                (false, _) => None,
+                (true, "") => Some(parent.default_namespace().to_string()),
+                (true, _) => parent.namespace_of_prefix(&name.local),
+            };
+            if in_force == Some(attribute.value()) {
+                attribute.remove();
+            }
+        }
+    }
 }
 
 fn flag(c: &Call<'_, '_>, f: impl FnOnce(&mut Cursor) -> bool) -> Eval {
@@ -411,7 +441,7 @@ pub(super) fn inner_xml(node: &Node) -> String {
 }
 
 /// The text of an element without child elements; the reader moves behind it.
-fn element_text(c: &Call<'_, '_>) -> Result<String, Thrown> {
+pub(super) fn element_text(c: &Call<'_, '_>) -> Result<String, Thrown> {
     cursor(c, |r| {
         r.content()?;
         let Some(event) = r.event().filter(|e| e.kind == ELEMENT).cloned() else {
@@ -431,8 +461,22 @@ fn element_text(c: &Call<'_, '_>) -> Result<String, Thrown> {
     })
 }
 
+/// Whether it reads nodes rather than text.
+pub(super) fn is_tree(c: &Call<'_, '_>) -> Result<bool, Thrown> {
+    cursor(c, |r| Ok(r.tree))
+}
+
+/// Whether the element at hand has no content at all.
+pub(super) fn is_bare(c: &Call<'_, '_>) -> Result<bool, Thrown> {
+    cursor(c, |r| {
+        r.content()?;
+        let event = r.event().filter(|e| e.kind == ELEMENT);
+        Ok(event.is_some_and(|e| e.node.nodes().is_empty()))
+    })
+}
+
 /// The text from here to the next markup.
-fn content_text(c: &Call<'_, '_>) -> Eval {
+fn text_here(c: &Call<'_, '_>) -> Eval {
     let text = cursor(c, |r| {
         if r.attribute.is_some() {
             return Ok(r.value());
@@ -447,11 +491,39 @@ fn content_text(c: &Call<'_, '_>) -> Eval {
     string(&text)
 }
 
+/// The text from here to the next element or end, past comments and instructions.
+pub(super) fn content_text(c: &Call<'_, '_>) -> Result<String, Thrown> {
+    cursor(c, |r| {
+        if r.attribute.is_some() {
+            return Ok(r.value());
+        }
+        if !matches!(
+            r.kind(),
+            TEXT | CDATA | SPACE | INSTRUCTION | COMMENT | END_ELEMENT
+        ) {
+            let message = "The ReadContentAs method is not supported on this node type.";
+            return Err(Error::invalid_operation(message));
+        }
+        let mut all = String::new();
+        loop {
+            match r.kind() {
+                TEXT | CDATA | SPACE => all.push_str(&r.value()),
+                INSTRUCTION | COMMENT => {}
+                _ => return Ok(all),
+            }
+            r.read()?;
+        }
+    })
+}
+
 /// Whether the arguments from 1 name the current element; no arguments name every one.
 fn names_it(c: &Call<'_, '_>, r: &Cursor) -> bool {
-    let Some(name) = c.opt_str(1) else { return true };
+    let Some(name) = c.opt_str(1) else {
+        return c.args.len() < 2;
+    };
     let name = name.to_lossy();
     match c.opt_str(2) {
+        None if c.args.len() > 2 => false,
         Some(namespace) => r
             .subject()
             .and_then(|i| i.name())
@@ -460,11 +532,11 @@ fn names_it(c: &Call<'_, '_>, r: &Cursor) -> bool {
     }
 }
 
-fn is_start(c: &Call<'_, '_>) -> Result<bool, Thrown> {
+pub(super) fn is_start(c: &Call<'_, '_>) -> Result<bool, Thrown> {
     cursor(c, |r| Ok(r.content()? == ELEMENT && names_it(c, r)))
 }
 
-fn unexpected(what: &str) -> Error {
+pub(super) fn unexpected(what: &str) -> Error {
     Error::new(ExceptionKind::XmlException, what.to_owned())
 }
 
@@ -492,14 +564,23 @@ fn read_end(c: &mut Call<'_, '_>) -> Eval {
 
 /// Where an element of the wanted name starts.
 #[derive(Clone, Copy)]
-enum Seek {
+pub(super) enum Seek {
     Following,
     Descendant,
     Sibling,
 }
 
-fn seek(c: &mut Call<'_, '_>, how: Seek) -> Eval {
-    c.text(1, "name")?;
+pub(super) fn seek(c: &mut Call<'_, '_>, how: Seek) -> Eval {
+    let tree = cursor(c, |r| Ok(r.tree))?;
+    if !tree || c.args.len() < 3 {
+        if c.text(1, "name")?.is_empty() {
+            let message = "The empty string '' is not a valid name.";
+            return Err(Error::argument("name", message).into());
+        }
+        if c.args.len() > 2 {
+            c.text(2, "namespaceURI")?;
+        }
+    }
     let found = cursor(c, |r| {
         r.load()?;
         let (from, until, depth) = match (how, r.event()) {
@@ -545,11 +626,16 @@ pub(super) fn read_from(c: &mut Call<'_, '_>) -> Eval {
 
 /// The document that a reader, or a text reader, has still to read.
 pub(super) fn rest(c: &mut Call<'_, '_>, i: usize) -> Result<String, Thrown> {
+    Ok(rest_and_space(c, i)?.0)
+}
+
+/// The same, and of an `XmlReader` whether it tells of white space, which is then read too.
+pub(super) fn rest_and_space(c: &mut Call<'_, '_>, i: usize) -> Result<(String, Option<bool>), Thrown> {
     let Value::Object(o) = c.arg(i) else {
         return Err(Error::null("reader").into());
     };
     if let Some(text) = super::super::io::take_rest(o) {
-        return Ok(text.to_lossy().into_owned());
+        return Ok((text.to_lossy().into_owned(), None));
     }
     let Some(cell) = o.native::<RefCell<Cursor>>() else {
         return Err(Error::null("reader").into());
@@ -557,14 +643,15 @@ pub(super) fn rest(c: &mut Call<'_, '_>, i: usize) -> Result<String, Thrown> {
     let mut r = cell.borrow_mut();
     if let Some(text) = r.text.take() {
         r.closed = true;
-        return Ok(text);
+        return Ok((text, Some(!r.settings.ignore_space)));
     }
     let from = r.at.unwrap_or(0);
     let start = r.events.iter().skip(from).find(|e| e.kind == ELEMENT).cloned();
     match start {
         Some(event) => {
             r.go_to(event.close + 1);
-            Ok(node_to_string(&event.node, SaveOptions::DISABLE_FORMATTING))
+            let text = node_to_string(&event.node, SaveOptions::DISABLE_FORMATTING);
+            Ok((text, Some(!r.settings.ignore_space)))
         }
         None => Err(Error::new(ExceptionKind::XmlException, "Root element is missing.").into()),
     }
@@ -778,26 +865,21 @@ const READER: &[super::super::Entry] = &[
         string(&element_text(c)?)
     }),
     Get("int ReadElementContentAsInt()", |c| {
-        let text = element_text(c)?;
-        super::convert::typed(c, &text, super::convert::INT)
+        super::typed::as_element(c, super::convert::INT)
     }),
     Get("long ReadElementContentAsLong()", |c| {
-        let text = element_text(c)?;
-        super::convert::typed(c, &text, super::convert::LONG)
+        super::typed::as_element(c, super::convert::LONG)
     }),
     Get("double ReadElementContentAsDouble()", |c| {
-        let text = element_text(c)?;
-        super::convert::typed(c, &text, super::convert::DOUBLE)
+        super::typed::as_element(c, super::convert::DOUBLE)
     }),
     Get("decimal ReadElementContentAsDecimal()", |c| {
-        let text = element_text(c)?;
-        super::convert::typed(c, &text, super::convert::DECIMAL)
+        super::typed::as_element(c, super::convert::DECIMAL)
     }),
     Get("bool ReadElementContentAsBoolean()", |c| {
-        let text = element_text(c)?;
-        super::convert::typed(c, &text, super::convert::BOOL)
+        super::typed::as_element(c, super::convert::BOOL)
     }),
-    Get("string ReadContentAsString()", |c| content_text(c)),
+    Get("string ReadContentAsString()", |c| string(&content_text(c)?)),
     Get("string ReadString()", |c| {
         let on_element = cursor(c, |r| {
             let on = r.kind() == ELEMENT;
@@ -807,7 +889,7 @@ const READER: &[super::super::Entry] = &[
             }
             Ok(empty)
         })?;
-        if on_element { string("") } else { content_text(c) }
+        if on_element { string("") } else { text_here(c) }
     }),
     Get("bool IsStartElement()", |c| Ok(Value::Bool(is_start(c)?))),
     Get("bool IsStartElement(string name)", |c| {
