@@ -40,22 +40,22 @@ impl Push {
                 () = stop.asked() => {}
             }
             let mut asked = stop.clone();
-            let points = tokio::select! {
-                points = self.push(&mut healthy, &mut asked) => points,
+            let taken = tokio::select! {
+                taken = self.push(&mut healthy, &mut asked) => taken,
                 () = stop.expired() => {
                     self.counters.shutdown.inc();
                     return;
                 }
             };
-            if points == 0 && stop.deadline().is_some() {
+            if !taken && stop.deadline().is_some() {
                 self.counters.shutdown.inc();
             }
             next = (next + self.interval).max(Instant::now());
         }
     }
 
-    /// One push; how many data points the collector took.
-    async fn push(&mut self, healthy: &mut bool, stop: &mut Stop) -> u64 {
+    /// One push; whether the collector took it, or there was nothing to take.
+    async fn push(&mut self, healthy: &mut bool, stop: &mut Stop) -> bool {
         let (body, points) = message::encode(
             &self.resource,
             &self.aggregate.totals(),
@@ -63,6 +63,9 @@ impl Push {
             &self.custom.totals(),
             self.system,
         );
+        if points == 0 {
+            return true;
+        }
         let mut backoff = Backoff::new();
         let sink = self.counters.name;
         for attempt in 1..=ATTEMPTS {
@@ -73,7 +76,7 @@ impl Push {
                     if !std::mem::replace(healthy, true) {
                         tracing::info!(event = "TelemetryResumed", sink, "telemetry is taken again");
                     }
-                    return points;
+                    return true;
                 }
                 Err(error) => {
                     self.counters.failures.inc();
@@ -81,7 +84,7 @@ impl Push {
                         tracing::warn!(event = "TelemetryFailed", sink, "telemetry is not taken: {error}");
                     }
                     if attempt == ATTEMPTS || !error.passes() {
-                        return 0;
+                        return false;
                     }
                 }
             }
@@ -91,6 +94,6 @@ impl Push {
                 () = stop.asked(), if attempt == 1 => {}
             }
         }
-        0
+        false
     }
 }
