@@ -20,6 +20,7 @@ mod http;
 pub mod hub;
 pub mod identity;
 pub mod kernel;
+pub mod l4;
 pub mod limits;
 pub mod listen;
 pub mod node;

@@ -392,6 +392,7 @@ impl Parts {
         if let Some(records) = self.records.take() {
             side.spawn(kernel::read_connections(records, self.accounts.clone()));
         }
+        side.spawn(Arc::clone(self.state.kernel.layer4()).run());
         let ended = side.block_on(self.supervise());
         // Tasks of the side runtime hold nothing that must be finished.
         side.shutdown_background();

@@ -9,6 +9,7 @@ mod artifacts;
 mod content;
 pub mod doc;
 pub mod events;
+pub mod l4;
 pub mod load;
 pub mod network;
 pub mod overlay;

@@ -108,6 +108,8 @@ pub struct KernelOptions {
     pub ip_filter_denies: bool,
     /// Clients that rate limits refuse again and again are banned on the uplinks.
     pub rate_limit_bans: Option<RateLimitBans>,
+    /// TCP, UDP and TLS passed through to backends.
+    pub l4: crate::l4::L4Options,
 }
 
 /// Where in the receive path the uplinks' program runs.

@@ -10,6 +10,7 @@ mod document;
 mod edge;
 mod entities;
 mod keys;
+mod l4;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,7 @@ pub(crate) fn read(file: OverlayFile<'_>, problems: &mut Vec<Problem>) -> Overla
     out.listeners = network::listeners(&mut reader, members.get("listeners"));
     out.hostnames = network::hostnames(&mut reader, members.get("hostnames"));
     out.kernel = network::kernel(&mut reader, members.get("kernel"), &out.listeners);
+    out.kernel.l4 = l4::l4(&mut reader, members.get("l4"));
     out.certificates = certificates::read(&mut reader, members.get("certificates"));
     out
 }

@@ -168,6 +168,16 @@ pub const ROUTES: &[Route] = &[
         "?source=…&destination=…&port=N&protocol=tcp|udp what would happen to such a packet, and why",
         whereto,
     ),
+    get(
+        "/services",
+        "L4 services: where they run, backends, flows, bytes",
+        |state, _| Reply::json(&state.kernel.layer4().services()),
+    ),
+    get(
+        "/flows",
+        "flows of L4 services in the kernel; ?service=…&host=ADDRESS&limit=N",
+        flows,
+    ),
     get("/debug/traces", "ids of the recorded requests", |state, _| {
         Reply::json(&state.node.debug.ids())
     }),
@@ -289,6 +299,23 @@ pub fn refuse_browser(headers: &HeaderMap) -> Option<Reply> {
         StatusCode::FORBIDDEN,
         "use an address or localhost, not a host name\n",
     ))
+}
+
+fn flows(state: &State, query: Query<'_>) -> Reply {
+    let host = match query.get("host").map(str::parse) {
+        Some(Err(_)) => return Reply::text(StatusCode::BAD_REQUEST, "host is an IP address\n"),
+        Some(Ok(host)) => Some(host),
+        None => None,
+    };
+    let wanted = crate::l4::Query {
+        service: query.get("service").map(str::to_owned),
+        host,
+        limit: query.get("limit").and_then(|limit| limit.parse().ok()),
+    };
+    match state.kernel.layer4().flows(&wanted) {
+        Ok(flows) => Reply::json(&flows),
+        Err(why) => Reply::text(StatusCode::CONFLICT, why + "\n"),
+    }
 }
 
 fn home(state: &State, _: Query<'_>) -> Reply {

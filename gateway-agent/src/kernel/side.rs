@@ -15,13 +15,14 @@ use gateway_loader::{
     Connections, Dropped, Drops, Group, HookName, HookState, Kernel, MAX_RECORDS_PER_POLL, Options, Protocol,
     Steer,
     common::{ConnRecord, Counter},
+    l4::{ServicesOptions, config::DEFAULT_FLOWS},
     privilege,
 };
 
 use ipnet::IpNet;
 
 use super::{Accounts, Gate, Hook, KernelState, edge};
-use crate::{listen::Bound, telemetry::Metrics, upgrade::Identity};
+use crate::{l4::Layer4, listen::Bound, telemetry::Metrics, upgrade::Identity};
 
 /// How often the ring of connection records is emptied: it holds a second of a busy node.
 const POLL: Duration = Duration::from_millis(50);
@@ -74,6 +75,8 @@ pub struct Side {
     drops: Mutex<Option<Drops>>,
     /// The last samples of dropped packets.
     samples: Mutex<VecDeque<Dropped>>,
+    /// What is passed through without HTTP.
+    layer4: Arc<Layer4>,
 }
 
 impl std::fmt::Debug for Side {
@@ -113,7 +116,9 @@ impl Side {
             drops = kernel.take_drops();
             hooks = kernel.hooks().to_vec();
         }
+        let layer4 = Arc::new(Layer4::start(&wanted.options.l4, kernel.as_mut()));
         let side = Self {
+            layer4,
             kernel: Mutex::new(kernel),
             state: ArcSwap::from_pointee(KernelState::default()),
             groups,
@@ -138,6 +143,11 @@ impl Side {
             ));
         }
         Ok((side, connections))
+    }
+
+    /// What is passed through without HTTP.
+    pub const fn layer4(&self) -> &Arc<Layer4> {
+        &self.layer4
     }
 
     /// The hooks, for `/status`.
@@ -177,7 +187,7 @@ impl Side {
         self.gate.set_rate_limit_bans(options.rate_limit_bans);
         let protected = edge::protected(options);
         self.protected.store(Arc::new(protected.clone()));
-        let mut warnings = Vec::new();
+        let mut warnings = self.layer4.apply(&options.l4);
         if options.uplinks != self.uplinks {
             warnings.push(
                 "the uplinks differ from those at the start; restart the agent to attach to others"
@@ -369,6 +379,16 @@ fn load(wanted: &Wanted<'_>) -> (Option<Kernel>, Vec<HookState>) {
         pins: wanted.pins.clone(),
         ban_entries: wanted.entries.bans,
         source_entries: wanted.entries.sources,
+        services: (!wanted.options.l4.interfaces.is_empty()).then(|| ServicesOptions {
+            interfaces: wanted
+                .options
+                .l4
+                .interfaces
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            flows: wanted.options.l4.flows.unwrap_or(DEFAULT_FLOWS),
+        }),
         generation: wanted.process.generation,
         quic_key: wanted.process.quic_key,
         ..Options::default()

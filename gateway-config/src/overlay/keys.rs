@@ -114,6 +114,120 @@ pub(crate) const HOSTNAME: &[Key] = &[
     leaf("http2", "true", "offer HTTP/2 by ALPN; default true"),
 ];
 
+pub(crate) const L4: &[Key] = &[
+    leaf(
+        "interfaces",
+        "[eth0, eth1]",
+        "interfaces on which packets of clients and backends come in: services run in the kernel there; without any they are relayed",
+    ),
+    leaf(
+        "flows",
+        "131072",
+        "flows the kernel has room for, per family; default 131072, some 50 MiB each",
+    ),
+    list(
+        "services",
+        L4_SERVICE,
+        "addresses and ports that go to backends as they are, without HTTP",
+    ),
+];
+
+pub(crate) const L4_SERVICE: &[Key] = &[
+    leaf("name", "postgres", "for logs and figures; unique"),
+    leaf(
+        "address",
+        "203.0.113.10",
+        "address that clients use: routed to this node, or its own",
+    ),
+    leaf("port", "5432", "port that clients use"),
+    leaf("protocol", "tcp", "tcp or udp; default tcp"),
+    leaf(
+        "mode",
+        "auto",
+        "auto, kernel (or not at all) or relay (by this process, with splice); default auto",
+    ),
+    leaf(
+        "nat",
+        "full",
+        "full: backends see the node; destination: they see the client, and their answers must come back through this node; default full",
+    ),
+    leaf(
+        "natSource",
+        "198.51.100.1",
+        "address of the node towards the backends; default: what its routes choose",
+    ),
+    leaf(
+        "natPorts",
+        "61000-65535",
+        "source ports of full NAT; must not overlap net.ipv4.ip_local_port_range",
+    ),
+    leaf(
+        "affinity",
+        "false",
+        "a client's connections go to one backend; default false",
+    ),
+    leaf("maxFlows", "10000", "most connections at a time; default none"),
+    leaf(
+        "bytesPerSecond",
+        "125000000",
+        "most bytes a second, both directions together; default none",
+    ),
+    list(
+        "backends",
+        L4_BACKEND,
+        "where it goes; with tls: what none of its names match",
+    ),
+    list(
+        "tls",
+        L4_TLS,
+        "backends by the host name of the TLS handshake, which is passed through; always relayed",
+    ),
+    object(
+        "health",
+        L4_HEALTH,
+        "backends are checked by a TCP connect; absent: they are taken to be well",
+    ),
+    leaf(
+        "drain",
+        "10m",
+        "how long connections of a backend that was taken out may go on; default 10m",
+    ),
+];
+
+pub(crate) const L4_BACKEND: &[Key] = &[
+    leaf("address", "10.0.0.5", "IP address"),
+    leaf("port", "5432", "port"),
+    leaf(
+        "weight",
+        "1",
+        "share of new connections relative to the others; 0 drains it; default 1",
+    ),
+];
+
+pub(crate) const L4_TLS: &[Key] = &[
+    leaf(
+        "names",
+        "[db.example.com, '*.db.example.com']",
+        "host names; a leading *. stands for one label",
+    ),
+    list("backends", L4_BACKEND, "where they go"),
+];
+
+pub(crate) const L4_HEALTH: &[Key] = &[
+    leaf(
+        "interval",
+        "5s",
+        "time between two checks of a backend; default 5s",
+    ),
+    leaf("timeout", "2s", "time a connect may take; default 2s"),
+    leaf(
+        "rise",
+        "2",
+        "successes in a row until it takes connections again; default 2",
+    ),
+    leaf("fall", "3", "failures in a row until it takes none; default 3"),
+];
+
 pub(crate) const KERNEL: &[Key] = &[
     leaf(
         "uplinks",
@@ -496,6 +610,11 @@ pub(crate) const TOP: &[Key] = &[
         "kernel",
         KERNEL,
         "what the kernel side is asked to do; all of it is optional",
+    ),
+    object(
+        "l4",
+        L4,
+        "TCP, UDP and TLS passed through to backends: docs/l4-services.md",
     ),
     list(
         "certificates",

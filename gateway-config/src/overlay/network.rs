@@ -234,7 +234,7 @@ fn prefixes(reader: &mut Reader<'_>, m: Members<'_>, key: &'static str) -> Vec<I
 }
 
 /// An interface name as the kernel takes it.
-fn interface(text: &str) -> Result<Arc<str>, String> {
+pub(super) fn interface(text: &str) -> Result<Arc<str>, String> {
     let fits = (1..=15).contains(&text.len()) && !text.contains(['/', ' ']) && text != "." && text != "..";
     if fits {
         Ok(text.into())
@@ -254,7 +254,7 @@ fn prefix(text: &str) -> Result<IpNet, String> {
         .ok_or_else(|| format!("`{text}` is no address or prefix such as 192.0.2.0/24"))
 }
 
-fn ports(text: &str) -> Result<(u16, u16), String> {
+pub(super) fn ports(text: &str) -> Result<(u16, u16), String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (
         integer(first, 1, 65_535)? as u16,

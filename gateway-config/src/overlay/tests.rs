@@ -26,6 +26,12 @@ fn the_annotated_example_is_valid() {
     assert_eq!(&*overlay.hostnames[0].name, "api.example.com");
     assert_eq!(overlay.kernel.steer[0].first_port, 443);
     assert_eq!(overlay.kernel.deny.len(), 2);
+    let service = &overlay.kernel.l4.services[0];
+    assert_eq!(
+        (&*service.name, service.backends.len(), service.tls[0].names.len()),
+        ("postgres", 1, 2)
+    );
+    assert_eq!(service.health.as_ref().unwrap().fall, 3);
     assert_eq!(overlay.users["ada"].groups.len(), 1);
     assert_eq!(overlay.users["ada"].identities.len(), 1);
     assert_eq!(&*overlay.certificates[0].id, "client-cert");
@@ -205,6 +211,34 @@ fn mistakes_stop_the_load_and_have_a_place() {
             3,
             18,
             "needs `lasts`",
+        ),
+        (
+            "l4:\n  services:\n    - {name: a, address: 10.0.0.1, port: 1}\n",
+            "impossible",
+            3,
+            7,
+            "needs `backends` or `tls`",
+        ),
+        (
+            "l4:\n  services:\n    - {name: a, address: 10.0.0.1, port: 1, protocol: sctp, backends: [{address: 10.0.0.2, port: 1}]}\n",
+            "bad-value",
+            3,
+            55,
+            "none of tcp, udp",
+        ),
+        (
+            "l4:\n  services:\n    - {name: a, address: 10.0.0.1, port: 1, backends: [{address: x, port: 1}]}\n",
+            "bad-value",
+            3,
+            66,
+            "no IP address",
+        ),
+        (
+            "l4:\n  services:\n    - {name: a, address: 10.0.0.1, port: 1, mode: kernel, backends: [{address: '::1', port: 1}]}\n",
+            "impossible",
+            3,
+            69,
+            "one family",
         ),
         (
             "kernel:\n  uplinks: ['a/b']\n",
