@@ -478,3 +478,126 @@ fn datagrams_go_both_ways_and_flows_are_seen_counted_and_expire() {
         bench.services.apply(&[]).unwrap();
     }
 }
+
+/// Figures to look at, and a guard against a verifier that explodes. The services lead to their own addresses, so that a packet
+/// is the same after the program and can be run again; only its hop limit ends the row.
+#[test]
+fn costs() {
+    skip_unless_kernel!();
+    /// A fifth of what the kernel takes.
+    const VERIFIED_LIMIT: u32 = 200_000;
+    /// Hops of a packet, less a few.
+    const RUNS: u32 = 250;
+    let mut bench = Bench::new(1);
+    for (program, instructions) in bench.kernel.verified_instructions() {
+        assert!(
+            instructions < VERIFIED_LIMIT,
+            "{program}: {instructions} verified instructions"
+        );
+    }
+    let to_itself = |protocol, address: &str, name: &str| {
+        let address: SocketAddr = address.parse().unwrap();
+        Service {
+            name: name.to_owned(),
+            address,
+            ..service(
+                protocol,
+                Nat::Destination,
+                vec![Backend {
+                    address,
+                    weight: 1,
+                    health: Health::Up,
+                }],
+            )
+        }
+    };
+    let (vip, vip6) = ("198.51.100.10:8080", "[2001:db8:2::10]:8080");
+    let list = [
+        to_itself(Protocol::Tcp, vip, "tcp"),
+        to_itself(Protocol::Udp, vip, "udp"),
+        to_itself(Protocol::Tcp, vip6, "tcp6"),
+    ];
+    bench.services.apply(&list).unwrap();
+    let (client, client6) = ("192.0.2.2:40000", "[2001:db8:1::2]:40000");
+    for (client, vip) in [(client, vip), (client6, vip6)] {
+        for parts in [
+            fixtures::tcp(client, vip, 2, &[]),
+            fixtures::tcp(vip, client, 18, &[]),
+            fixtures::tcp(client, vip, 16, &[]),
+        ] {
+            assert_eq!(test_run(&bench, &parts.frame()).0, TC_ACT_REDIRECT);
+        }
+    }
+    for parts in [
+        fixtures::udp(client, vip, &[]),
+        fixtures::udp(vip, client, &[]),
+        fixtures::udp(client, vip, &[]),
+    ] {
+        assert_eq!(test_run(&bench, &parts.frame()).0, TC_ACT_REDIRECT);
+    }
+    assert_eq!(counted(&bench.kernel, Counter::L4Promoted), 3);
+    let many_hops = |mut frame: Vec<u8>| {
+        let at = if frame[12] == 8 { 22 } else { 21 };
+        frame[at] = 255;
+        frame
+    };
+    let frames = [
+        (
+            "not IP, the floor",
+            gateway_ebpf::fixtures::ethernet(&[], 0x0806, &[0; 28]),
+        ),
+        (
+            "another address",
+            fixtures::tcp(client, "192.0.2.77:80", 16, &[]).frame(),
+        ),
+        (
+            "a port without service",
+            fixtures::tcp(client, "198.51.100.10:9", 16, &[]).frame(),
+        ),
+        (
+            "established TCP over IPv4",
+            fixtures::tcp(client, vip, 16, &[1; 100]).frame(),
+        ),
+        (
+            "answered UDP over IPv4",
+            fixtures::udp(client, vip, &[1; 100]).frame(),
+        ),
+        (
+            "established TCP over IPv6",
+            fixtures::tcp(client6, vip6, 16, &[1; 100]).frame(),
+        ),
+    ];
+    let program: &SchedClassifier = bench
+        .kernel
+        .programs()
+        .program("l4_ingress")
+        .unwrap()
+        .try_into()
+        .unwrap();
+    // Interleaved rounds and the median of them: other work on the machine hits all alike.
+    let mut times = vec![Vec::new(); frames.len()];
+    for _ in 0..400 {
+        for ((_, frame), times) in frames.iter().zip(&mut times) {
+            let frame = many_hops(frame.clone());
+            let run = bench.lab.node.enter(|| {
+                program.test_run(TestRunOptions {
+                    data_in: Some(&frame),
+                    repeat: RUNS,
+                    ..TestRunOptions::default()
+                })
+            });
+            // The kernel ends a run when anything is pending for the thread.
+            if let Ok(result) = run.unwrap() {
+                times.push(result.duration.as_nanos());
+            }
+        }
+    }
+    for ((name, _), times) in frames.iter().zip(&mut times) {
+        times.sort_unstable();
+        println!(
+            "{:>4} ns median, {:>4} least  {name}",
+            times[times.len() / 2],
+            times[0]
+        );
+    }
+}
