@@ -28,6 +28,7 @@ pub mod oidc;
 pub mod overload;
 mod permits;
 mod pipeline;
+pub mod process;
 pub mod ready;
 mod revocation;
 pub mod run;

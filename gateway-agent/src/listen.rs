@@ -5,6 +5,7 @@
 //! of being refused.
 
 use std::{
+    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
     sync::Arc,
@@ -13,8 +14,6 @@ use std::{
 use gateway_config::network::ListenerLimits;
 use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::upgrade::Inherited;
 
 /// Connections the kernel queues for one worker's socket before `accept`. The kernel caps it at
 /// `net.core.somaxconn` (4,096 on current kernels).
@@ -96,6 +95,35 @@ pub struct Bound {
     pub predecessor: Vec<UdpSocket>,
 }
 
+/// Sockets of listeners that another process has bound.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    tcp: HashMap<SocketAddr, Vec<TcpListener>>,
+    udp: HashMap<SocketAddr, Vec<UdpSocket>>,
+}
+
+impl Sockets {
+    /// Adds a TCP socket.
+    pub fn add_tcp(&mut self, address: SocketAddr, socket: TcpListener) {
+        self.tcp.entry(address).or_default().push(socket);
+    }
+
+    /// Adds a UDP socket, in the order of the other process's workers.
+    pub fn add_udp(&mut self, address: SocketAddr, socket: UdpSocket) {
+        self.udp.entry(address).or_default().push(socket);
+    }
+
+    /// The TCP sockets of an address; none the second time.
+    pub fn tcp(&mut self, address: SocketAddr) -> Vec<TcpListener> {
+        self.tcp.remove(&address).unwrap_or_default()
+    }
+
+    /// The UDP sockets of an address; none the second time.
+    pub fn udp(&mut self, address: SocketAddr) -> Vec<UdpSocket> {
+        self.udp.remove(&address).unwrap_or_default()
+    }
+}
+
 /// An address that could not be bound, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} ({protocol}): {source}; {remedy}", remedy = remedy(source, address))]
@@ -137,7 +165,7 @@ fn remedy(error: &io::Error, address: &SocketAddr) -> String {
 pub fn bind(
     listeners: &[Listener],
     workers: usize,
-    mut inherited: Option<&mut Inherited>,
+    mut inherited: Option<&mut Sockets>,
 ) -> Result<Vec<Bound>, BindError> {
     listeners
         .iter()
@@ -148,7 +176,7 @@ pub fn bind(
 fn bind_one(
     mut listener: Listener,
     workers: usize,
-    inherited: Option<&mut Inherited>,
+    inherited: Option<&mut Sockets>,
 ) -> Result<Bound, BindError> {
     let (mut tcp, predecessor) = match inherited {
         Some(inherited) => (inherited.tcp(listener.address), inherited.udp(listener.address)),

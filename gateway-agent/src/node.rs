@@ -46,7 +46,7 @@ pub struct Settings {
     /// Believe the scheme in `X-Forwarded-Proto` (`net.server.http.forwarded.proto.enabled`).
     pub forwarded_proto: bool,
     /// This process among those before and after it.
-    pub process: crate::upgrade::Identity,
+    pub process: crate::process::Identity,
     /// This node (`context.Deployment.Gateway.InstanceId`).
     pub instance_id: Arc<str>,
     /// The external cache, if there is one.
@@ -123,7 +123,7 @@ pub struct Node {
     /// Telemetry that leaves the node.
     pub(crate) exports: Exports,
     /// The process has used up the memory it may have.
-    pub(crate) memory_is_full: crate::overload::MemoryIsFull,
+    pub memory_is_full: Arc<crate::overload::MemoryIsFull>,
     /// `limit-concurrency`.
     pub(crate) permits: Permits,
     pub(crate) sink: Arc<dyn RequestSink>,
@@ -176,6 +176,12 @@ impl Active {
     }
 }
 
+impl AsRef<Drain> for Node {
+    fn as_ref(&self) -> &Drain {
+        &self.drain
+    }
+}
+
 impl Node {
     /// A node that has no configuration yet: it is alive and not ready.
     ///
@@ -206,7 +212,7 @@ impl Node {
                 Arc::clone(&settings.instance_id),
             ),
             permits: Permits::default(),
-            memory_is_full: crate::overload::MemoryIsFull::default(),
+            memory_is_full: Arc::default(),
             debug: crate::debug::Debug::default(),
             memory_cache: settings.memory_cache_bytes.map(cache::Memory::new),
             external: ArcSwapOption::new(settings.external.clone()),

@@ -21,8 +21,6 @@ use std::{
     time::Duration,
 };
 
-use crate::node::Node;
-
 /// How often memory is looked at.
 const MEMORY_PAUSE: Duration = Duration::from_millis(500);
 /// Per cent of requests refused more after a late round of the loop, and less after one in time: quick to relieve, slow to
@@ -97,8 +95,8 @@ impl Admission {
     }
 }
 
-/// Watches the memory of the process until the node is gone.
-pub async fn watch_memory(node: Arc<Node>, percent: u32) {
+/// Watches the memory of the process for ever.
+pub async fn watch_memory(memory_is_full: Arc<MemoryIsFull>, percent: u32) {
     let Some(most) = allowed().map(|bytes| bytes / 100 * u64::from(percent)) else {
         tracing::warn!(
             event = "MemoryUnknown",
@@ -116,7 +114,7 @@ pub async fn watch_memory(node: Arc<Node>, percent: u32) {
     loop {
         tick.tick().await;
         let full = resident().is_some_and(|bytes| bytes > most);
-        if node.memory_is_full.swap(full, Ordering::Relaxed) != full {
+        if memory_is_full.swap(full, Ordering::Relaxed) != full {
             if full {
                 tracing::warn!(
                     event = "MemoryFull",
@@ -131,7 +129,7 @@ pub async fn watch_memory(node: Arc<Node>, percent: u32) {
 }
 
 /// Set while the process has used up its part.
-pub(crate) type MemoryIsFull = AtomicBool;
+pub type MemoryIsFull = AtomicBool;
 
 /// Bytes the process may have: the smallest bound of its cgroup and those above it, or the machine's memory.
 fn allowed() -> Option<u64> {

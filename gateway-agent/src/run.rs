@@ -35,6 +35,7 @@ use crate::{
     listen::{self, Bound},
     node::Node,
     overload,
+    process::Identity,
     ready::{Guard, Readiness},
     settings::{self, Gathered},
     sync,
@@ -44,7 +45,7 @@ use crate::{
         events::{FATAL, Log},
         export::local::{self, Local},
     },
-    upgrade::{Channel, Identity, Inherited, Offer, TakeError},
+    upgrade::{Channel, Inherited, Offer, TakeError},
     worker,
 };
 
@@ -422,7 +423,10 @@ impl Parts {
         }
         let grace = self.settings.limits.drain_timeout;
         let percent = self.settings.limits.memory_percent;
-        tokio::spawn(overload::watch_memory(Arc::clone(&self.node), percent));
+        tokio::spawn(overload::watch_memory(
+            Arc::clone(&self.node.memory_is_full),
+            percent,
+        ));
         if let Some(offer) = self.process.offer {
             tokio::spawn(handover::offer(
                 Arc::clone(&self.settings),

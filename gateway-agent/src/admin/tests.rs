@@ -22,7 +22,7 @@ fn state() -> Arc<State> {
         options: &KernelOptions::default(),
         names: &[],
         bound: &[],
-        process: crate::upgrade::Identity::default(),
+        process: crate::process::Identity::default(),
         forbidden: &[],
         pins: None,
         entries: crate::kernel::Entries::default(),

@@ -22,7 +22,7 @@ use gateway_loader::{
 use ipnet::IpNet;
 
 use super::{Accounts, Gate, Hook, KernelState, edge};
-use crate::{l4::Layer4, listen::Bound, telemetry::Metrics, upgrade::Identity};
+use crate::{l4::Layer4, listen::Bound, process::Identity, telemetry::Metrics};
 
 /// How often the ring of connection records is emptied: it holds a second of a busy node.
 const POLL: Duration = Duration::from_millis(50);

@@ -21,6 +21,7 @@ use crate::{
     limits::Limits,
     listen::{self, Bound, Listener},
     node, oidc,
+    process::Identity,
     settings::Gathered,
     sync::{
         self,
@@ -28,7 +29,7 @@ use crate::{
         tree::{self, Bounds},
     },
     telemetry::events::{Format, Threshold},
-    upgrade::{Identity, Inherited, Offer, TakeError},
+    upgrade::{Inherited, Offer, TakeError},
     upstream::Proxies,
     worker,
 };
@@ -98,7 +99,8 @@ pub(super) fn bind(
             }
         }
     }
-    let bound = listen::bind(&wanted, worker_count(settings), inherited)?;
+    let sockets = inherited.map(|inherited| &mut inherited.sockets);
+    let bound = listen::bind(&wanted, worker_count(settings), sockets)?;
     for (one, name) in bound.iter().zip(&first.names) {
         let Listener {
             address, tls, http3, ..

@@ -16,10 +16,15 @@ use std::{
 use tokio::{net::UnixListener, task::JoinSet};
 
 use super::{
-    Identity, PEER_TIMEOUT, Who,
+    PEER_TIMEOUT, Who,
     wire::{self, Header, PROTOCOL, READY_STEERED, READY_UNSTEERED, Socket, TAKE, WHO, YOURS},
 };
-use crate::{admin::Endpoint, drain, listen::Bound, node::Node};
+use crate::{
+    admin::Endpoint,
+    drain::{self, Drain},
+    listen::Bound,
+    process::Identity,
+};
 
 /// After a failed accept (out of descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -115,14 +120,15 @@ impl Offer {
 }
 
 /// Waits for a successor until the drain begins, and begins it when one serves.
-pub async fn give(
+pub async fn give<N: AsRef<Drain>>(
     listener: std::os::unix::net::UnixListener,
     offer: Offer,
-    node: Arc<Node>,
+    node: Arc<N>,
     grace: Duration,
 ) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
-    let mut watch = node.drain.watch();
+    let node: &Drain = (*node).as_ref();
+    let mut watch = node.watch();
     let offer = Arc::new(offer);
     let mut talks = JoinSet::new();
     loop {
@@ -147,7 +153,7 @@ pub async fn give(
         };
         match ended {
             Ok(Ok(Some(ready))) => {
-                hand_over(&offer, &node, grace, ready);
+                hand_over(&offer, node, grace, ready);
                 return Ok(());
             }
             Ok(Ok(None)) => {}
@@ -217,12 +223,11 @@ fn succeed(offer: &Offer, stream: UnixStream) -> io::Result<Ready> {
     Ok(Ready { steered, stream })
 }
 
-fn hand_over(offer: &Offer, node: &Node, grace: Duration, ready: Ready) {
+fn hand_over(offer: &Offer, drain: &Drain, grace: Duration, ready: Ready) {
     for file in &offer.files {
         file.store(false, Ordering::Relaxed);
     }
-    node.drain
-        .begin_for(drain::Successor { quic: ready.steered }, grace);
+    drain.begin_for(drain::Successor { quic: ready.steered }, grace);
     tracing::info!(
         event = "UpgradeHandedOver",
         seconds = grace.as_secs(),

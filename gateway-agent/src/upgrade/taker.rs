@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{SocketAddr, TcpListener},
     os::{fd::OwnedFd, unix::net::UnixListener, unix::net::UnixStream},
     path::{Path, PathBuf},
 };
@@ -12,8 +12,12 @@ use gateway_loader::common::IdKey;
 use socket2::SockRef;
 
 use super::{
-    Identity, Who, connect, node_number,
+    Who, connect,
     wire::{self, Header, PROTOCOL, READY_STEERED, READY_UNSTEERED, Socket, TAKE, YOURS},
+};
+use crate::{
+    listen::Sockets,
+    process::{Identity, node_number},
 };
 
 /// Why the sockets of the running process cannot be had. The text says what to do.
@@ -58,8 +62,8 @@ pub struct Inherited {
     quic_key: IdKey,
     /// Listener names and where they are bound.
     names: HashMap<String, SocketAddr>,
-    tcp: HashMap<SocketAddr, Vec<OwnedFd>>,
-    udp: HashMap<SocketAddr, Vec<OwnedFd>>,
+    /// Those of listeners.
+    pub sockets: Sockets,
     endpoints: HashMap<SocketAddr, OwnedFd>,
     unix: HashMap<PathBuf, OwnedFd>,
     stream: UnixStream,
@@ -99,8 +103,7 @@ impl Inherited {
             who: header.who,
             quic_key: IdKey(header.quic_key),
             names: HashMap::new(),
-            tcp: HashMap::new(),
-            udp: HashMap::new(),
+            sockets: Sockets::default(),
             endpoints: HashMap::new(),
             unix: HashMap::new(),
             stream,
@@ -125,12 +128,12 @@ impl Inherited {
             Socket::Tcp { listener, address } => {
                 bound(&descriptor, address)?;
                 self.names.insert(listener, address);
-                self.tcp.entry(address).or_default().push(descriptor);
+                self.sockets.add_tcp(address, descriptor.into());
             }
             Socket::Udp { listener, address } => {
                 bound(&descriptor, address)?;
                 self.names.insert(listener, address);
-                self.udp.entry(address).or_default().push(descriptor);
+                self.sockets.add_udp(address, descriptor.into());
             }
             Socket::Endpoint { address } => {
                 bound(&descriptor, address)?;
@@ -155,18 +158,6 @@ impl Inherited {
     /// Where a listener is bound whose port the system chose.
     pub fn address_of(&self, listener: &str) -> Option<SocketAddr> {
         self.names.get(listener).copied()
-    }
-
-    /// The TCP sockets of an address; none the second time.
-    pub fn tcp(&mut self, address: SocketAddr) -> Vec<TcpListener> {
-        let sockets = self.tcp.remove(&address).unwrap_or_default();
-        sockets.into_iter().map(TcpListener::from).collect()
-    }
-
-    /// The UDP sockets of an address, in the order of the other process's workers; none the second time.
-    pub fn udp(&mut self, address: SocketAddr) -> Vec<UdpSocket> {
-        let sockets = self.udp.remove(&address).unwrap_or_default();
-        sockets.into_iter().map(UdpSocket::from).collect()
     }
 
     /// An endpoint of administration or metrics. Port 0 takes any on that address.

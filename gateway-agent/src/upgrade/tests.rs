@@ -8,10 +8,13 @@ use std::{
 };
 
 use super::{wire, *};
+use gateway_loader::common::IdKey;
+
 use crate::{
     admin::{Audience, Endpoint},
     listen::{self, Listener},
     node::{self, NoSink, Node},
+    process::Identity,
     telemetry::Metrics,
 };
 
@@ -88,10 +91,13 @@ async fn every_socket_arrives_where_it_belongs() {
     let [plain, tls] = [&bound[0], &bound[1]].map(|one| one.listener.address);
     assert_eq!(inherited.address_of("plain"), Some(plain));
     assert_eq!(inherited.address_of("other"), None);
-    let taken = inherited.tcp(plain);
-    assert_eq!((taken.len(), inherited.tcp(plain).len()), (3, 0));
-    assert_eq!(inherited.udp(plain).len(), 0);
-    assert_eq!((inherited.tcp(tls).len(), inherited.udp(tls).len()), (3, 3));
+    let taken = inherited.sockets.tcp(plain);
+    assert_eq!((taken.len(), inherited.sockets.tcp(plain).len()), (3, 0));
+    assert_eq!(inherited.sockets.udp(plain).len(), 0);
+    assert_eq!(
+        (inherited.sockets.tcp(tls).len(), inherited.sockets.udp(tls).len()),
+        (3, 3)
+    );
     assert!(inherited.endpoint(endpoint_address).is_some());
     assert!(!node.drain.is_draining(), "nothing has changed yet");
 
