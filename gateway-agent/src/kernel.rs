@@ -6,10 +6,15 @@
 mod accounts;
 mod edge;
 mod gate;
+mod join;
 mod look;
 mod side;
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use gateway_loader::{
     HookName, HookState,
@@ -18,7 +23,8 @@ use gateway_loader::{
 use serde::Serialize;
 
 pub use accounts::Accounts;
-pub use gate::{Account, Gate};
+pub use gate::{Account, Gate, Joining};
+pub use join::UserSide;
 pub use look::{BanView, DropReason, DropView, Drops, MapFill, Whereto};
 pub(crate) use side::drop_privileges;
 pub use side::{Entries, Side, Wanted, read_connections, tend};
@@ -111,10 +117,39 @@ pub struct ConnectionRecord {
     pub direction: &'static str,
     /// `kernel` (exact) or `userspace` (as far as the socket knew just before it was closed).
     pub source: &'static str,
+    /// Name of the listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Arc<str>>,
+    /// Name that the client asked for in the TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// TLS version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<&'static str>,
+    /// Requests on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u32>,
+    /// Requests by API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apis: Option<BTreeMap<Box<str>, u32>>,
+    /// Requests that a policy refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u32>,
+    /// Bytes of request bodies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_in: Option<u64>,
+    /// Bytes of response bodies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_out: Option<u64>,
 }
 
 impl ConnectionRecord {
-    fn of(record: &ConnRecord, source: &'static str) -> Self {
+    fn of(
+        record: &ConnRecord,
+        source: &'static str,
+        listener: Option<Arc<str>>,
+        user: Option<UserSide>,
+    ) -> Self {
         Self {
             local: address(record.local, record.local_port),
             remote: address(record.remote, record.remote_port),
@@ -132,7 +167,42 @@ impl ConnectionRecord {
                 "accepted"
             },
             source,
+            listener,
+            server_name: user.as_ref().and_then(|user| user.server_name.clone()),
+            tls: user.as_ref().and_then(|user| user.tls),
+            requests: user.as_ref().map(|user| user.requests),
+            refused: user.as_ref().map(|user| user.refused),
+            body_in: user.as_ref().map(|user| user.body_in),
+            body_out: user.as_ref().map(|user| user.body_out),
+            apis: user.map(|user| user.apis.into_iter().collect()),
         }
+    }
+
+    /// One line in the event log.
+    fn log(&self) {
+        let apis = self.apis.iter().flatten();
+        let apis: Vec<String> = apis.map(|(api, count)| format!("{api}={count}")).collect();
+        tracing::info!(
+            event = "ConnectionClosed",
+            remote = %self.remote,
+            local = %self.local,
+            listener = self.listener.as_deref().unwrap_or_default(),
+            server_name = self.server_name.as_deref().unwrap_or_default(),
+            tls = self.tls.unwrap_or_default(),
+            requests = self.requests.unwrap_or_default(),
+            refused = self.refused.unwrap_or_default(),
+            apis = apis.join(" "),
+            bytes_in = self.bytes_in,
+            bytes_out = self.bytes_out,
+            packets_in = self.packets_in,
+            packets_out = self.packets_out,
+            retransmits = self.retransmits,
+            srtt_us = self.srtt_us,
+            duration_ms = self.duration_ms,
+            state = self.state,
+            source = self.source,
+            "connection closed"
+        );
     }
 }
 
@@ -166,7 +236,7 @@ mod tests {
             direction: conn::DIRECTION_ACCEPTED,
             ..ConnRecord::default()
         };
-        let json = serde_json::to_value(ConnectionRecord::of(&record, "kernel")).unwrap();
+        let json = serde_json::to_value(ConnectionRecord::of(&record, "kernel", None, None)).unwrap();
         let expected = serde_json::json!({
             "local": "10.0.0.1:8080", "remote": "10.0.0.2:40000", "bytes_in": 120, "bytes_out": 3000,
             "packets_in": 7, "packets_out": 8, "retransmits": 1, "srtt_us": 250, "duration_ms": 5,

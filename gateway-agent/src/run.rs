@@ -316,7 +316,8 @@ impl Parts {
         let workers_step = readiness.step("workers");
         let requests = Arc::new(Recent::new(settings.admin.requests as usize));
         let connections = Arc::new(Recent::new(settings.admin.connections as usize));
-        let accounts = Accounts::new(Arc::clone(&metrics), Arc::clone(&connections));
+        let accounts = Accounts::new(Arc::clone(&metrics), Arc::clone(&connections))
+            .with_log(settings.logs.connections, side.listeners());
         gate.set_accounts(&accounts, !side.accounts_in_kernel());
         let sink = sink::Sink::new(
             log.writer.clone(),

@@ -425,12 +425,17 @@ fn begin(
     }
     metrics.accepted.with_label_values(&[name]).inc();
     let account = gate.account(&stream);
+    let joining = gate.joining(&stream);
     let active = metrics.active.with_label_values(&[name]);
     let local = stream.local_addr().unwrap_or(spec.address);
     let alt_svc = (spec.tls && spec.http3)
         .then(|| h3::alt_svc(spec.address.port()))
         .flatten();
     let held = worker.connections.register(peer, local, spec, alt_svc);
+    let conn = Rc::clone(&held.conn);
+    if joining.is_some() {
+        conn.keep_work();
+    }
     let worker = Rc::clone(worker);
     active.inc();
     tokio::task::spawn_local(async move {
@@ -441,6 +446,9 @@ fn begin(
         freed.connections.freed.notify_waiters();
         // Read after the last byte.
         drop(account);
+        if let Some(joining) = joining {
+            joining.done(conn.take_work());
+        }
         active.dec();
     });
 }

@@ -324,6 +324,8 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// `telemetry.logs.std.color`
     pub color: bool,
+    /// `telemetry.logs.connections`
+    pub connections: bool,
     /// `telemetry.logs.requests`
     pub requests: bool,
     /// `telemetry.logs.local`

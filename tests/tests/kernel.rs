@@ -132,6 +132,19 @@ fn counters_equal_what_the_client_sent_and_received() {
                 bytes("packets_in") > 0 && bytes("packets_out") > 0 && bytes("srtt_us") > 0,
                 "{connection}"
             );
+            // What the gateway did on it stands beside what the kernel counted.
+            let echo = connection["apis"]["echo"].as_u64();
+            assert_eq!(
+                (bytes("requests"), echo, bytes("refused")),
+                (1, Some(1), 0),
+                "{connection}"
+            );
+            assert_eq!(
+                (&connection["listener"], bytes("body_in")),
+                (&Value::from("http"), 0),
+                "{connection}"
+            );
+            assert!(bytes("body_out") < bytes("bytes_out"), "{connection}");
             counted.insert(remote, (bytes("bytes_in"), bytes("bytes_out")));
         }
     }

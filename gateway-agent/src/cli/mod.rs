@@ -190,13 +190,13 @@ struct StatusArgs {
 #[derive(Args, Debug)]
 pub(crate) struct AdminArgs {
     /// Address or Unix socket path of the admin endpoint [default: that of the settings]
-    #[arg(long, value_name = "ADDRESS|PATH")]
+    #[arg(long, value_name = "ADDRESS|PATH", global = true)]
     admin: Option<String>,
     /// Settings file of the agent asked about
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     settings: Option<PathBuf>,
     /// How to print it
-    #[arg(long, short = 'o', value_enum, default_value_t)]
+    #[arg(long, short = 'o', value_enum, default_value_t, global = true)]
     format: Format,
 }
 

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::headers;
 use crate::{
+    kernel::UserSide,
     limits::Limits,
     listen::{Listener, Rules},
     tunnel::Upgraded,
@@ -81,6 +82,8 @@ pub(crate) struct TlsFacts {
     pub(crate) version: &'static str,
     /// The client's certificate, DER.
     pub(crate) client_certificate: Option<Arc<[u8]>>,
+    /// Name that the client asked for.
+    pub(crate) server_name: Option<String>,
     /// What the client sent with it, DER, the certificate itself first.
     pub(crate) client_chain: Vec<Arc<[u8]>>,
 }
@@ -95,6 +98,7 @@ impl TlsFacts {
         let client_chain: Vec<Arc<[u8]>> = chain.map(|der| der.as_ref().into()).collect();
         Self {
             version,
+            server_name: None,
             client_certificate: client_chain.first().cloned(),
             client_chain,
         }
@@ -116,6 +120,8 @@ pub(crate) struct Conn {
     pub(crate) tls: OnceCell<TlsFacts>,
     phase: Cell<Phase>,
     since: Cell<Instant>,
+    /// What was done on it, while somebody wants to know.
+    work: RefCell<Option<UserSide>>,
     /// Requests in service.
     requests: Cell<u32>,
     /// Set while the transport refuses bytes.
@@ -145,6 +151,28 @@ impl Conn {
     /// The proxy at the other end speaks for somebody.
     pub(crate) fn speaks_for(&self, client: SocketAddr) {
         self.peer.set(client);
+    }
+
+    /// From now on what is done on it is kept, for its record.
+    pub(crate) fn keep_work(&self) {
+        *self.work.borrow_mut() = Some(UserSide::default());
+    }
+
+    /// A request is over.
+    pub(crate) fn worked(&self, api: &str, refused: bool, received: u64, sent: u64) {
+        if let Some(work) = &mut *self.work.borrow_mut() {
+            work.request(api, refused, received, sent);
+        }
+    }
+
+    /// What was done on it.
+    pub(crate) fn take_work(&self) -> UserSide {
+        let mut work = self.work.borrow_mut().take().unwrap_or_default();
+        if let Some(tls) = self.tls.get() {
+            work.tls = Some(tls.version);
+            work.server_name.clone_from(&tls.server_name);
+        }
+        work
     }
 
     fn now(&self) -> Instant {
@@ -364,6 +392,7 @@ impl Connections {
             tls: OnceCell::new(),
             phase: Cell::new(Phase::Handshake),
             since: Cell::new(now),
+            work: RefCell::new(None),
             requests: Cell::new(0),
             write_blocked: Cell::new(None),
             stalled: Cell::new(0),

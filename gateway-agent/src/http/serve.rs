@@ -150,7 +150,8 @@ async fn handshake(worker: &Worker, conn: &Conn, stream: TcpStream) -> Option<Tr
     let accept = Box::pin(worker.node.tls.accept(stream, &conn.rules));
     match uncut(conn, accept).await {
         Some(Ok(stream)) => {
-            let facts = facts(stream.get_ref().1);
+            let mut facts = facts(stream.get_ref().1);
+            facts.server_name = stream.get_ref().1.server_name().map(str::to_owned);
             metrics.handshakes.with_label_values(&[facts.version]).inc();
             metrics.handshake_duration.observe(begun.elapsed().as_secs_f64());
             let _ = conn.tls.set(facts);

@@ -1,10 +1,16 @@
 //! Closed connections become figures: the metrics, and the ring behind `/connections`.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use gateway_loader::common::{ConnRecord, conn};
 
-use super::ConnectionRecord;
+use super::{
+    ConnectionRecord,
+    join::{Join, UserSide},
+};
 use crate::telemetry::{Metrics, Recent};
 
 /// Where closed connections are counted, whoever saw them.
@@ -12,12 +18,71 @@ use crate::telemetry::{Metrics, Recent};
 pub struct Accounts {
     metrics: Arc<Metrics>,
     recent: Arc<Recent<ConnectionRecord>>,
+    /// One log line a connection.
+    log: bool,
+    /// Names of the listeners by the numbers that records carry, from 1.
+    listeners: Arc<[Arc<str>]>,
+    join: Arc<Mutex<Join>>,
 }
 
 impl Accounts {
     /// Counts into `metrics` and keeps the last in `recent`.
     pub fn new(metrics: Arc<Metrics>, recent: Arc<Recent<ConnectionRecord>>) -> Self {
-        Self { metrics, recent }
+        Self {
+            metrics,
+            recent,
+            log: false,
+            listeners: Arc::default(),
+            join: Arc::default(),
+        }
+    }
+
+    /// Also writes one log line a connection when `log` says so, and names listeners.
+    #[must_use]
+    pub fn with_log(mut self, log: bool, listeners: &[Arc<str>]) -> Self {
+        self.log = log;
+        self.listeners = listeners.into();
+        self
+    }
+
+    /// Whether anybody wants to see single connections.
+    fn wanted(&self) -> bool {
+        self.log || self.recent.is_on()
+    }
+
+    /// The gateway works on a connection; what it does comes to [`Accounts::done`]. Whether that is wanted.
+    pub fn begin(&self, cookie: u64) -> bool {
+        self.wanted() && self.join().open(cookie)
+    }
+
+    /// What the gateway did on a connection that it has begun.
+    pub fn done(&self, cookie: u64, user: UserSide) {
+        let told = self.join().user(cookie, user);
+        if let Some((record, source, user)) = told {
+            self.tell(&record, source, user);
+        }
+    }
+
+    /// Forgets what will not be complete any more.
+    pub fn sweep(&self) {
+        self.join().sweep(Instant::now());
+    }
+
+    fn join(&self) -> MutexGuard<'_, Join> {
+        // Every change is one insertion or removal.
+        self.join.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, record: &ConnRecord, source: &'static str, user: Option<UserSide>) {
+        let listener = (record.listener as usize)
+            .checked_sub(1)
+            .and_then(|at| self.listeners.get(at))
+            .cloned();
+        let told = ConnectionRecord::of(record, source, listener, user);
+        if self.log {
+            told.log();
+        }
+        self.recent.push(told);
     }
 
     /// Counts a connection that begins, for those whom the kernel does not count.
@@ -49,8 +114,12 @@ impl Accounts {
             // Zero means that no acknowledgement was ever measured.
             kernel.rtt.observe(f64::from(record.srtt_us) / 1e6);
         }
-        if self.recent.is_on() {
-            self.recent.push(ConnectionRecord::of(record, source));
+        if !self.wanted() {
+            return;
+        }
+        let told = self.join().kernel(record, source);
+        if let Some((record, source, user)) = told {
+            self.tell(&record, source, user);
         }
     }
 }
@@ -98,5 +167,19 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "no {line:?} in\n{text}");
         }
         assert_eq!(recent.all().len(), 1);
+        // One that the gateway has begun is told when both halves are there.
+        assert!(accounts.begin(9));
+        let nine = ConnRecord { cookie: 9, ..closed };
+        accounts.record(&nine, "kernel");
+        assert_eq!(recent.all().len(), 1);
+        let mut user = UserSide::default();
+        user.request("echo", true, 1, 2);
+        accounts.done(9, user);
+        let told = recent.all().pop().unwrap();
+        assert_eq!(
+            (told.requests, told.refused, told.bytes_in),
+            (Some(1), Some(1), 10)
+        );
+        assert_eq!(told.apis.unwrap().get("echo"), Some(&1));
     }
 }

@@ -18,8 +18,9 @@ use gateway_loader::{
     tcp_info,
 };
 use ipnet::IpNet;
+use socket2::SockRef;
 
-use super::Accounts;
+use super::{Accounts, UserSide};
 
 /// Bits of an IPv6 address before the IPv4 address mapped into it (RFC 4291 §2.5.5.2).
 const MAPPED_BITS: u8 = 96;
@@ -164,6 +165,16 @@ impl Gate {
         self.account_here.store(account_here, Ordering::Relaxed);
     }
 
+    /// Begins a connection whose record tells what the gateway did on it; `None` when nobody wants to know.
+    pub fn joining(&self, socket: &impl AsFd) -> Option<Joining> {
+        let accounts = self.accounts.get()?;
+        let cookie = SockRef::from(socket).cookie().ok()?;
+        accounts.begin(cookie).then(|| Joining {
+            accounts: accounts.clone(),
+            cookie,
+        })
+    }
+
     /// Opens the account of a client connection; it is closed when the returned value is dropped, which
     /// must be after the connection's last byte. `None` while the kernel accounts.
     ///
@@ -184,6 +195,20 @@ impl Gate {
             opened: Instant::now(),
             accounts,
         })
+    }
+}
+
+/// A connection whose record is joined with what the gateway does on it.
+#[derive(Debug)]
+pub struct Joining {
+    accounts: Accounts,
+    cookie: u64,
+}
+
+impl Joining {
+    /// What was done; after the connection's last byte.
+    pub fn done(self, user: UserSide) {
+        self.accounts.done(self.cookie, user);
     }
 }
 

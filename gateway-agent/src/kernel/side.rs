@@ -68,6 +68,8 @@ pub struct Side {
     groups: HashMap<Arc<str>, (Group, Option<Group>)>,
     /// Uplinks are attached once; others in a later overlay wait for a restart.
     uplinks: Vec<Arc<str>>,
+    /// Names of the listeners by the numbers that records carry, from 1.
+    names: Vec<Arc<str>>,
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
     /// Sources that are never banned.
@@ -123,6 +125,7 @@ impl Side {
             state: ArcSwap::from_pointee(KernelState::default()),
             groups,
             uplinks: wanted.options.uplinks.clone(),
+            names: wanted.names.to_vec(),
             gate,
             metrics,
             protected: ArcSwap::default(),
@@ -148,6 +151,11 @@ impl Side {
     /// What is passed through without HTTP.
     pub const fn layer4(&self) -> &Arc<Layer4> {
         &self.layer4
+    }
+
+    /// Names of the listeners by the numbers that records carry, from 1.
+    pub fn listeners(&self) -> &[Arc<str>] {
+        &self.names
     }
 
     /// The hooks, for `/status`.
@@ -486,6 +494,7 @@ pub async fn read_connections(mut connections: Connections, accounts: Accounts) 
             tokio::task::yield_now().await;
         }
         flush(&mut records, &accounts);
+        accounts.sweep();
     }
 }
 

@@ -62,6 +62,8 @@ struct Page {
     request_id: [u8; 16],
     route: Arc<RouteMetrics>,
     status: Option<StatusCode>,
+    /// A policy refused the request.
+    refused: bool,
     /// When the current backend exchange began, while its body may still be on the wire.
     backend_begun: Option<Instant>,
     /// Backend time of calls that are over.
@@ -112,6 +114,7 @@ impl Ledger {
             request_id: [0; 16],
             route: worker.node.metrics.unmatched(),
             status: None,
+            refused: false,
             backend_begun: None,
             backend: None,
             bandwidth: Vec::new(),
@@ -470,6 +473,7 @@ impl Finish for Page {
             received,
             sent,
         });
+        self.conn.worked(self.route.api(), self.refused, received, sent);
         for mut count in self.bandwidth.drain(..) {
             count.increment = received.saturating_add(sent);
             charge(&self.worker, count);

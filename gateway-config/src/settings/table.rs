@@ -195,6 +195,7 @@ pub static TABLE: &[Setting] = &[
     row("telemetry.logs.std.level", &[], Some("info"), "all, debug, info, warn, error, fatal", Official, Yes, "least severity shown", set!(logs.level = level)),
     row("telemetry.logs.std.color", &[], Some("true"), "true, false", Official, Yes, "colour in text output", set!(logs.color = boolean)),
     row("telemetry.logs.requests", &[], Some("false"), "true, false", Own, Yes, "one line a request in the log on standard output; the original wants a `local` diagnostic for it", set!(logs.requests = boolean)),
+    row("telemetry.logs.connections", &[], Some("false"), "true, false", Own, Yes, "one line a closed client connection in the log on standard output: what the kernel counted and what the gateway did on it", set!(logs.connections = boolean)),
     row("telemetry.logs.local", &[], Some("auto"), "none, auto, localsyslog, rfc5424, journal, json (false)", Official, Yes, "local log sink; `auto`: the one whose endpoint is set", set!(logs.local = local_log)),
     row("telemetry.logs.local.localsyslog.endpoint", &[], None, "path", Official, Yes, "syslog socket", set!(logs.localsyslog_endpoint = opt)),
     row("telemetry.logs.local.localsyslog.facility", &[], Some("7"), "0 to 23", Official, Yes, "syslog facility", set!(logs.localsyslog_facility = facility)),
