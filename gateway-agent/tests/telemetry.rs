@@ -846,8 +846,10 @@ fn a_real_broker_takes_events() {
         .env("RABBITMQ_CONFIG_FILE", folder_of("none"))
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder_of("plugins"));
     let (_broker, output) = program(&mut command);
-    // The name server of Erlang stays behind its node and is ended by its own command.
-    let _names = NameServer(names);
+    let _node = Node {
+        pid_file: scratch.path("pid"),
+        names,
+    };
     output.until("broker", |lines| {
         lines.iter().any(|line| line.contains("completed with"))
     });
@@ -879,14 +881,26 @@ fn a_real_broker_takes_events() {
     assert!(agent.wait().success());
 }
 
-/// Ends the Erlang name server on that port.
-struct NameServer(String);
+/// The broker's own process, which the script that starts it leaves behind, and the Erlang name server beside it.
+struct Node {
+    pid_file: std::path::PathBuf,
+    names: String,
+}
 
-impl Drop for NameServer {
+impl Drop for Node {
     fn drop(&mut self) {
-        let _ = Command::new("epmd")
-            .args(["-port", &self.0, "-kill"])
-            .stdout(Stdio::null())
-            .status();
+        if let Ok(pid) = std::fs::read_to_string(&self.pid_file) {
+            let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        }
+        // The name server refuses until it has noticed that its node is gone.
+        for _ in 0..100 {
+            let asked = Command::new("epmd")
+                .args(["-port", &self.names, "-kill"])
+                .output();
+            if !asked.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("not allowed")) {
+                break;
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
 }
