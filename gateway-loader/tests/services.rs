@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions}
 use gateway_ebpf::l4::fixtures;
 use gateway_ebpf::l4::model::Became;
 use gateway_loader::common::Counter;
+use gateway_loader::common::l4::MAX_YOUNG;
 use gateway_loader::l4::{Backend, FlowState, Health, Nat, Service, Services, ServicesOptions, Timeouts};
-use gateway_loader::{HookName, Kernel, Options, Protocol};
+use gateway_loader::{HookName, Kernel, Options, Protocol, uninstall};
 use gateway_tests::lab::{Host, Lab, Mode, VIP};
 use gateway_tests::process::run;
 use support::{DEADLINE, counted, load};
@@ -51,6 +53,21 @@ fn sysctl(host: &Host, setting: &str) {
 #[cfg(test)]
 impl Bench {
     fn new(backends: u8) -> Self {
+        Self::pinned(backends, None)
+    }
+
+    fn options(pins: Option<PathBuf>) -> Options {
+        Options {
+            services: Some(ServicesOptions {
+                interfaces: vec!["down0".to_owned(), "up0".to_owned()],
+                flows: 10_000,
+            }),
+            pins,
+            ..Options::default()
+        }
+    }
+
+    fn pinned(backends: u8, pins: Option<PathBuf>) -> Self {
         let lab = Lab::new(Mode::Namespaces).unwrap();
         for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
             sysctl(&lab.node, setting);
@@ -70,13 +87,7 @@ impl Bench {
         ip(&lab.upstream, "-6 route add default via 2001:db8:2::1");
         ip(&lab.client, "-6 route add 2001:db8:100::/64 via 2001:db8:1::1");
         ip(&lab.client, "route add 198.51.100.0/24 via 192.0.2.1");
-        let options = Options {
-            services: Some(ServicesOptions {
-                interfaces: vec!["down0".to_owned(), "up0".to_owned()],
-                flows: 10_000,
-            }),
-            ..Options::default()
-        };
+        let options = Self::options(pins);
         let mut kernel = load(&lab.node, &options);
         assert!(kernel.is_attached(HookName::L4Ingress), "{:?}", kernel.hooks());
         let services = kernel.take_services().unwrap();
@@ -477,6 +488,122 @@ fn datagrams_go_both_ways_and_flows_are_seen_counted_and_expire() {
         assert_eq!(bench.services.flows(10, |_| true).unwrap(), []);
         bench.services.apply(&[]).unwrap();
     }
+}
+
+/// A directory of pins that goes with the test.
+#[cfg(test)]
+struct Pins(PathBuf);
+
+#[cfg(test)]
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = uninstall(&self.0);
+    }
+}
+
+#[test]
+fn flows_go_on_without_the_agent_and_through_twenty_restarts() {
+    skip_unless_kernel!();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    if !mounts
+        .lines()
+        .any(|line| line.split(' ').nth(1) == Some("/sys/fs/bpf"))
+    {
+        println!("SKIP: no BPF file system is mounted at /sys/fs/bpf");
+        return;
+    }
+    let pins = Pins(PathBuf::from(format!("/sys/fs/bpf/gwl4-{}", std::process::id())));
+    let mut bench = Bench::pinned(2, Some(pins.0.clone()));
+    for at in 0..2 {
+        echo(&bench.lab.upstream, backend(at).address);
+    }
+    let list = [service(
+        Protocol::Tcp,
+        full_nat("198.51.100.1"),
+        vec![backend(0), backend(1)],
+    )];
+    bench.services.apply(&list).unwrap();
+    let to = SocketAddr::new(VIP.into(), PORT);
+    let mut held: Vec<_> = (0..20).map(|_| greet(&bench.lab.client, to).unwrap()).collect();
+    let Bench {
+        lab,
+        kernel,
+        services,
+    } = bench;
+    let mut side = Some((kernel, services));
+    for round in 0..20 {
+        drop(side.take());
+        // Nobody is there: flows go on, and new ones begin.
+        for (stream, ..) in &mut held {
+            ask_again(stream).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        held.push(greet(&lab.client, to).unwrap());
+        let mut kernel = load(&lab.node, &Bench::options(Some(pins.0.clone())));
+        assert!(kernel.is_attached(HookName::L4Ingress), "{:?}", kernel.hooks());
+        let mut services = kernel.take_services().unwrap();
+        services.apply(&list).unwrap();
+        for (stream, ..) in &mut held {
+            ask_again(stream).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        side = Some((kernel, services));
+    }
+    let (kernel, services) = side.unwrap();
+    let reading = &services.readings().unwrap()[0];
+    let flows: u64 = reading.backends.iter().map(|backend| backend.traffic.flows).sum();
+    assert_eq!((flows, reading.active), (40, 40), "counted through the restarts");
+    assert_eq!(counted(&kernel, Counter::L4Promoted), 40);
+    assert_eq!(counted(&kernel, Counter::L4DropBackendGone), 0);
+}
+
+#[test]
+fn a_flood_of_ten_tables_moves_no_established_flow_and_lets_new_ones_in() {
+    skip_unless_kernel!();
+    const HELD: usize = 100;
+    /// SYNs between two new clients.
+    const BATCH: u32 = 32_768;
+    let mut bench = Bench::new(2);
+    for at in 0..2 {
+        echo(&bench.lab.upstream, backend(at).address);
+    }
+    let list = [service(
+        Protocol::Tcp,
+        Nat::Destination,
+        vec![backend(0), backend(1)],
+    )];
+    bench.services.apply(&list).unwrap();
+    let to = SocketAddr::new(VIP.into(), PORT);
+    let mut held: Vec<_> = (0..HELD).map(|_| greet(&bench.lab.client, to).unwrap()).collect();
+    let program: &SchedClassifier = bench
+        .kernel
+        .programs()
+        .program("l4_ingress")
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let mut admitted = 0;
+    for batch in 0..10 * MAX_YOUNG / BATCH {
+        bench
+            .lab
+            .node
+            .enter(|| {
+                for client in batch * BATCH..(batch + 1) * BATCH {
+                    let frame = fixtures::syn_of(client);
+                    let options = TestRunOptions {
+                        data_in: Some(&frame),
+                        repeat: 1,
+                        ..TestRunOptions::default()
+                    };
+                    let _ = program.test_run(options);
+                }
+            })
+            .unwrap();
+        admitted += usize::from(greet(&bench.lab.client, to).is_ok());
+    }
+    for (stream, local, _) in &mut held {
+        ask_again(stream).unwrap_or_else(|error| panic!("{local}: {error}"));
+    }
+    assert_eq!(admitted, (10 * MAX_YOUNG / BATCH) as usize);
+    assert!(counted(&bench.kernel, Counter::L4NewFlow) >= u64::from(9 * MAX_YOUNG));
 }
 
 /// Figures to look at, and a guard against a verifier that explodes. The services lead to their own addresses, so that a packet
