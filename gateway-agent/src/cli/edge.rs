@@ -143,7 +143,7 @@ pub(super) fn bans(args: &BansArgs) -> Exit {
 }
 
 /// An answer as it is, or as `render` shows it.
-fn show(admin: &AdminArgs, path: &str, render: impl Fn(&Value) -> String) -> Exit {
+pub(super) fn show(admin: &AdminArgs, path: &str, render: impl Fn(&Value) -> String) -> Exit {
     match ask(admin, "GET", path) {
         Err(exit) => exit,
         Ok((body, value)) => {
@@ -157,7 +157,7 @@ fn show(admin: &AdminArgs, path: &str, render: impl Fn(&Value) -> String) -> Exi
 }
 
 /// Everything but letters, digits and a few marks as `%XX` (RFC 3986 §2.3).
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -177,7 +177,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn rows(items: &Value, columns: &[(&str, &str)]) -> String {
+pub(super) fn rows(items: &Value, columns: &[(&str, &str)]) -> String {
     let mut rows = vec![
         columns
             .iter()

@@ -5,6 +5,7 @@ mod diff;
 mod edge;
 mod eval;
 mod generate;
+mod l4;
 mod live;
 mod output;
 mod simulate;
@@ -110,6 +111,14 @@ enum Command {
         Samples are kept when kernel.sampleDrops of the overlay asks for them."
     )]
     Drops(edge::DropsArgs),
+    /// L4 services: where they run, backends and their health, flows, bytes
+    #[command(after_help = "Examples:\n  gateway-agent services\n  gateway-agent services --format json")]
+    Services(l4::ServicesArgs),
+    /// Flows of L4 services in the kernel
+    #[command(
+        after_help = "Examples:\n  gateway-agent flows --service postgres\n  gateway-agent flows --host 192.0.2.7 --format json"
+    )]
+    Flows(l4::FlowsArgs),
     /// What would happen to a packet, and why, from the live maps
     #[command(
         after_help = "Examples:\n  gateway-agent where 192.0.2.7 203.0.113.10 443 tcp\n  gateway-agent where 2001:db8::7 2001:db8::1 443 udp\n\n\
@@ -236,6 +245,8 @@ fn dispatch(command: Command) -> Exit {
         Command::Connections(args) => live::connections(&args),
         Command::Bans(args) => edge::bans(&args),
         Command::Drops(args) => edge::drops(&args),
+        Command::Services(args) => l4::services(&args),
+        Command::Flows(args) => l4::flows(&args),
         Command::Where(args) => edge::whereto(&args),
         Command::Top(args) => live::top(&args),
         Command::Kernel(args) => edge::kernel(&args),
