@@ -68,7 +68,6 @@ fn cli(scene: &Scene, arguments: &[&str]) -> (i32, String) {
     let text = [stdout, stderr]
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .concat();
-    println!("$ gateway-agent {}\n{text}", arguments.join(" "));
     (status.code().unwrap_or(-1), text)
 }
 

@@ -119,7 +119,7 @@ fn time(text: &str) -> Result<Duration, String> {
 
 pub(super) fn bans(args: &BansArgs) -> Exit {
     let path = match &args.action {
-        None | Some(BansAction::List) => return show(&args.admin, "/bans", |bans| list(bans)),
+        None | Some(BansAction::List) => return show(&args.admin, "/bans", list),
         Some(BansAction::Remove { address }) => format!("/bans/remove?address={address}"),
         Some(BansAction::Add {
             address,

@@ -77,7 +77,7 @@ pub(super) fn connections(args: &ConnectionsArgs) -> Exit {
             return Exit::Ok;
         }
         first = false;
-        std::thread::sleep(FOLLOW);
+        pause(FOLLOW);
     }
 }
 
@@ -135,8 +135,16 @@ pub(super) fn top(args: &TopArgs) -> Exit {
             return Exit::Ok;
         }
         before = now;
-        std::thread::sleep(Duration::from_secs(args.interval.max(1)));
+        pause(Duration::from_secs(args.interval.max(1)));
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command of one thread that looks now and then; nobody else waits for it"
+)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 fn look(admin: &AdminArgs) -> Result<Look, Exit> {

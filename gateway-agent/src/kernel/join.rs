@@ -157,7 +157,7 @@ mod tests {
             join.kernel(&record(2), "kernel"),
             Some((record(2), "kernel", Some(user(4))))
         );
-        assert_eq!(join.open.len(), 0);
+        assert!(join.open.is_empty());
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
             join.kernel(&record(7), "kernel"),
             Some((record(7), "kernel", None))
         );
-        assert!(join.user(7, user(1)).is_none() && join.open.len() == 0);
+        assert!(join.user(7, user(1)).is_none() && join.open.is_empty());
         assert!(!join.open(0), "a socket without a cookie cannot be joined");
     }
 
