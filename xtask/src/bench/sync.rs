@@ -185,11 +185,11 @@ fn ready(lab: &Lab, start: &Start) -> Result<(Agent, Took)> {
     .with_context(|| agent.process.tail(20))?;
     let wall = began.elapsed();
     let cpu = cpu(agent.process.pid());
-    let operations = agent.metric("configuration_entities", &["\"operations\""])?;
-    ensure!(
-        operations as usize == APIS * OPERATIONS,
-        "{operations} operations are served"
-    );
+    // Readiness comes with the activation, the figures just after it.
+    wait::until("the number of operations", LIMIT, || {
+        let served = agent.metric("configuration_entities", &["\"operations\""]).ok()?;
+        (served as usize == APIS * OPERATIONS).then_some(())
+    })?;
     Ok((agent, Took { wall, cpu }))
 }
 
