@@ -7,18 +7,20 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is the report")]
 #![expect(clippy::print_stdout, reason = "a skip is a line that people see")]
 
+#[path = "support/nginx.rs"]
+mod nginx;
 #[path = "support/peers.rs"]
 mod peers;
 mod support;
 
 use std::{
     fs,
-    net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use gateway_tests::{skip::Need, skip_unless};
+use nginx::Nginx;
 use peers::{Peer, ask, line_of, metric, node_folder, ok, redis};
 use serde_json::{Value, json};
 use support::{Agent, Ended, LIMIT, Scratch, free_port};
@@ -164,61 +166,6 @@ fn echo() -> Peer {
         }
         ok(&text, "Content-Type: text/plain\r\n")
     })
-}
-
-/// An nginx that serves the files of a folder, and tells requests below `/echo/`.
-struct Nginx {
-    url: String,
-    _process: Ended,
-    _scratch: Scratch,
-}
-
-impl Nginx {
-    fn start(files: &[(&str, &str)]) -> Self {
-        let (scratch, port) = (Scratch::new(), free_port());
-        for (name, text) in files {
-            scratch.write(&format!("files/{name}"), text);
-        }
-        let folder = scratch.path("");
-        let folder = folder.display().to_string();
-        let folder = folder.trim_end_matches('/');
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|kind| format!("{kind}_temp_path {folder}/tmp-{kind}; "))
-            .collect();
-        let configuration = scratch.write(
-            "nginx.conf",
-            format!(
-                "daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n\
-                 http {{ access_log off; {temporary}\n\
-                 types {{ text/xml xml; application/json json; application/pkix-crl crl; text/html html; }}\n\
-                 server {{ listen 127.0.0.1:{port}; root {folder}/files;\n\
-                 location /echo/ {{ default_type text/plain; return 200 \"$request_method $request_uri in=$http_x_in auth=$http_authorization\"; }} }} }}\n"
-            ),
-        );
-        let process = Command::new(gateway_tests::process::find("nginx").unwrap())
-            .arg("-c")
-            .arg(&configuration)
-            .arg("-p")
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let process = Ended(process);
-        // A process that is not ours offers no event: it listens when it can be connected to.
-        let deadline = Instant::now() + LIMIT;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
-            assert!(Instant::now() < deadline, "nginx does not listen on {address}");
-            std::thread::yield_now();
-        }
-        Self {
-            url: format!("http://{address}"),
-            _process: process,
-            _scratch: scratch,
-        }
-    }
 }
 
 // ---- Control ----
@@ -551,7 +498,7 @@ fn client_certificates_and_their_revocation() {
     openssl(&scene.scratch, "ca -config ca.cnf -revoke bad.pem");
     openssl(&scene.scratch, "ca -config ca.cnf -gencrl -out ca.crl.pem");
     openssl(&scene.scratch, "crl -in ca.crl.pem -outform DER -out ca.crl");
-    fs::copy(scene.scratch.path("ca.crl"), nginx._scratch.path("files/ca.crl")).unwrap();
+    fs::copy(scene.scratch.path("ca.crl"), nginx.scratch.path("files/ca.crl")).unwrap();
     // The failure is remembered for ten seconds.
     let deadline = Instant::now() + LIMIT;
     loop {

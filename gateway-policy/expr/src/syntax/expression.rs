@@ -266,7 +266,7 @@ impl Parser<'_> {
                 "-" | "+" | "!" | "~" | "++" | "--" | "&" | "*" => {
                     self.advance();
                     let operand = self.unary()?;
-                    if self.in_unsafe && matches!(op, "&" | "*") {
+                    if self.pointers_allowed && matches!(op, "&" | "*") {
                         return Ok(self.make(start, ExprKind::Error));
                     }
                     return Ok(self.make(start, ExprKind::Unary(op, Box::new(operand))));

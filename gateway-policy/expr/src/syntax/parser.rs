@@ -37,7 +37,7 @@ pub(crate) struct Parser<'a> {
     /// The source is a hole of an interpolated string.
     pub in_hole: bool,
     /// Inside `unsafe { … }`, which has been refused as a whole.
-    pub in_unsafe: bool,
+    pub pointers_allowed: bool,
     /// Inside an asynchronous function, which has been refused as a whole.
     pub in_async: bool,
     /// The rest of the source has been taken for members of the class around.
@@ -57,7 +57,7 @@ impl<'a> Parser<'a> {
             query_depth: 0,
             query_done: false,
             in_hole: false,
-            in_unsafe: false,
+            pointers_allowed: false,
             in_async: false,
             left_method: false,
         }
@@ -246,7 +246,7 @@ impl<'a> Parser<'a> {
 
     /// Pointers are refused, once with a block around them that allows them.
     pub(crate) fn pointer(&mut self) {
-        if !self.in_unsafe {
+        if !self.pointers_allowed {
             let message = "Pointers and fixed size buffers may only be used in an unsafe context";
             self.report("CS0214", message);
         }

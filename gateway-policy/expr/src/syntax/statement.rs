@@ -243,9 +243,9 @@ impl Parser<'_> {
             "unsafe" => {
                 self.report("CS0227", "Unsafe code may only appear if compiling with /unsafe");
                 self.advance();
-                let outer = std::mem::replace(&mut self.in_unsafe, true);
+                let outer = std::mem::replace(&mut self.pointers_allowed, true);
                 let block = self.block();
-                self.in_unsafe = outer;
+                self.pointers_allowed = outer;
                 Ok(StmtKind::Block(vec![*block?]))
             }
             "fixed" if self.is_op_at(1, "(") => {
