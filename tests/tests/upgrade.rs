@@ -23,10 +23,7 @@ const NEEDS: [Need; 5] = [
     Need::Program("nginx", "nginx-light"),
     Need::Program("curl", "curl"),
     Need::Program("openssl", "openssl"),
-    Need::Python(
-        "aioquic, httpx, h2, websockets",
-        "aioquic httpx[http2] websockets",
-    ),
+    Need::Python("aioquic, websockets", "aioquic websockets"),
 ];
 
 /// For a process to end or to serve, while two cores may be compiling.
