@@ -20,6 +20,7 @@ mod network;
 mod numbers;
 mod patterns;
 mod policies;
+mod schemas;
 mod sync;
 mod xml;
 
@@ -54,6 +55,10 @@ pub const TARGETS: &[Target] = &[
     policies::LIQUID,
     policies::TOKEN,
     config::OPENAPI,
+    schemas::JSON_SCHEMA,
+    schemas::XML_SCHEMA,
+    schemas::GRAPHQL,
+    schemas::ODATA,
     sync::ARM,
     sync::OPERATIONS,
     sync::EVENTS,

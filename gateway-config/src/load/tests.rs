@@ -5,6 +5,7 @@ mod forbidden;
 mod links;
 mod reuse;
 mod telemetry;
+mod validated;
 
 use std::collections::BTreeMap;
 
