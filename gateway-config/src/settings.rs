@@ -419,8 +419,8 @@ pub struct LimitSettings {
     pub expression_steps: u64,
     /// `limits.expression.memory.bytes`
     pub expression_memory: u64,
-    /// `limits.expression.regex.timeout`
-    pub regex_timeout: Duration,
+    /// `limits.expression.regex.steps`
+    pub regex_steps: u64,
 }
 
 /// Behaviour where the public record is silent (`decisions.md`).

@@ -297,6 +297,7 @@ fn expressions(settings: &Settings) -> gateway_policy::ExpressionRules {
         limits: gateway_policy::ExpressionLimits {
             steps: settings.limits.expression_steps,
             memory: usize::try_from(settings.limits.expression_memory).unwrap_or(usize::MAX),
+            regex_steps: settings.limits.regex_steps,
             ..Default::default()
         },
         missing_variable_is_null: settings.compat.missing_variable_is_null,

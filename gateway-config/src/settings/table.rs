@@ -102,7 +102,6 @@ const NO_CLOUD: Support = Later("the configuration endpoint's metrics protocol i
 const INGRESS: Support = Never("Ingress mode is not built; describe the routes in the artifact folder");
 const INGRESS_DETAIL: Support =
     Later("Ingress mode is not built; describe the routes in the artifact folder");
-const EXPRESSION: Support = Later("a regular expression is bounded by steps for now");
 const OLD_TLS: Support = Never("TLS below 1.2 is out of reach of the TLS library used");
 
 /// Every setting.
@@ -240,7 +239,7 @@ pub static TABLE: &[Setting] = &[
     row("limits.drain.timeout", &[], Some("60s"), "time span", Own, Yes, "time for running requests when stopping", set!(limits.drain_timeout = duration)),
     row("limits.expression.steps", &[], Some("5000000"), "1000 to 1000000000", Own, Yes, "steps of one expression", set!(limits.expression_steps = |v| integer(v, 1000, 1_000_000_000))),
     row("limits.expression.memory.bytes", &[], Some("256MiB"), "size", Own, Yes, "memory of one expression", set!(limits.expression_memory = bytes)),
-    row("limits.expression.regex.timeout", &[], Some("2s"), "time span", Own, EXPRESSION, "time of one regular expression", set!(limits.regex_timeout = positive)),
+    row("limits.expression.regex.steps", &[], Some("20000000"), "1000 to 1000000000", Own, Yes, "steps of one regular expression, about 100 ms; those of one evaluation take four times as many together", set!(limits.regex_steps = |v| integer(v, 1000, 1_000_000_000))),
     // Compatibility
     row("compatibility.missing-variable", &[], Some("throw"), "throw, null", Own, Yes, "`context.Variables[\"missing\"]`", set!(compat.missing_variable_is_null = |v| choice(v, "throw", "null"))),
     row("compatibility.unsupported-policies", &[], Some("skip"), "skip, refuse", Own, Yes, "policies the self-hosted gateway does not run: skip with a metric, or refuse their scope", set!(compat.refuse_unsupported_policies = |v| choice(v, "skip", "refuse"))),

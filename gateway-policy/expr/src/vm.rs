@@ -167,6 +167,11 @@ impl<'v> Vm<'v> {
         }
     }
 
+    /// How many things of `size` bytes the memory left has room for.
+    pub(crate) fn room_for(&self, size: usize) -> usize {
+        self.memory / size.max(1)
+    }
+
     /// Fails when the machine stack is nearly used up.
     pub(crate) fn check_stack(&self) -> Result<(), Thrown> {
         if self.stack_start.abs_diff(stack_position()) > self.stack_limit {

@@ -148,6 +148,15 @@ fn hostile_expressions_are_cut_off() {
         (nested("x=>", "1", "", 5_000), End::Refused("CS8078")),
         (nested("true?1:", "1", "", 5_000), End::Refused("CS8078")),
         (nested("$\"{", "1", "}\"", 60), End::Any),
+        (nested("$\"{", "1", "}\"", 3_000), End::Refused("CS8078")),
+        (
+            format!("from x in new[]{{1}} {} select x", "from y in new[]{1} ".repeat(300)),
+            End::Refused("CS8078"),
+        ),
+        (
+            format!("from x in new[]{{1}} {} select x", "where x > 0 ".repeat(390)),
+            End::Refused("CS8078"),
+        ),
         (
             format!("@{}", nested("{", "return 1;", "}", 5_000)),
             End::Refused("CS8078"),

@@ -17,6 +17,9 @@ fn invalid() -> Error {
     Error::format("Format specifier was invalid.")
 }
 
+/// Most digits of an exponent that a custom format can ask for, as in .NET.
+const MAX_EXPONENT: usize = 10;
+
 /// A standard format: one letter and a number below 100.
 fn standard(format: &str) -> Option<(char, Option<i32>)> {
     let mut chars = format.chars();
@@ -372,7 +375,11 @@ pub(super) fn exponent_text(value: i32, e: char, width: usize, plus: bool) -> St
     } else {
         ""
     };
-    format!("{e}{sign}{:0>width$}", value.unsigned_abs())
+    format!(
+        "{e}{sign}{:0>width$}",
+        value.unsigned_abs(),
+        width = width.min(MAX_EXPONENT)
+    )
 }
 
 fn general(number: &Number, max_digits: i32, e: char, never_scientific: bool) -> String {

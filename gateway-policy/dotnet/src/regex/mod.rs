@@ -14,15 +14,39 @@ mod parse;
 mod replace;
 
 use std::{
+    cell::Cell,
     ops::{BitOr, BitOrAssign},
     sync::Arc,
 };
 
 use crate::{Error, ExceptionKind, text::Str};
 
-/// Steps one call may take: a step is one instruction or one unit of a simple loop. About a tenth of a
+/// Steps one call may take unless [`limit_steps`] says otherwise: a step is one instruction or one unit of a simple loop. About a tenth of a
 /// second, after which a pattern is taken for a catastrophic one.
 pub const MAX_STEPS: u64 = 20_000_000;
+thread_local! {
+    /// Steps one call may take on this thread.
+    static ONE: Cell<u64> = const { Cell::new(MAX_STEPS) };
+    /// Steps left for all calls on this thread.
+    static ALL: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// Bounds the calls on this thread from now on: what one may take, and what all may take together. A loop that
+/// catches every time-out would otherwise have the first bound again and again.
+pub fn limit_steps(one: u64, all: u64) {
+    ONE.set(one);
+    ALL.set(all);
+}
+
+/// Gives a call its steps, and takes what it used from those of all.
+fn metered<T>(call: impl FnOnce(&mut u64) -> Result<T, Error>) -> Result<T, Error> {
+    let given = ONE.get().min(ALL.get());
+    let mut steps = given;
+    let result = call(&mut steps);
+    ALL.set(ALL.get().saturating_sub(given - steps));
+    result
+}
+
 /// Entries of the backtracking stack, 16 bytes each: 64 MiB at the most.
 pub const MAX_BACKTRACK: usize = 4_000_000;
 /// Nesting of groups in a pattern: parsing and compiling recurse.
@@ -221,7 +245,7 @@ impl Regex {
     pub fn find(&self, text: &Str) -> Result<Option<Match>, Error> {
         let units = text.to_utf16();
         let start = self.first_start(&units);
-        self.run(&units, start, start, &mut MAX_STEPS.clone())
+        metered(|steps| self.run(&units, start, start, steps))
     }
 
     /// `Match(input, startat)`
@@ -231,7 +255,7 @@ impl Regex {
     pub fn find_at(&self, text: &Str, start: i32) -> Result<Option<Match>, Error> {
         let units = text.to_utf16();
         let start = start_in(&units, start)?;
-        self.run(&units, start, start, &mut MAX_STEPS.clone())
+        metered(|steps| self.run(&units, start, start, steps))
     }
 
     /// `Matches(input)`: all of them, at most `limit`.
@@ -258,7 +282,7 @@ impl Regex {
     /// As [`Regex::is_match`].
     pub fn find_next(&self, text: &Str, previous: &Match) -> Result<Option<Match>, Error> {
         let units = text.to_utf16();
-        self.next_in(&units, previous, &mut MAX_STEPS.clone())
+        metered(|steps| self.next_in(&units, previous, steps))
     }
 
     fn next_in(&self, units: &[u16], previous: &Match, steps: &mut u64) -> Result<Option<Match>, Error> {
@@ -283,17 +307,18 @@ impl Regex {
     }
 
     fn all(&self, units: &[u16], start: usize, limit: usize) -> Result<Vec<Match>, Error> {
-        let mut steps = MAX_STEPS;
-        let mut found = Vec::new();
-        let mut at = self.run(units, start, start, &mut steps)?;
-        while let Some(one) = at {
-            if found.len() >= limit {
-                break;
+        metered(|steps| {
+            let mut found = Vec::new();
+            let mut at = self.run(units, start, start, steps)?;
+            while let Some(one) = at {
+                if found.len() >= limit {
+                    break;
+                }
+                at = self.next_in(units, &one, steps)?;
+                found.push(one);
             }
-            at = self.next_in(units, &one, &mut steps)?;
-            found.push(one);
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     fn run(&self, text: &[u16], from: usize, origin: usize, steps: &mut u64) -> Result<Option<Match>, Error> {

@@ -244,7 +244,11 @@ fn field(clock: DateTime, c: char, run: usize) -> Option<String> {
         },
         'y' => match run {
             1 | 2 => number(clock.year() % 100),
-            _ => Some(format!("{:0>run$}", clock.year())),
+            // A run can be longer than what `format!` takes for a width.
+            _ => {
+                let year = clock.year().to_string();
+                Some("0".repeat(run.saturating_sub(year.len())) + &year)
+            }
         },
         _ => None,
     }

@@ -1,5 +1,7 @@
 //! `switch` statements.
 
+use std::collections::HashSet;
+
 use super::{Binder, operand::Operand};
 use crate::{
     Span,
@@ -108,6 +110,8 @@ impl<'a> Binder<'a> {
                 matches!(label, CaseLabel::Case(pattern, guard)
                     if guard.is_some() || !matches!(pattern, Pattern::Const(_)))
             });
+        // By their text: a switch can have thousands of labels.
+        let mut seen: HashSet<String> = HashSet::new();
         for (i, section) in sections.iter().enumerate() {
             for (label, span) in &section.labels {
                 match label {
@@ -142,7 +146,7 @@ impl<'a> Binder<'a> {
                         // Mistakes are reported when the label is bound as a pattern.
                         self.diagnostics.truncate(mark);
                         if let (Some(c), None) = (konst, guard) {
-                            if !patterns && labels.constants.iter().any(|(k, _)| *k == c) {
+                            if !patterns && !seen.insert(format!("{c:?}")) {
                                 let shown = crate::text::to_text(&c.value());
                                 let shown = match &c {
                                     Const::Str(_) => format!("\"{}\"", shown.to_lossy()),

@@ -132,6 +132,26 @@ fn instance_parts(c: &mut Call<'_, '_>) -> Result<(Regex, Str), Thrown> {
     Ok((regex, input))
 }
 
+/// What a match costs beside the text it stands in.
+const MATCH_BYTES: usize = 128;
+
+/// All matches from a place on, no more of them than the memory left can hold.
+fn matches_from(
+    c: &mut Call<'_, '_>,
+    regex: &Regex,
+    input: &Str,
+    start: Option<i32>,
+    count: usize,
+) -> Result<Vec<Match>, Thrown> {
+    let limit = count.min(c.vm.room_for(MATCH_BYTES).saturating_add(1));
+    let list = match start {
+        Some(start) => regex.find_all_at(input, start, limit)?,
+        None => regex.find_all(input, limit)?,
+    };
+    c.vm.charge(list.len().saturating_mul(MATCH_BYTES))?;
+    Ok(list)
+}
+
 type Parts = fn(&mut Call<'_, '_>) -> Result<(Regex, Str), Thrown>;
 
 fn is_match(c: &mut Call<'_, '_>, parts: Parts) -> Eval {
@@ -154,8 +174,7 @@ fn find_from(c: &mut Call<'_, '_>) -> Eval {
 
 fn find_all(c: &mut Call<'_, '_>, parts: Parts) -> Eval {
     let (regex, input) = parts(c)?;
-    let list = regex.find_all(&input, usize::MAX)?;
-    c.vm.charge(list.len() * 128)?;
+    let list = matches_from(c, &regex, &input, None, usize::MAX)?;
     let items = list
         .into_iter()
         .map(|m| match_value(&regex, &input, Some(m)))
@@ -184,21 +203,34 @@ fn replace_from(c: &mut Call<'_, '_>) -> Eval {
     if by.is_null() {
         return Err(Error::null("replacement").into());
     }
-    let matches = regex.find_all_at(&input, c.int(4)?, count)?;
-    let pattern = match &by {
+    let start = c.int(4)?;
+    let matches = matches_from(c, &regex, &input, Some(start), count)?;
+    replace_matches(c, &regex, &input, matches, &by)
+}
+
+fn replace_matches(
+    c: &mut Call<'_, '_>,
+    regex: &Regex,
+    input: &Str,
+    matches: Vec<Match>,
+    by: &Value,
+) -> Eval {
+    let pattern = match by {
         Value::Str(pattern) => Some(regex.replacement(pattern)),
         _ => None,
     };
     let vm = &mut *c.vm;
-    let result = regex.replace_matches::<Thrown>(&input, matches, |m| {
+    let result = regex.replace_matches::<Thrown>(input, matches, |m| {
         vm.step()?;
-        if let Some(pattern) = &pattern {
-            return Ok(Str::from_utf16(&pattern.expand(&input, m)));
-        }
-        match vm.invoke(&by, &[match_value(&regex, &input, Some(m.clone()))])? {
-            Value::Str(s) => Ok(s),
-            _ => Ok(Str::EMPTY),
-        }
+        let part = match &pattern {
+            Some(pattern) => Str::from_utf16(&pattern.expand(input, m)),
+            None => match vm.invoke(by, &[match_value(regex, input, Some(m.clone()))])? {
+                Value::Str(s) => s,
+                _ => Str::EMPTY,
+            },
+        };
+        vm.charge(part.len())?;
+        Ok(part)
     })?;
     c.vm.charge(result.len())?;
     text(result)
@@ -207,8 +239,8 @@ fn replace_from(c: &mut Call<'_, '_>) -> Eval {
 /// `Matches(input, startat)`
 fn find_all_from(c: &mut Call<'_, '_>) -> Eval {
     let (regex, input) = instance_parts(c)?;
-    let list = regex.find_all_at(&input, c.int(2)?, usize::MAX)?;
-    c.vm.charge(list.len() * 128)?;
+    let start = c.int(2)?;
+    let list = matches_from(c, &regex, &input, Some(start), usize::MAX)?;
     let items = list
         .into_iter()
         .map(|m| match_value(&regex, &input, Some(m)))
@@ -226,23 +258,11 @@ fn replace(c: &mut Call<'_, '_>, parts: Parts) -> Eval {
         Value::Int(n) if *n < -1 => return Err(bad_count()),
         _ => usize::MAX,
     };
-    let result = match &by {
-        Value::Str(pattern) => regex.replace(&input, &regex.replacement(pattern), count)?,
-        Value::Null => return Err(Error::null("replacement").into()),
-        evaluator => {
-            let vm = &mut *c.vm;
-            regex.replace_with::<Thrown>(&input, count, |m| {
-                vm.step()?;
-                let value = match_value(&regex, &input, Some(m.clone()));
-                match vm.invoke(evaluator, &[value])? {
-                    Value::Str(s) => Ok(s),
-                    _ => Ok(Str::EMPTY),
-                }
-            })?
-        }
-    };
-    c.vm.charge(result.len())?;
-    text(result)
+    if by.is_null() {
+        return Err(Error::null("replacement").into());
+    }
+    let matches = matches_from(c, &regex, &input, None, count)?;
+    replace_matches(c, &regex, &input, matches, &by)
 }
 
 fn split(c: &mut Call<'_, '_>, parts: Parts) -> Eval {

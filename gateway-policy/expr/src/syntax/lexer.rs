@@ -1,6 +1,7 @@
 //! Source text to tokens, with the compiler's lexical errors.
 
 use super::directive::{self, Directive};
+use super::parser::MAX_NESTING;
 use super::token::{KEYWORDS, NumKind, OPERATORS, Piece, Tok, Token};
 use crate::{Diagnostic, Span};
 
@@ -13,6 +14,7 @@ pub(crate) fn lex(source: &str, range: Span, errors: &mut Vec<Diagnostic>) -> Ve
         regions: 0,
         at: range.start,
         end: range.end,
+        holes: 0,
         errors,
     };
     let mut tokens = Vec::new();
@@ -21,6 +23,10 @@ pub(crate) fn lex(source: &str, range: Span, errors: &mut Vec<Diagnostic>) -> Ve
         let start = lexer.at;
         let Some(c) = lexer.peek() else {
             lexer.unfinished();
+            if lexer.errors.iter().any(|e| e.code == "CS8078") {
+                // Reading stopped there: what seems to be missing behind it may be there.
+                lexer.errors.retain(|e| e.code == "CS8078");
+            }
             tokens.push(Token {
                 kind: Tok::End,
                 span: Span { start, end: start },
@@ -45,6 +51,8 @@ struct Lexer<'l, 'e> {
     conditions: usize,
     /// Regions around the cursor.
     regions: usize,
+    /// Holes of interpolated strings around the cursor.
+    holes: usize,
     errors: &'e mut Vec<Diagnostic>,
 }
 
@@ -608,7 +616,14 @@ impl<'l> Lexer<'l, '_> {
                             pieces.push(Piece::Text(std::mem::take(&mut text)));
                         }
                         let errors = self.errors.len();
+                        if self.holes >= MAX_NESTING {
+                            self.error("CS8078", "An expression is too long or complex to compile", start);
+                            self.at = self.end;
+                            break;
+                        }
+                        self.holes += 1;
                         let hole = self.hole(verbatim);
+                        self.holes -= 1;
                         pieces.push(hole);
                         if self.errors[errors..].iter().any(|e| e.code == "CS8076") {
                             // The quotation mark that is next, if any, ends the text.

@@ -7,6 +7,11 @@ use super::{
 };
 use crate::Span;
 
+/// Clauses of one query: the calls they become are bound one inside the other. People write up to ten.
+const MAX_CLAUSES: usize = 96;
+/// Range variables of one query: each nests the type of the one that carries them a level deeper. People write three or four.
+const MAX_RANGE_VARIABLES: usize = 48;
+
 /// The range variables in scope and the lambda parameter that carries them.
 struct Range {
     /// Name of the parameter: the variable itself while there is only one.
@@ -245,6 +250,9 @@ impl Parser<'_> {
     fn query_clauses(&mut self, range: &mut Range) -> Parse<()> {
         loop {
             let span = self.span();
+            if range.names.len() > MAX_RANGE_VARIABLES || range.clauses.len() > MAX_CLAUSES {
+                return self.fail("CS8078", "An expression is too long or complex to compile");
+            }
             if self.eat_word("from") {
                 self.second_from(range, span)?;
             } else if self.eat_word("let") {

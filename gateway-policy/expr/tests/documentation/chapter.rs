@@ -367,20 +367,26 @@ fn static_check(out: &mut String) {
 }
 
 fn limits(out: &mut String) {
-    let Limits { steps, memory, stack } = Limits::default();
+    let Limits {
+        steps,
+        memory,
+        stack,
+        regex_steps,
+    } = Limits::default();
     let _ = write!(
         out,
         "\n## Limits\n\nAn evaluation that reaches one ends with `BudgetExceededException`, which no `catch` sees; the request gets \
          `ExpressionValueEvaluationFailure`, 500.\n\n| what | default |\n|---|---|\n\
          | loop turns, calls and enumerated items | {steps} |\n\
+         | steps of one regular expression; all of an evaluation take four times as many | {regex_steps} |\n\
          | bytes of strings and collections built | {} MiB |\n\
          | machine stack of nested calls | {} KiB |\n\
          | depth of JSON, of XML | {}, {} |\n\
          | nodes of an XML document | {} |\n\
          | length of a string, in UTF-16 units | {} Mi |\n\
          | bits of an RSA key | 8192 |\n\
-         \nA regular expression counts steps too, so a catastrophic pattern ends the same way; a `TimeSpan` \
-         timeout given to it is accepted and changes nothing. An expression too long or nested too deep to compile is CS8078.\n",
+         \nA catastrophic pattern of a regular expression ends with `RegexMatchTimeoutException`; a `TimeSpan` timeout given to it \
+         is accepted and changes nothing. An expression too long or nested too deep to compile is CS8078.\n",
         memory >> 20,
         stack >> 10,
         gateway_dotnet::json::MAX_DEPTH,
