@@ -10,6 +10,7 @@ const LIMITS: Limits = Limits {
     steps: 20_000,
     memory: 4 << 20,
     stack: 256 << 10,
+    regex_steps: 100_000,
 };
 
 /// Lexer, parser, checker and, for what compiles, evaluation.

@@ -120,8 +120,8 @@ fn problems_by_kind() {
             "not supported",
         ),
         (
-            "limits.expression.regex.timeout",
-            "5s",
+            "neighborhood.host",
+            "gateways.example",
             "setting-without-effect",
             "no effect yet",
         ),

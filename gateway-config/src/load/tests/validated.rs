@@ -16,18 +16,18 @@ const VALIDATES: &str = "<policies><inbound><base/><validate-content unspecified
 fn openapi() -> String {
     let mut out = String::from("openapi: 3.0.1\ninfo: {title: t, version: '1'}\npaths:\n");
     for i in 0..10 {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "  /items{i}:\n    post:\n      operationId: op{i}\n      requestBody: {{content: {{application/json: {{schema: {{$ref: '#/components/schemas/S{i}'}}}}}}}}\n      responses: {{'200': {{description: OK}}}}\n"
+            "  /items{i}:\n    post:\n      operationId: op{i}\n      requestBody: {{content: {{application/json: {{schema: {{$ref: '#/components/schemas/S{i}'}}}}}}}}\n      responses: {{'200': {{description: OK}}}}"
         );
     }
     out += "components:\n  schemas:\n";
     for i in 0..15 {
         let next = (i + 1) % 15;
-        let _ = write!(
+        let _ = writeln!(
             out,
             "    S{i}: {{type: object, required: [id], properties: {{id: {{type: string, pattern: '^[A-Z]{{2}}[0-9]{{{n}}}$'}}, \
-             count: {{type: integer, minimum: {i}}}, next: {{$ref: '#/components/schemas/S{next}'}}}}}}\n",
+             count: {{type: integer, minimum: {i}}}, next: {{$ref: '#/components/schemas/S{next}'}}}}}}",
             n = i + 1
         );
     }
@@ -64,7 +64,7 @@ fn wsdl() -> String {
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|p| p.parse::<usize>().ok());
-    pages.unwrap_or(0) * 4096 >> 20
+    (pages.unwrap_or(0) * 4096) >> 20
 }
 
 #[test]
