@@ -150,6 +150,13 @@ fn hostile_expressions_are_cut_off() {
         (nested("$\"{", "1", "}\"", 60), End::Any),
         (nested("$\"{", "1", "}\"", 3_000), End::Refused("CS8078")),
         (
+            format!(
+                "@{{(T,T) D<T>(T x) => (x,x); return {};}}",
+                nested("D(", "1", ")", 60)
+            ),
+            End::Refused("CS8078"),
+        ),
+        (
             format!("from x in new[]{{1}} {} select x", "from y in new[]{1} ".repeat(300)),
             End::Refused("CS8078"),
         ),

@@ -140,6 +140,10 @@ fn mentions(ty: &Type, n: usize) -> bool {
     }
 }
 
+/// Parts of the type of an argument that a generic method is called with. A method that gives back its argument twice doubles them
+/// with each call around it. People's types have a dozen.
+const MAX_TYPE_PARTS: usize = 4_096;
+
 impl<'a> Binder<'a> {
     /// Type arguments for `count` type parameters, from arguments and the parameter types they go to.
     pub(crate) fn infer(
@@ -152,6 +156,17 @@ impl<'a> Binder<'a> {
         let mut pending: Vec<usize> = Vec::new();
         for (i, arg) in args.iter().enumerate() {
             let Some(to) = wanted.get(i) else { continue };
+            if self
+                .type_of(&arg.operand)
+                .is_some_and(|ty| ty.is_larger_than(MAX_TYPE_PARTS))
+            {
+                self.error(
+                    "CS8078",
+                    "An expression is too long or complex to compile",
+                    arg.span,
+                );
+                return None;
+            }
             self.first_phase(&mut bounds, arg, &arg.operand, to);
             if to.is_delegate()
                 && to.is_open()

@@ -73,6 +73,9 @@ pub(crate) fn compile(
     diagnostics.append(&mut binder.diagnostics);
     if !diagnostics.iter().any(|d| d.code == "CS8078") {
         diagnostics.extend(flow::check(&tree, &binder.places));
+    } else {
+        // What follows from parts that were not looked at says nothing.
+        diagnostics.retain(|d| d.code == "CS8078");
     }
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
     diagnostics.dedup();

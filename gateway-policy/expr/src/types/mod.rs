@@ -246,6 +246,24 @@ impl Type {
         !self.is_value_type() && !matches!(self, Type::MethodParam(_) | Type::TypeParam(_) | Type::Void)
     }
 
+    /// Whether it has more than `left` parts: types share parts, so few words of a program can make more than can be counted.
+    pub(crate) fn is_larger_than(&self, left: usize) -> bool {
+        fn count(ty: &Type, left: &mut usize) -> bool {
+            let Some(rest) = left.checked_sub(1) else {
+                return true;
+            };
+            *left = rest;
+            match ty {
+                Type::Gen(_, args) | Type::Tuple(args, _) => args.iter().any(|part| count(part, left)),
+                Type::Array(of, _) => count(of, left),
+                Type::Anon(members, _) => members.iter().any(|(_, part)| count(part, left)),
+                _ => false,
+            }
+        }
+        let mut left = left;
+        count(self, &mut left)
+    }
+
     /// Whether a type parameter of a local function occurs in it.
     pub(crate) fn has_parameter(&self) -> bool {
         match self {
