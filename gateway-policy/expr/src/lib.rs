@@ -181,7 +181,7 @@ impl Expression {
         limits: Limits,
     ) -> Result<Value, Exception> {
         nesting::start();
-        gateway_dotnet::regex::limit_steps(
+        let _limits = gateway_dotnet::regex::limit_steps(
             limits.regex_steps,
             limits.regex_steps.saturating_mul(REGEX_CALLS),
         );

@@ -352,3 +352,18 @@ fn bombs_of_data_are_cut_off() {
         check(source, end);
     }
 }
+
+#[test]
+fn what_an_evaluation_used_up_is_there_for_the_next() {
+    let source = "@{var n=0; while(true) try { Regex.IsMatch(new string('a',40)+\"!\",\"^(a+)+$\"); } catch(RegexMatchTimeoutException) { n++; }}";
+    check(source, &End::Budget);
+    // The same thread, outside of any evaluation: as a schema's pattern is matched.
+    let regex =
+        gateway_dotnet::regex::Regex::new(&"^(a|b)+$".into(), gateway_dotnet::regex::Options::default());
+    assert!(
+        regex
+            .expect("a pattern")
+            .is_match(&"abab".into())
+            .expect("steps are left")
+    );
+}

@@ -31,11 +31,24 @@ thread_local! {
     static ALL: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
-/// Bounds the calls on this thread from now on: what one may take, and what all may take together. A loop that
-/// catches every time-out would otherwise have the first bound again and again.
-pub fn limit_steps(one: u64, all: u64) {
+/// Bounds in force on this thread; they end with it.
+#[derive(Debug)]
+#[must_use = "the bounds end when this is dropped"]
+pub struct StepLimits(());
+
+impl Drop for StepLimits {
+    fn drop(&mut self) {
+        ONE.set(MAX_STEPS);
+        ALL.set(u64::MAX);
+    }
+}
+
+/// Bounds the calls on this thread until the returned value is dropped: what one may take, and what all may take together.
+/// A loop that catches every time-out would otherwise have the first bound again and again.
+pub fn limit_steps(one: u64, all: u64) -> StepLimits {
     ONE.set(one);
     ALL.set(all);
+    StepLimits(())
 }
 
 /// Gives a call its steps, and takes what it used from those of all.
